@@ -1,0 +1,9 @@
+//! What the cluster agrees on: ids, records, commands and the deterministic state.
+//!
+//! Ciphertext only: this crate has no type for a plaintext key, so none can slip into the log. It has
+//! no async, no clock, no randomness and no I/O: time, ids and nonces arrive inside commands.
+#![forbid(unsafe_code)]
+
+pub mod id;
+pub mod sealer;
+pub mod uid;
