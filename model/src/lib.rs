@@ -4,6 +4,15 @@
 //! no async, no clock, no randomness and no I/O: time, ids and nonces arrive inside commands.
 #![forbid(unsafe_code)]
 
+pub mod command;
+pub mod commands;
 pub mod id;
+pub mod object;
+pub mod refusal;
+pub mod row;
 pub mod sealer;
+pub mod service;
+pub mod state;
+pub mod tenant;
+pub mod time;
 pub mod uid;

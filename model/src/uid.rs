@@ -271,7 +271,9 @@ mod tests {
             for kdf in [Kdf::Hkdf, Kdf::Counter] {
                 let mut fields = Fields { kind, kdf, ..known_fields() };
                 match kind {
-                    Kind::Registered => (fields.algorithm, fields.length_bytes, fields.usage_mask) = (0, 0, 0),
+                    Kind::Registered => {
+                        (fields.algorithm, fields.length_bytes, fields.usage_mask) = (0, 0, 0)
+                    }
                     Kind::Context => fields.created_s = 0,
                     _ => {}
                 }

@@ -1,0 +1,175 @@
+//! Commands: the only way the state changes. One table lists them all.
+//!
+//! The proposer chooses every id, nonce and wrap; the leader stamps the time; the command carries them,
+//! so that `check` and `apply` are pure (CONSISTENCY 9).
+
+use serde::{Deserialize, Serialize};
+
+use crate::commands::{
+    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, DestroyObject, IssueBootId, RecordObject,
+    RegisterObject, RegisterService, ResumeService, ResumeTenant, RevokeObject, SetServicePolicy,
+    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TerminateTenant,
+};
+use crate::id::{BootId, CommandId, L2Version, LogIndex, ServiceHandle, TenantHandle};
+use crate::refusal::Refusal;
+use crate::state::{At, Changes, State};
+use crate::time::ClusterTime;
+
+/// What proposer and leader put on a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Random, made by the proposer; bound into the sealed log payload (CONSISTENCY 8).
+    pub id: CommandId,
+    /// Set by the leader at the moment of proposing.
+    pub time: ClusterTime,
+}
+
+/// Makes a repeated request have its effect once. Scope it to the caller before hashing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IdempotencyKey {
+    /// Hash of scope and key as the caller gave it.
+    pub key: [u8; 32],
+    /// Hash of the request: the same key for another request is refused.
+    pub request: [u8; 32],
+}
+
+/// A command as it travels through the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Identity and time.
+    pub stamp: Stamp,
+    /// For administration requests; KMIP has none (identifier and operation are the key there).
+    pub idempotency: Option<IdempotencyKey>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What every command file provides.
+pub(crate) trait Apply {
+    /// May refuse, touches nothing.
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal>;
+    /// Cannot fail: `check` has passed on this very state.
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer;
+}
+
+/// One row per command: its variant and type, its name everywhere, whether it withdraws
+/// (CONSISTENCY 3: it can turn an allowed answer into a refusal). Rows are appended, never moved: their
+/// order is part of the stored format.
+macro_rules! commands {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal, withdraws: $withdraws:expr;)*) => {
+        /// What a command does.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Action {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl Action {
+            /// Every name, in the stored order.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// The command's name in logs, metrics and audit.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// Whether the command can turn an allowed answer into a refusal; its acknowledgement then
+            /// waits for the barrier (CONSISTENCY 3).
+            #[must_use]
+            pub fn withdraws(&self) -> bool {
+                match self {
+                    $(Self::$variant(command) => {
+                        let withdraws: fn(&$variant) -> bool = $withdraws;
+                        withdraws(command)
+                    })*
+                }
+            }
+
+            pub(crate) fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+                match self { $(Self::$variant(command) => command.check(state, at),)* }
+            }
+
+            pub(crate) fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+                match self { $(Self::$variant(command) => command.apply(state, at, changes),)* }
+            }
+        }
+
+        $(impl From<$variant> for Action {
+            fn from(command: $variant) -> Self {
+                Self::$variant(command)
+            }
+        })*
+    };
+}
+
+commands! {
+    /// A process start asks for its number.
+    IssueBootId => "issue_boot_id", withdraws: |_| false;
+    /// A new tenant with its first L2 version.
+    CreateTenant => "create_tenant", withdraws: |_| false;
+    /// Replaces a tenant's labels.
+    SetTenantLabels => "set_tenant_labels", withdraws: |_| false;
+    /// Refuses every answer for a tenant until it is resumed.
+    SuspendTenant => "suspend_tenant", withdraws: |_| true;
+    /// Ends a suspension.
+    ResumeTenant => "resume_tenant", withdraws: |_| false;
+    /// Ends a tenant for ever.
+    TerminateTenant => "terminate_tenant", withdraws: |_| true;
+    /// A new L2 version becomes the primary.
+    AddL2Version => "add_l2_version", withdraws: |_| false;
+    /// Insert-if-absent by (tenant, name).
+    RegisterService => "register_service", withdraws: |_| false;
+    /// Replaces a service's policy.
+    SetServicePolicy => "set_service_policy", withdraws: |command| !command.policy.get_after_revoke;
+    /// Refuses every answer for a service until it is resumed.
+    SuspendService => "suspend_service", withdraws: |_| true;
+    /// Ends a suspension.
+    ResumeService => "resume_service", withdraws: |_| false;
+    /// Erases a service's seed.
+    ShredService => "shred_service", withdraws: |_| true;
+    /// A recorded derived key (kind 2).
+    RecordObject => "record_object", withdraws: |_| false;
+    /// Registered material (kind 3).
+    RegisterObject => "register_object", withdraws: |_| false;
+    /// KMIP Activate.
+    ActivateObject => "activate_object", withdraws: |_| false;
+    /// KMIP Revoke.
+    RevokeObject => "revoke_object", withdraws: |_| true;
+    /// KMIP Destroy.
+    DestroyObject => "destroy_object", withdraws: |_| true;
+    /// Names, dates and attributes of an object.
+    ChangeAttributes => "change_attributes", withdraws: |command| command.withdraws;
+}
+
+/// What a command led to; the same on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It took effect.
+    Done,
+    /// The process start has its number.
+    BootId(BootId),
+    /// The tenant exists now.
+    Tenant(TenantHandle),
+    /// The service exists, now or already.
+    Service {
+        /// The stored handle: the losing proposer of a race uses it.
+        handle: ServiceHandle,
+        /// Whether this command made it.
+        created: bool,
+    },
+    /// The L2 version exists now.
+    L2Version(L2Version),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+/// The outcome of applying one log entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What the proposer is told.
+    pub answer: Answer,
+    /// The withdrawal whose barrier the answer must pass, if it lets a caller conclude that one holds.
+    pub withdrawal: Option<LogIndex>,
+    /// Rows to write and epochs to close.
+    pub changes: Changes,
+}

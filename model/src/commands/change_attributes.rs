@@ -1,0 +1,76 @@
+//! Changes names, dates and attributes of an object.
+
+use serde::{Deserialize, Serialize};
+
+use super::object_state::{existing, put_changed, taken};
+use super::record_object::{check_attributes, check_names};
+use crate::command::{Answer, Apply};
+use crate::id::LogIndex;
+use crate::object::{Name, StoredAttribute};
+use crate::refusal::Refusal;
+use crate::state::{At, Changes, State};
+use crate::uid::Uid;
+
+/// The object's names, dates and attributes from then on. The proposer works out the whole set from the
+/// revision it read; a change in between is refused, and the proposer reads again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeAttributes {
+    /// Which object; the proposer has checked its tag.
+    pub uid: Uid,
+    /// The revision the proposer read; 0 for an ephemeral key without a row.
+    pub if_revision: LogIndex,
+    /// All names.
+    pub names: Vec<Name>,
+    /// All attributes the state machine does not judge.
+    pub attributes: Vec<StoredAttribute>,
+    /// New dates.
+    pub dates: Dates,
+    /// Whether the change can turn an allowed answer into a refusal (CONSISTENCY 3: mask narrowed,
+    /// Sensitive set, Extractable cleared, a date set to now or earlier). The proposer says so.
+    pub withdraws: bool,
+}
+
+/// Dates a request may set, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dates {
+    /// When it becomes Active.
+    pub activation_date: Option<u64>,
+    /// When it becomes Deactivated.
+    pub deactivation_date: Option<u64>,
+    /// From when on it may process.
+    pub process_start_date: Option<u64>,
+    /// From when on it may not protect.
+    pub protect_stop_date: Option<u64>,
+}
+
+impl Apply for ChangeAttributes {
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+        let fields = self.uid.header.fields();
+        state.active_service(fields.tenant, fields.service)?;
+        let object = existing(state, &self.uid, at)?;
+        if object.revision != self.if_revision {
+            return Err(Refusal::RevisionConflict { now: object.revision });
+        }
+        let now = object.lifecycle.state_at(at.time);
+        if now.is_destroyed() {
+            return Err(Refusal::WrongState { state: now, at: object.withdrawn_at });
+        }
+        check_names(state, fields.tenant, &self.uid, &self.names)?;
+        check_attributes(&self.attributes)
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        let mut object = taken(state, &self.uid, at);
+        object.names.clone_from(&self.names);
+        object.attributes.clone_from(&self.attributes);
+        object.lifecycle.state = object.lifecycle.state_at(at.time);
+        object.lifecycle.activation_date = self.dates.activation_date;
+        object.lifecycle.deactivation_date = self.dates.deactivation_date;
+        object.lifecycle.process_start_date = self.dates.process_start_date;
+        object.lifecycle.protect_stop_date = self.dates.protect_stop_date;
+        if self.withdraws {
+            object.withdrawn_at = at.index;
+        }
+        put_changed(state, object, at, changes)
+    }
+}

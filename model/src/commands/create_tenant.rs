@@ -1,0 +1,76 @@
+//! A new tenant with its first L2 version.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::tenant_labels::check_labels;
+use crate::command::{Answer, Apply};
+use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
+use crate::refusal::{Limit, Refusal};
+use crate::state::{At, Changes, State};
+use crate::tenant::{L2, LEASE_MS_MAX, LEASE_MS_MIN, Tenant, TenantState, Wrap};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateTenant {
+    /// Drawn at random by the proposer.
+    pub handle: TenantHandle,
+    /// Unique for ever.
+    pub name: TenantName,
+    /// Must be the cluster's.
+    pub region: String,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Freshness lease in milliseconds.
+    pub lease_ms: u32,
+    /// Whether services register themselves on first contact.
+    pub auto_register: bool,
+    /// Commitment to the first L2 version.
+    pub l2_commitment: [u8; 32],
+    /// Its wraps.
+    pub wraps: Vec<Wrap>,
+}
+
+impl Apply for CreateTenant {
+    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+        if state.tenant_named(&self.name).is_some() {
+            return Err(Refusal::TenantNameTaken);
+        }
+        if state.tenant(self.handle).is_some() {
+            return Err(Refusal::HandleTaken);
+        }
+        if self.region != state.cluster.region {
+            let (tenant, cluster) = (self.region.clone(), state.cluster.region.clone());
+            return Err(Refusal::WrongRegion { tenant, cluster });
+        }
+        if !(LEASE_MS_MIN..=LEASE_MS_MAX).contains(&self.lease_ms) {
+            return Err(Refusal::OutOfRange { what: Limit::Lease });
+        }
+        check_labels(&self.labels)
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        let first = L2 {
+            version: L2Version(1),
+            commitment: self.l2_commitment,
+            wraps: self.wraps.clone(),
+            created: at.time,
+        };
+        let tenant = Tenant {
+            handle: self.handle,
+            name: self.name.clone(),
+            region: self.region.clone(),
+            labels: self.labels.clone(),
+            state: TenantState::Active,
+            lease_ms: self.lease_ms,
+            auto_register: self.auto_register,
+            versions: vec![first],
+            created: at.time,
+            revision: at.index,
+            withdrawn_at: LogIndex(0),
+        };
+        state.put_tenant(tenant, changes);
+        Answer::Tenant(self.handle)
+    }
+}

@@ -1,0 +1,26 @@
+//! A process start asks for its number: never given twice (CONSISTENCY 10).
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Apply};
+use crate::id::{BootId, NodeId};
+use crate::refusal::Refusal;
+use crate::state::{At, Changes, State};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueBootId {
+    /// The node that started.
+    pub node: NodeId,
+}
+
+impl Apply for IssueBootId {
+    fn check(&self, _: &State, _: &At) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn apply(&self, state: &mut State, _: &At, _: &mut Changes) -> Answer {
+        state.cluster.last_boot = BootId(state.cluster.last_boot.0 + 1);
+        Answer::BootId(state.cluster.last_boot)
+    }
+}

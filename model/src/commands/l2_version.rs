@@ -1,0 +1,46 @@
+//! A new L2 version becomes the primary; older ones keep answering for older identifiers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Apply};
+use crate::id::{L2Version, TenantHandle};
+use crate::refusal::{Limit, Refusal};
+use crate::state::{At, Changes, State};
+use crate::tenant::{L2, L2_VERSIONS_MAX, Wrap};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddL2Version {
+    /// Which tenant.
+    pub tenant: TenantHandle,
+    /// Must be the primary's successor: two rotations at once make one version.
+    pub version: L2Version,
+    /// Commitment to the material.
+    pub commitment: [u8; 32],
+    /// Its wraps.
+    pub wraps: Vec<Wrap>,
+}
+
+impl Apply for AddL2Version {
+    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+        let tenant = state.active_tenant(self.tenant)?;
+        if tenant.versions.len() >= L2_VERSIONS_MAX {
+            return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
+        }
+        let next = tenant.primary().map_or(Some(L2Version(1)), |primary| primary.version.next());
+        if next == Some(self.version) { Ok(()) } else { Err(Refusal::VersionConflict) }
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        let mut tenant = state.tenants[&self.tenant].as_ref().clone();
+        tenant.versions.push(L2 {
+            version: self.version,
+            commitment: self.commitment,
+            wraps: self.wraps.clone(),
+            created: at.time,
+        });
+        tenant.revision = at.index;
+        state.put_tenant(tenant, changes);
+        Answer::L2Version(self.version)
+    }
+}

@@ -1,0 +1,25 @@
+//! One file per command: its fields, when it is refused, what it changes.
+
+mod change_attributes;
+mod create_tenant;
+mod destroy_object;
+mod issue_boot_id;
+mod l2_version;
+mod object_state;
+mod record_object;
+mod register_service;
+mod service_state;
+mod tenant_labels;
+mod tenant_state;
+
+pub use change_attributes::{ChangeAttributes, Dates};
+pub use create_tenant::CreateTenant;
+pub use destroy_object::DestroyObject;
+pub use issue_boot_id::IssueBootId;
+pub use l2_version::AddL2Version;
+pub use object_state::{ActivateObject, RevokeObject};
+pub use record_object::{Description, RecordObject, RegisterObject};
+pub use register_service::{RegisterService, SetServicePolicy};
+pub use service_state::{ResumeService, ShredService, SuspendService};
+pub use tenant_labels::SetTenantLabels;
+pub use tenant_state::{ResumeTenant, SuspendTenant, TerminateTenant};

@@ -1,0 +1,144 @@
+//! Ordinary "no": the same answer on every node, and nothing changed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::LogIndex;
+use crate::object::KeyState;
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No tenant of this handle or name.
+    #[error("no such tenant")]
+    TenantUnknown,
+    /// A tenant of this name exists or existed.
+    #[error("the tenant name is taken; names are never re-used")]
+    TenantNameTaken,
+    /// A random handle hit one that is used or retired; the proposer draws another.
+    #[error("the handle is used or retired; draw another")]
+    HandleTaken,
+    /// The tenant belongs to another region.
+    #[error("the tenant's region {tenant} is not this cluster's region {cluster}")]
+    WrongRegion {
+        /// The region asked for.
+        tenant: String,
+        /// The region of this cluster.
+        cluster: String,
+    },
+    /// The tenant is suspended: resume it first.
+    #[error("the tenant is suspended; resume it first")]
+    TenantSuspended,
+    /// The tenant was terminated.
+    #[error("the tenant was terminated")]
+    TenantTerminated {
+        /// Log index of the termination.
+        at: LogIndex,
+    },
+    /// No service of this handle or name.
+    #[error("no such service")]
+    ServiceUnknown,
+    /// The service is suspended: resume it first.
+    #[error("the service is suspended; resume it first")]
+    ServiceSuspended,
+    /// The service was shredded; its handle is retired for ever.
+    #[error("the service was shredded; an administrator must enable the identity again")]
+    ServiceShredded {
+        /// Log index of the shredding.
+        at: LogIndex,
+    },
+    /// The L2 version is not the next one, or versions are used up.
+    #[error("the L2 version is not the next one; read the tenant again")]
+    VersionConflict,
+    /// The tenant or object changed since the caller read it.
+    #[error("the record changed since it was read; read it again")]
+    RevisionConflict {
+        /// The revision it has now.
+        now: LogIndex,
+    },
+    /// No row for this identifier, and its kind needs one.
+    #[error("no such object")]
+    ObjectUnknown,
+    /// A row for this identifier exists.
+    #[error("an object with this identifier exists")]
+    ObjectExists,
+    /// Another object of the tenant bears the name.
+    #[error("the name {name:?} is taken by another object of this tenant")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The object's state does not allow it.
+    #[error("the object is {}, which does not allow this", state.as_str())]
+    WrongState {
+        /// The state it is in.
+        state: KeyState,
+        /// Log index of the withdrawal that led there; 0 if none did.
+        at: LogIndex,
+    },
+    /// An attribute to change is not there.
+    #[error("the object has no such attribute")]
+    AttributeUnknown,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for a different request")]
+    IdempotencyKeyReused,
+    /// A bound was reached.
+    #[error("{what} is limited to {max}")]
+    LimitReached {
+        /// What is bounded.
+        what: Limit,
+        /// The bound.
+        max: u64,
+    },
+    /// The value lies outside what is allowed.
+    #[error("{what} is out of range")]
+    OutOfRange {
+        /// Which value.
+        what: Limit,
+    },
+}
+
+impl Refusal {
+    /// The withdrawal a caller may conclude from this answer; the answer passes its barrier
+    /// (CONSISTENCY 3).
+    #[must_use]
+    pub fn withdrawal(&self) -> Option<LogIndex> {
+        match self {
+            Self::TenantTerminated { at } | Self::ServiceShredded { at } => Some(*at),
+            Self::WrongState { at, .. } => (*at != LogIndex(0)).then_some(*at),
+            _ => None,
+        }
+    }
+}
+
+/// What a bound is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit {
+    /// Labels of a tenant.
+    Labels,
+    /// The freshness lease of a tenant.
+    Lease,
+    /// L2 versions of a tenant.
+    L2Versions,
+    /// Names of an object.
+    Names,
+    /// Bytes of attributes of an object.
+    AttributeBytes,
+    /// Bytes of material of an object.
+    MaterialBytes,
+    /// Rows of a service.
+    ObjectsPerService,
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Labels => "the number or length of labels",
+            Self::Lease => "the lease",
+            Self::L2Versions => "the number of L2 versions",
+            Self::Names => "the number or length of names",
+            Self::AttributeBytes => "the bytes of attributes of one object",
+            Self::MaterialBytes => "the bytes of material of one object",
+            Self::ObjectsPerService => "the number of objects of one service",
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Rows: the state as it lies on disk, one record each, before it is sealed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Answer;
+use crate::id::{BootId, LogIndex, ServiceHandle, TenantHandle};
+use crate::object::Object;
+use crate::service::Service;
+use crate::tenant::Tenant;
+use crate::time::ClusterTime;
+use crate::uid::Uid;
+
+/// Names a row. The order of variants is the order of tables; it is part of the stored format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RowKey {
+    /// The one row about the cluster.
+    Cluster,
+    /// A tenant.
+    Tenant(TenantHandle),
+    /// A service.
+    Service(TenantHandle, ServiceHandle),
+    /// A managed object or an override.
+    Object(TenantHandle, Uid),
+    /// The remembered answer to an idempotency key.
+    Idempotency([u8; 32]),
+}
+
+impl RowKey {
+    /// The table's number: the byte that stands in stored keys.
+    #[must_use]
+    pub const fn table(&self) -> u8 {
+        match self {
+            Self::Cluster => 0,
+            Self::Tenant(_) => 1,
+            Self::Service(..) => 2,
+            Self::Object(..) => 3,
+            Self::Idempotency(_) => 4,
+        }
+    }
+
+    /// The tenant whose rows this one lies among; `None` for the cluster's own rows.
+    #[must_use]
+    pub const fn tenant(&self) -> Option<TenantHandle> {
+        match self {
+            Self::Tenant(tenant) | Self::Service(tenant, _) | Self::Object(tenant, _) => Some(*tenant),
+            Self::Cluster | Self::Idempotency(_) => None,
+        }
+    }
+}
+
+/// The content of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Row {
+    /// See [`RowKey::Cluster`].
+    Cluster(Cluster),
+    /// See [`RowKey::Tenant`].
+    Tenant(Tenant),
+    /// See [`RowKey::Service`].
+    Service(Service),
+    /// See [`RowKey::Object`].
+    Object(Object),
+    /// See [`RowKey::Idempotency`].
+    Idempotency(Remembered),
+}
+
+/// Facts about the cluster as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The replicated format version: behaviour is chosen by it, never by a binary's version.
+    pub format: u32,
+    /// The region this cluster serves.
+    pub region: String,
+    /// The last boot id handed out.
+    pub last_boot: BootId,
+    /// Cluster time of the last command that changed anything.
+    pub time: ClusterTime,
+}
+
+/// What is remembered of an administration request that carried an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Hash of the request.
+    pub request: [u8; 32],
+    /// What was answered.
+    pub answer: Answer,
+    /// Log index of the original effect: its barrier is the one a replay passes.
+    pub index: LogIndex,
+    /// The withdrawal the original answer stood for, if any.
+    pub withdrawal: Option<LogIndex>,
+    /// Forgotten from then on, in cluster time.
+    pub expires: ClusterTime,
+}

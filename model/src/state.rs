@@ -1,0 +1,411 @@
+//! The replicated state: persistent maps, so that a serving generation is a clone in constant time.
+//!
+//! `State::apply` is the only way it changes. It is deterministic: ordered maps only, time from the log
+//! entry, no randomness, no I/O. Every change names the row to write; the rows alone rebuild the state.
+
+use imbl::OrdMap;
+use std::sync::Arc;
+
+use crate::command::{Answer, Applied, Command};
+use crate::id::{BootId, LogIndex, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use crate::object::{Object, Place};
+use crate::refusal::{Limit, Refusal};
+use crate::row::{Cluster, Remembered, Row, RowKey};
+use crate::service::{Service, ServiceState};
+use crate::tenant::{Tenant, TenantState};
+use crate::time::ClusterTime;
+use crate::uid::Uid;
+
+/// The replicated format version this code writes (CONSISTENCY 9).
+pub const FORMAT: u32 = 1;
+/// How long an idempotency key is remembered: a day covers every retry of a person or a job.
+pub const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
+/// Idempotency keys forgotten per command: an apply touches a bounded number of rows.
+const FORGET_MAX: usize = 8;
+/// Rows one service may own: each is held in memory by every node.
+pub const OBJECTS_PER_SERVICE_MAX: u64 = 2_000_000;
+
+/// The moment a command takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Its log index.
+    pub index: LogIndex,
+    /// Cluster time, never before that of an earlier command.
+    pub time: ClusterTime,
+}
+
+/// What the rest of the node must do about an applied command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows to write (or delete, where `None`), in order.
+    pub rows: Vec<(RowKey, Option<Row>)>,
+    /// Cached keys that may no longer be used.
+    pub effects: Vec<Effect>,
+}
+
+/// Which cached keys a command made unusable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// All keys of a tenant.
+    PurgeTenant(TenantHandle),
+    /// All keys of a service.
+    PurgeService(TenantHandle, ServiceHandle),
+}
+
+/// Everything the cluster agrees on. Cloning is cheap: maps share their structure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub(crate) cluster: Cluster,
+    pub(crate) tenants: OrdMap<TenantHandle, Arc<Tenant>>,
+    pub(crate) tenant_names: OrdMap<TenantName, TenantHandle>,
+    pub(crate) services: OrdMap<(TenantHandle, ServiceHandle), Arc<Service>>,
+    pub(crate) service_names: OrdMap<(TenantHandle, ServiceName), ServiceHandle>,
+    pub(crate) objects: OrdMap<(TenantHandle, Uid), Arc<Object>>,
+    pub(crate) object_names: OrdMap<(TenantHandle, String), Uid>,
+    pub(crate) object_places: OrdMap<(TenantHandle, Place), Uid>,
+    pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
+    pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
+    pub(crate) expiries: OrdMap<(ClusterTime, [u8; 32]), ()>,
+}
+
+impl State {
+    /// The empty state of a new cluster in a region.
+    #[must_use]
+    pub fn new(region: &str) -> Self {
+        Self {
+            cluster: Cluster {
+                format: FORMAT,
+                region: region.to_owned(),
+                last_boot: BootId(0),
+                time: ClusterTime(0),
+            },
+            tenants: OrdMap::new(),
+            tenant_names: OrdMap::new(),
+            services: OrdMap::new(),
+            service_names: OrdMap::new(),
+            objects: OrdMap::new(),
+            object_names: OrdMap::new(),
+            object_places: OrdMap::new(),
+            object_counts: OrdMap::new(),
+            remembered: OrdMap::new(),
+            expiries: OrdMap::new(),
+        }
+    }
+
+    /// Applies one command at its place in the log. Refusals are answers like any other; only
+    /// accepted commands change anything.
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
+        let at = At { index, time: self.cluster.time.max(command.stamp.time) };
+        if let Some(applied) = self.replay(command, &at) {
+            return applied;
+        }
+        let mut changes = Changes::default();
+        let answer = match command.action.check(self, &at) {
+            Ok(()) => command.action.apply(self, &at, &mut changes),
+            Err(refusal) => {
+                let withdrawal = refusal.withdrawal();
+                return Applied { answer: Answer::Refused(refusal), withdrawal, changes };
+            }
+        };
+        let withdrawal = command.action.withdraws().then_some(index);
+        if let Some(key) = command.idempotency {
+            let expires = at.time.plus_ms(IDEMPOTENCY_MS);
+            let answer = answer.clone();
+            let remembered = Remembered { request: key.request, answer, index, withdrawal, expires };
+            self.put_remembered(key.key, remembered, &mut changes);
+        }
+        self.forget_expired(at.time, &mut changes);
+        self.cluster.time = at.time;
+        changes.rows.push((RowKey::Cluster, Some(Row::Cluster(self.cluster.clone()))));
+        Applied { answer, withdrawal, changes }
+    }
+
+    /// Whether a command would be accepted now; touches nothing.
+    ///
+    /// # Errors
+    /// The refusal `apply` would answer.
+    pub fn check(&self, command: &Command) -> Result<(), Refusal> {
+        let at = At { index: LogIndex(u64::MAX), time: self.cluster.time.max(command.stamp.time) };
+        command.action.check(self, &at)
+    }
+
+    /// The original answer to a repeated administration request.
+    fn replay(&self, command: &Command, at: &At) -> Option<Applied> {
+        let key = command.idempotency?;
+        let known = self.remembered.get(&key.key).filter(|known| known.expires > at.time)?;
+        let (answer, withdrawal) = if known.request == key.request {
+            (known.answer.clone(), known.withdrawal)
+        } else {
+            (Answer::Refused(Refusal::IdempotencyKeyReused), None)
+        };
+        Some(Applied { answer, withdrawal, changes: Changes::default() })
+    }
+
+    fn forget_expired(&mut self, now: ClusterTime, changes: &mut Changes) {
+        for _ in 0..FORGET_MAX {
+            let Some(&((expires, key), ())) = self.expiries.get_min() else { return };
+            if expires > now {
+                return;
+            }
+            self.expiries.remove(&(expires, key));
+            self.remembered.remove(&key);
+            changes.rows.push((RowKey::Idempotency(key), None));
+        }
+    }
+
+    // -- reading ------------------------------------------------------------------------------
+
+    /// Facts about the cluster as a whole.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// A tenant by handle.
+    #[must_use]
+    pub fn tenant(&self, handle: TenantHandle) -> Option<&Arc<Tenant>> {
+        self.tenants.get(&handle)
+    }
+
+    /// A tenant by name.
+    #[must_use]
+    pub fn tenant_named(&self, name: &TenantName) -> Option<&Arc<Tenant>> {
+        self.tenants.get(self.tenant_names.get(name)?)
+    }
+
+    /// All tenants, by handle.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// A service by handle.
+    #[must_use]
+    pub fn service(&self, tenant: TenantHandle, handle: ServiceHandle) -> Option<&Arc<Service>> {
+        self.services.get(&(tenant, handle))
+    }
+
+    /// A service by name; a shredded one keeps its name until an administrator enables it again.
+    #[must_use]
+    pub fn service_named(&self, tenant: TenantHandle, name: &ServiceName) -> Option<&Arc<Service>> {
+        self.service(tenant, *self.service_names.get(&(tenant, name.clone()))?)
+    }
+
+    /// All services of a tenant, by handle.
+    pub fn services(&self, tenant: TenantHandle) -> impl Iterator<Item = &Arc<Service>> {
+        let range = (tenant, ServiceHandle([0; 4]))..=(tenant, ServiceHandle([0xff; 4]));
+        self.services.range(range).map(|(_, service)| service)
+    }
+
+    /// The row of an object.
+    #[must_use]
+    pub fn object(&self, tenant: TenantHandle, uid: &Uid) -> Option<&Arc<Object>> {
+        self.objects.get(&(tenant, *uid))
+    }
+
+    /// The object that bears a name in a tenant.
+    #[must_use]
+    pub fn object_named(&self, tenant: TenantHandle, name: &str) -> Option<&Arc<Object>> {
+        self.object(tenant, self.object_names.get(&(tenant, name.to_owned()))?)
+    }
+
+    /// All objects of a tenant, newest first.
+    pub fn objects(&self, tenant: TenantHandle) -> impl Iterator<Item = &Arc<Object>> {
+        let first = Place { index: LogIndex(0), item: 0 };
+        let last = Place { index: LogIndex(u64::MAX), item: u16::MAX };
+        self.object_places
+            .range((tenant, first)..=(tenant, last))
+            .rev()
+            .filter_map(move |(_, uid)| self.object(tenant, uid))
+    }
+
+    /// Rows of a service.
+    #[must_use]
+    pub fn object_count(&self, tenant: TenantHandle, service: ServiceHandle) -> u64 {
+        self.object_counts.get(&(tenant, service)).copied().unwrap_or(0)
+    }
+
+    /// How long the longest lease in use is, in milliseconds.
+    #[must_use]
+    pub fn lease_ms_max(&self) -> u32 {
+        self.tenants.values().map(|tenant| tenant.lease_ms).max().unwrap_or(crate::tenant::LEASE_MS_DEFAULT)
+    }
+
+    // -- what commands ask and do ------------------------------------------------------------
+
+    /// A tenant that is not terminated.
+    pub(crate) fn living_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
+        let tenant = self.tenant(handle).ok_or(Refusal::TenantUnknown)?;
+        match tenant.state {
+            TenantState::Terminated => Err(Refusal::TenantTerminated { at: tenant.withdrawn_at }),
+            TenantState::Active | TenantState::Suspended => Ok(tenant),
+        }
+    }
+
+    /// A tenant that is served.
+    pub(crate) fn active_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
+        let tenant = self.living_tenant(handle)?;
+        if tenant.state == TenantState::Suspended { Err(Refusal::TenantSuspended) } else { Ok(tenant) }
+    }
+
+    /// A service that is not shredded, of a tenant that is not terminated.
+    pub(crate) fn living_service(
+        &self,
+        tenant: TenantHandle,
+        handle: ServiceHandle,
+    ) -> Result<&Arc<Service>, Refusal> {
+        self.living_tenant(tenant)?;
+        let service = self.service(tenant, handle).ok_or(Refusal::ServiceUnknown)?;
+        match service.state {
+            ServiceState::Shredded => Err(Refusal::ServiceShredded { at: service.withdrawn_at }),
+            ServiceState::Active | ServiceState::Suspended => Ok(service),
+        }
+    }
+
+    /// A service that is served, of a tenant that is served.
+    pub(crate) fn active_service(
+        &self,
+        tenant: TenantHandle,
+        handle: ServiceHandle,
+    ) -> Result<&Arc<Service>, Refusal> {
+        self.active_tenant(tenant)?;
+        let service = self.living_service(tenant, handle)?;
+        if service.state == ServiceState::Suspended { Err(Refusal::ServiceSuspended) } else { Ok(service) }
+    }
+
+    /// Room for one more row of a service.
+    pub(crate) fn room_for_object(
+        &self,
+        tenant: TenantHandle,
+        service: ServiceHandle,
+    ) -> Result<(), Refusal> {
+        if self.object_count(tenant, service) < OBJECTS_PER_SERVICE_MAX {
+            return Ok(());
+        }
+        Err(Refusal::LimitReached { what: Limit::ObjectsPerService, max: OBJECTS_PER_SERVICE_MAX })
+    }
+
+    pub(crate) fn put_tenant(&mut self, tenant: Tenant, changes: &mut Changes) {
+        changes.rows.push((RowKey::Tenant(tenant.handle), Some(Row::Tenant(tenant.clone()))));
+        self.insert_tenant(tenant);
+    }
+
+    pub(crate) fn put_service(&mut self, service: Service, changes: &mut Changes) {
+        let key = RowKey::Service(service.tenant, service.handle);
+        changes.rows.push((key, Some(Row::Service(service.clone()))));
+        self.insert_service(service);
+    }
+
+    pub(crate) fn put_object(&mut self, tenant: TenantHandle, object: Object, changes: &mut Changes) {
+        changes.rows.push((RowKey::Object(tenant, object.uid), Some(Row::Object(object.clone()))));
+        self.insert_object(tenant, object);
+    }
+
+    fn put_remembered(&mut self, key: [u8; 32], remembered: Remembered, changes: &mut Changes) {
+        changes.rows.push((RowKey::Idempotency(key), Some(Row::Idempotency(remembered.clone()))));
+        self.insert_remembered(key, remembered);
+    }
+
+    // -- rows to maps ------------------------------------------------------------------------
+
+    /// Rebuilds the state from its rows, in any order.
+    ///
+    /// # Errors
+    /// [`BadRow`] if a row's content does not belong under its key, or the cluster row is missing.
+    pub fn from_rows(rows: impl IntoIterator<Item = (RowKey, Row)>) -> Result<Self, BadRow> {
+        let mut state = Self::new("");
+        let mut cluster = None;
+        for (key, row) in rows {
+            match (key, row) {
+                (RowKey::Cluster, Row::Cluster(row)) => cluster = Some(row),
+                (RowKey::Tenant(handle), Row::Tenant(row)) if row.handle == handle => {
+                    state.insert_tenant(row)
+                }
+                (RowKey::Service(tenant, handle), Row::Service(row))
+                    if (row.tenant, row.handle) == (tenant, handle) =>
+                {
+                    state.insert_service(row);
+                }
+                (RowKey::Object(tenant, uid), Row::Object(row))
+                    if row.uid == uid && uid.header.fields().tenant == tenant =>
+                {
+                    state.insert_object(tenant, row);
+                }
+                (RowKey::Idempotency(hash), Row::Idempotency(row)) => state.insert_remembered(hash, row),
+                (key, _) => return Err(BadRow::Misplaced(key)),
+            }
+        }
+        state.cluster = cluster.ok_or(BadRow::NoCluster)?;
+        Ok(state)
+    }
+
+    /// The rows that rebuild this state.
+    pub fn rows(&self) -> impl Iterator<Item = (RowKey, Row)> + '_ {
+        let cluster = std::iter::once((RowKey::Cluster, Row::Cluster(self.cluster.clone())));
+        let tenants =
+            self.tenants.iter().map(|(key, row)| (RowKey::Tenant(*key), Row::Tenant((**row).clone())));
+        let services = self
+            .services
+            .iter()
+            .map(|(key, row)| (RowKey::Service(key.0, key.1), Row::Service((**row).clone())));
+        let objects = self
+            .objects
+            .iter()
+            .map(|(key, row)| (RowKey::Object(key.0, key.1), Row::Object((**row).clone())));
+        let remembered = self
+            .remembered
+            .iter()
+            .map(|(key, row)| (RowKey::Idempotency(*key), Row::Idempotency((**row).clone())));
+        cluster.chain(tenants).chain(services).chain(objects).chain(remembered)
+    }
+
+    fn insert_tenant(&mut self, tenant: Tenant) {
+        self.tenant_names.insert(tenant.name.clone(), tenant.handle);
+        self.tenants.insert(tenant.handle, Arc::new(tenant));
+    }
+
+    fn insert_service(&mut self, service: Service) {
+        self.service_names.insert((service.tenant, service.name.clone()), service.handle);
+        self.services.insert((service.tenant, service.handle), Arc::new(service));
+    }
+
+    fn insert_object(&mut self, tenant: TenantHandle, object: Object) {
+        let owner = (tenant, object.service());
+        match self.objects.get(&(tenant, object.uid)) {
+            Some(old) => {
+                for name in &old.names {
+                    let key = (tenant, name.value.clone());
+                    if self.object_names.get(&key) == Some(&object.uid) {
+                        self.object_names.remove(&key);
+                    }
+                }
+            }
+            None => *self.object_counts.entry(owner).or_insert(0) += 1,
+        }
+        if !object.lifecycle.state.is_destroyed() {
+            for name in &object.names {
+                self.object_names.insert((tenant, name.value.clone()), object.uid);
+            }
+        }
+        self.object_places.insert((tenant, object.place), object.uid);
+        self.objects.insert((tenant, object.uid), Arc::new(object));
+    }
+
+    fn insert_remembered(&mut self, key: [u8; 32], remembered: Remembered) {
+        if let Some(old) = self.remembered.get(&key) {
+            self.expiries.remove(&(old.expires, key));
+        }
+        self.expiries.insert((remembered.expires, key), ());
+        self.remembered.insert(key, Arc::new(remembered));
+    }
+}
+
+/// Rows that do not make a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRow {
+    /// A row lies under the key of another.
+    #[error("the row under {0:?} belongs elsewhere")]
+    Misplaced(RowKey),
+    /// The one row about the cluster is missing.
+    #[error("the row about the cluster is missing")]
+    NoCluster,
+}

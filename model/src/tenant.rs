@@ -1,0 +1,122 @@
+//! A tenant: one isolated key hierarchy, its L2 versions and how they are wrapped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
+use crate::time::ClusterTime;
+
+/// Default freshness lease in milliseconds (CONSISTENCY 2: strict 2 s, default 3 s, relaxed to 60 s).
+pub const LEASE_MS_DEFAULT: u32 = 3_000;
+/// Shortest lease a tenant may ask for: below it a fail-over would interrupt derivations.
+pub const LEASE_MS_MIN: u32 = 2_000;
+/// Longest lease a tenant may ask for.
+pub const LEASE_MS_MAX: u32 = 60_000;
+
+/// Most labels a tenant carries, and the longest key or value in bytes: labels are for people and
+/// selectors, not for data.
+pub const LABELS_MAX: usize = 32;
+/// Longest label key or value in bytes.
+pub const LABEL_BYTES_MAX: usize = 256;
+/// Most L2 versions kept: at one rotation a day for a decade there is still room.
+pub const L2_VERSIONS_MAX: usize = 4_096;
+
+/// Where a tenant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TenantState {
+    /// Served.
+    Active,
+    /// Every answer is refused until it is resumed.
+    Suspended,
+    /// All wraps erased; the name and handle stay taken for ever.
+    Terminated,
+}
+
+impl TenantState {
+    /// The word used in every interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+/// A tenant's record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Random, never re-used.
+    pub handle: TenantHandle,
+    /// Unique in the cluster for ever.
+    pub name: TenantName,
+    /// The region it lives in; a cluster of another region refuses it.
+    pub region: String,
+    /// Free labels for people and selectors.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is in its life.
+    pub state: TenantState,
+    /// Freshness lease in milliseconds.
+    pub lease_ms: u32,
+    /// Whether services register themselves on first contact.
+    pub auto_register: bool,
+    /// Every L2 version, oldest first; the last one makes new keys. Empty once terminated.
+    pub versions: Vec<L2>,
+    /// When it was created, in cluster time.
+    pub created: ClusterTime,
+    /// Log index of the last change: the entity tag of the administration interface.
+    pub revision: LogIndex,
+    /// Log index of the last withdrawal that concerns the whole tenant.
+    pub withdrawn_at: LogIndex,
+}
+
+impl Tenant {
+    /// The L2 version that makes new keys, while there is one.
+    #[must_use]
+    pub fn primary(&self) -> Option<&L2> {
+        self.versions.last()
+    }
+
+    /// The L2 of one version.
+    #[must_use]
+    pub fn version(&self, version: L2Version) -> Option<&L2> {
+        let at = self.versions.binary_search_by_key(&version, |l2| l2.version).ok()?;
+        self.versions.get(at)
+    }
+
+    /// The name under which an L2 version shows in every interface (DESIGN 4):
+    /// `L2-<tenant>-primary`, older versions `L2-<tenant>-primary-v<n>`.
+    #[must_use]
+    pub fn l2_name(&self, version: L2Version) -> String {
+        match self.primary() {
+            Some(primary) if primary.version == version => format!("L2-{}-primary", self.name),
+            _ => format!("L2-{}-primary-v{version}", self.name),
+        }
+    }
+}
+
+/// One version of a tenant's L2 key: public facts and wraps, never the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct L2 {
+    /// Counts the material.
+    pub version: L2Version,
+    /// Public commitment to the material, checked in constant time at every unwrap.
+    pub commitment: [u8; 32],
+    /// The wraps of this same material; any one of them unwraps.
+    pub wraps: Vec<Wrap>,
+    /// When it was made, in cluster time.
+    pub created: ClusterTime,
+}
+
+/// One wrapping of an L2 version by one root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrap {
+    /// Counts the wrappings of the same material.
+    pub revision: u32,
+    /// `<provider>:<immutable key id incl. version>`; never taken from editable configuration.
+    pub l1_ref: String,
+    /// What the root returned.
+    pub wrapped: Vec<u8>,
+}
