@@ -161,6 +161,8 @@ pub enum Body {
     Material {
         /// Counts replacements of the material.
         revision: u32,
+        /// Enters the derivation of the root that wraps it; erasing it shreds the material.
+        salt: [u8; 32],
         /// The `KRW1` record.
         record: Vec<u8>,
     },

@@ -47,6 +47,8 @@ pub struct RegisterObject {
     pub uid: Uid,
     /// KMIP Object Type.
     pub object_type: u32,
+    /// Enters the derivation of the root that wraps the material.
+    pub salt: [u8; 32],
     /// The `KRW1` record.
     pub record: Vec<u8>,
     /// What is known of it.
@@ -74,7 +76,7 @@ impl Apply for RegisterObject {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
-        let body = Body::Material { revision: 1, record: self.record.clone() };
+        let body = Body::Material { revision: 1, salt: self.salt, record: self.record.clone() };
         put_new(state, at, changes, self.uid, self.object_type, body, &self.description)
     }
 }
