@@ -73,14 +73,14 @@ macro_rules! commands {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
-            /// Whether the command can turn an allowed answer into a refusal; its acknowledgement then
-            /// waits for the barrier (CONSISTENCY 3).
+            /// Whether the command, taking effect at `now`, can turn an allowed answer into a refusal;
+            /// its acknowledgement then waits for the barrier (CONSISTENCY 3).
             #[must_use]
-            pub fn withdraws(&self) -> bool {
+            pub fn withdraws(&self, now: ClusterTime) -> bool {
                 match self {
                     $(Self::$variant(command) => {
-                        let withdraws: fn(&$variant) -> bool = $withdraws;
-                        withdraws(command)
+                        let withdraws: fn(&$variant, ClusterTime) -> bool = $withdraws;
+                        withdraws(command, now)
                     })*
                 }
             }
@@ -104,41 +104,41 @@ macro_rules! commands {
 
 commands! {
     /// A process start asks for its number.
-    IssueBootId => "issue_boot_id", withdraws: |_| false;
+    IssueBootId => "issue_boot_id", withdraws: |_, _| false;
     /// A new tenant with its first L2 version.
-    CreateTenant => "create_tenant", withdraws: |_| false;
+    CreateTenant => "create_tenant", withdraws: |_, _| false;
     /// Replaces a tenant's labels.
-    SetTenantLabels => "set_tenant_labels", withdraws: |_| false;
+    SetTenantLabels => "set_tenant_labels", withdraws: |_, _| false;
     /// Refuses every answer for a tenant until it is resumed.
-    SuspendTenant => "suspend_tenant", withdraws: |_| true;
+    SuspendTenant => "suspend_tenant", withdraws: |_, _| true;
     /// Ends a suspension.
-    ResumeTenant => "resume_tenant", withdraws: |_| false;
+    ResumeTenant => "resume_tenant", withdraws: |_, _| false;
     /// Ends a tenant for ever.
-    TerminateTenant => "terminate_tenant", withdraws: |_| true;
+    TerminateTenant => "terminate_tenant", withdraws: |_, _| true;
     /// A new L2 version becomes the primary.
-    AddL2Version => "add_l2_version", withdraws: |_| false;
+    AddL2Version => "add_l2_version", withdraws: |_, _| false;
     /// Insert-if-absent by (tenant, name).
-    RegisterService => "register_service", withdraws: |_| false;
+    RegisterService => "register_service", withdraws: |_, _| false;
     /// Replaces a service's policy.
-    SetServicePolicy => "set_service_policy", withdraws: |command| !command.policy.get_after_revoke;
+    SetServicePolicy => "set_service_policy", withdraws: |command, _| !command.policy.get_after_revoke;
     /// Refuses every answer for a service until it is resumed.
-    SuspendService => "suspend_service", withdraws: |_| true;
+    SuspendService => "suspend_service", withdraws: |_, _| true;
     /// Ends a suspension.
-    ResumeService => "resume_service", withdraws: |_| false;
+    ResumeService => "resume_service", withdraws: |_, _| false;
     /// Erases a service's seed.
-    ShredService => "shred_service", withdraws: |_| true;
+    ShredService => "shred_service", withdraws: |_, _| true;
     /// A recorded derived key (kind 2).
-    RecordObject => "record_object", withdraws: |_| false;
+    RecordObject => "record_object", withdraws: |_, _| false;
     /// Registered material (kind 3).
-    RegisterObject => "register_object", withdraws: |_| false;
+    RegisterObject => "register_object", withdraws: |_, _| false;
     /// KMIP Activate.
-    ActivateObject => "activate_object", withdraws: |_| false;
+    ActivateObject => "activate_object", withdraws: |_, _| false;
     /// KMIP Revoke.
-    RevokeObject => "revoke_object", withdraws: |_| true;
+    RevokeObject => "revoke_object", withdraws: |_, _| true;
     /// KMIP Destroy.
-    DestroyObject => "destroy_object", withdraws: |_| true;
+    DestroyObject => "destroy_object", withdraws: |_, _| true;
     /// Names, dates and attributes of an object.
-    ChangeAttributes => "change_attributes", withdraws: |command| command.withdraws;
+    ChangeAttributes => "change_attributes", withdraws: ChangeAttributes::withdraws_at;
 }
 
 /// What a command led to; the same on every node.

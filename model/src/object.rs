@@ -94,7 +94,8 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A fresh object's lifecycle: Active if its activation date has come, else Pre-Active.
+    /// A fresh object's lifecycle: Pre-Active until its activation date has come, see
+    /// [`Lifecycle::state_at`].
     #[must_use]
     pub fn new(initial_date: u64, activation_date: Option<u64>) -> Self {
         Self {

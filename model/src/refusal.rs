@@ -27,7 +27,10 @@ pub enum Refusal {
     },
     /// The tenant is suspended: resume it first.
     #[error("the tenant is suspended; resume it first")]
-    TenantSuspended,
+    TenantSuspended {
+        /// Log index of the suspension.
+        at: LogIndex,
+    },
     /// The tenant was terminated.
     #[error("the tenant was terminated")]
     TenantTerminated {
@@ -39,7 +42,10 @@ pub enum Refusal {
     ServiceUnknown,
     /// The service is suspended: resume it first.
     #[error("the service is suspended; resume it first")]
-    ServiceSuspended,
+    ServiceSuspended {
+        /// Log index of the suspension.
+        at: LogIndex,
+    },
     /// The service was shredded; its handle is retired for ever.
     #[error("the service was shredded; an administrator must enable the identity again")]
     ServiceShredded {
@@ -95,6 +101,9 @@ pub enum Refusal {
         /// Which value.
         what: Limit,
     },
+    /// The identifier names another kind of object than the command makes.
+    #[error("the identifier's kind is not the one this command makes")]
+    WrongKind,
 }
 
 impl Refusal {
@@ -103,9 +112,26 @@ impl Refusal {
     #[must_use]
     pub fn withdrawal(&self) -> Option<LogIndex> {
         match self {
-            Self::TenantTerminated { at } | Self::ServiceShredded { at } => Some(*at),
+            Self::TenantSuspended { at }
+            | Self::TenantTerminated { at }
+            | Self::ServiceSuspended { at }
+            | Self::ServiceShredded { at } => Some(*at),
             Self::WrongState { at, .. } => (*at != LogIndex(0)).then_some(*at),
-            _ => None,
+            Self::TenantUnknown
+            | Self::TenantNameTaken
+            | Self::HandleTaken
+            | Self::WrongRegion { .. }
+            | Self::ServiceUnknown
+            | Self::VersionConflict
+            | Self::RevisionConflict { .. }
+            | Self::ObjectUnknown
+            | Self::ObjectExists
+            | Self::NameTaken { .. }
+            | Self::AttributeUnknown
+            | Self::IdempotencyKeyReused
+            | Self::LimitReached { .. }
+            | Self::OutOfRange { .. }
+            | Self::WrongKind => None,
         }
     }
 }
@@ -127,6 +153,10 @@ pub enum Limit {
     MaterialBytes,
     /// Rows of a service.
     ObjectsPerService,
+    /// Wraps of one L2 version.
+    Wraps,
+    /// Bytes of a sealed seed.
+    SeedBytes,
 }
 
 impl std::fmt::Display for Limit {
@@ -139,6 +169,8 @@ impl std::fmt::Display for Limit {
             Self::AttributeBytes => "the bytes of attributes of one object",
             Self::MaterialBytes => "the bytes of material of one object",
             Self::ObjectsPerService => "the number of objects of one service",
+            Self::Wraps => "the number or length of wraps of one L2 version",
+            Self::SeedBytes => "the bytes of a sealed seed",
         })
     }
 }

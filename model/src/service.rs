@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{LogIndex, ServiceHandle, ServiceName, TenantHandle};
 use crate::time::ClusterTime;
 
+/// Longest sealed seed in bytes: 32 bytes of seed and what the barrier adds, with room.
+pub const SEED_BYTES_MAX: usize = 512;
+
 /// Where a service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceState {

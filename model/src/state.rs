@@ -107,7 +107,7 @@ impl State {
                 return Applied { answer: Answer::Refused(refusal), withdrawal, changes };
             }
         };
-        let withdrawal = command.action.withdraws().then_some(index);
+        let withdrawal = command.action.withdraws(at.time).then_some(index);
         if let Some(key) = command.idempotency {
             let expires = at.time.plus_ms(IDEMPOTENCY_MS);
             let answer = answer.clone();
@@ -120,13 +120,18 @@ impl State {
         Applied { answer, withdrawal, changes }
     }
 
-    /// Whether a command would be accepted now; touches nothing.
+    /// Whether a command would be accepted now; touches nothing. A repeated administration request is
+    /// accepted like the original: it gets the original's answer.
     ///
     /// # Errors
     /// The refusal `apply` would answer.
     pub fn check(&self, command: &Command) -> Result<(), Refusal> {
         let at = At { index: LogIndex(u64::MAX), time: self.cluster.time.max(command.stamp.time) };
-        command.action.check(self, &at)
+        match self.replay(command, &at) {
+            Some(Applied { answer: Answer::Refused(refusal), .. }) => Err(refusal),
+            Some(_) => Ok(()),
+            None => command.action.check(self, &at),
+        }
     }
 
     /// The original answer to a repeated administration request.
@@ -244,7 +249,10 @@ impl State {
     /// A tenant that is served.
     pub(crate) fn active_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
         let tenant = self.living_tenant(handle)?;
-        if tenant.state == TenantState::Suspended { Err(Refusal::TenantSuspended) } else { Ok(tenant) }
+        match tenant.state {
+            TenantState::Suspended => Err(Refusal::TenantSuspended { at: tenant.withdrawn_at }),
+            TenantState::Active | TenantState::Terminated => Ok(tenant),
+        }
     }
 
     /// A service that is not shredded, of a tenant that is not terminated.
@@ -269,7 +277,10 @@ impl State {
     ) -> Result<&Arc<Service>, Refusal> {
         self.active_tenant(tenant)?;
         let service = self.living_service(tenant, handle)?;
-        if service.state == ServiceState::Suspended { Err(Refusal::ServiceSuspended) } else { Ok(service) }
+        match service.state {
+            ServiceState::Suspended => Err(Refusal::ServiceSuspended { at: service.withdrawn_at }),
+            ServiceState::Active | ServiceState::Shredded => Ok(service),
+        }
     }
 
     /// Room for one more row of a service.
@@ -363,8 +374,14 @@ impl State {
         self.tenants.insert(tenant.handle, Arc::new(tenant));
     }
 
+    /// A name stands for its service that is not shredded, else for the one shredded last; the rows say
+    /// so themselves, in whatever order they come.
     fn insert_service(&mut self, service: Service) {
-        self.service_names.insert((service.tenant, service.name.clone()), service.handle);
+        let rank = |service: &Service| (service.state != ServiceState::Shredded, service.withdrawn_at);
+        let holder = self.service_named(service.tenant, &service.name);
+        if holder.is_none_or(|known| known.handle == service.handle || rank(known) < rank(&service)) {
+            self.service_names.insert((service.tenant, service.name.clone()), service.handle);
+        }
         self.services.insert((service.tenant, service.handle), Arc::new(service));
     }
 

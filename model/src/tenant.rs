@@ -21,6 +21,10 @@ pub const LABELS_MAX: usize = 32;
 pub const LABEL_BYTES_MAX: usize = 256;
 /// Most L2 versions kept: at one rotation a day for a decade there is still room.
 pub const L2_VERSIONS_MAX: usize = 4_096;
+/// Most wraps of one L2 version: several customer roots in several regions, no more.
+pub const WRAPS_MAX: usize = 16;
+/// Longest wrap in bytes: the largest a provider returns (RSA-4096, or a cloud envelope), with room.
+pub const WRAP_BYTES_MAX: usize = 8 * 1024;
 
 /// Where a tenant is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use crate::id::LogIndex;
 use crate::object::{Name, StoredAttribute};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
+use crate::time::ClusterTime;
 use crate::uid::Uid;
 
 /// The object's names, dates and attributes from then on. The proposer works out the whole set from the
@@ -25,8 +26,8 @@ pub struct ChangeAttributes {
     pub attributes: Vec<StoredAttribute>,
     /// New dates.
     pub dates: Dates,
-    /// Whether the change can turn an allowed answer into a refusal (CONSISTENCY 3: mask narrowed,
-    /// Sensitive set, Extractable cleared, a date set to now or earlier). The proposer says so.
+    /// Whether the attributes can turn an allowed answer into a refusal (CONSISTENCY 3: mask narrowed,
+    /// Sensitive set, Extractable cleared). The proposer says so; what dates do is judged on cluster time.
     pub withdraws: bool,
 }
 
@@ -41,6 +42,15 @@ pub struct Dates {
     pub process_start_date: Option<u64>,
     /// From when on it may not protect.
     pub protect_stop_date: Option<u64>,
+}
+
+impl ChangeAttributes {
+    /// Whether the change, taking effect at `now`, can turn an allowed answer into a refusal. Dates are
+    /// judged here: the proposer cannot know the time at which the leader stamps the command.
+    pub(crate) fn withdraws_at(&self, now: ClusterTime) -> bool {
+        let come = |date: Option<u64>| date.is_some_and(|date| date <= now.as_secs());
+        self.withdraws || come(self.dates.deactivation_date) || come(self.dates.protect_stop_date)
+    }
 }
 
 impl Apply for ChangeAttributes {
@@ -68,7 +78,7 @@ impl Apply for ChangeAttributes {
         object.lifecycle.deactivation_date = self.dates.deactivation_date;
         object.lifecycle.process_start_date = self.dates.process_start_date;
         object.lifecycle.protect_stop_date = self.dates.protect_stop_date;
-        if self.withdraws {
+        if self.withdraws_at(at.time) {
             object.withdrawn_at = at.index;
         }
         put_changed(state, object, at, changes)

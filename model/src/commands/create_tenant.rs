@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::l2_version::check_wraps;
 use super::tenant_labels::check_labels;
 use crate::command::{Answer, Apply};
 use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
@@ -47,6 +48,7 @@ impl Apply for CreateTenant {
         if !(LEASE_MS_MIN..=LEASE_MS_MAX).contains(&self.lease_ms) {
             return Err(Refusal::OutOfRange { what: Limit::Lease });
         }
+        check_wraps(&self.wraps)?;
         check_labels(&self.labels)
     }
 

@@ -6,7 +6,7 @@ use crate::command::{Answer, Apply};
 use crate::id::{L2Version, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::state::{At, Changes, State};
-use crate::tenant::{L2, L2_VERSIONS_MAX, Wrap};
+use crate::tenant::{L2, L2_VERSIONS_MAX, WRAP_BYTES_MAX, WRAPS_MAX, Wrap};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,10 @@ impl Apply for AddL2Version {
             return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
         }
         let next = tenant.primary().map_or(Some(L2Version(1)), |primary| primary.version.next());
-        if next == Some(self.version) { Ok(()) } else { Err(Refusal::VersionConflict) }
+        if next != Some(self.version) {
+            return Err(Refusal::VersionConflict);
+        }
+        check_wraps(&self.wraps)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
@@ -43,4 +46,12 @@ impl Apply for AddL2Version {
         state.put_tenant(tenant, changes);
         Answer::L2Version(self.version)
     }
+}
+
+/// Wraps are few and short.
+pub(super) fn check_wraps(wraps: &[Wrap]) -> Result<(), Refusal> {
+    if wraps.len() <= WRAPS_MAX && wraps.iter().all(|wrap| wrap.wrapped.len() <= WRAP_BYTES_MAX) {
+        return Ok(());
+    }
+    Err(Refusal::LimitReached { what: Limit::Wraps, max: WRAPS_MAX as u64 })
 }

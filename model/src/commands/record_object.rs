@@ -10,7 +10,7 @@ use crate::object::{
 };
 use crate::refusal::{Limit, Refusal};
 use crate::state::{At, Changes, State};
-use crate::uid::Uid;
+use crate::uid::{Kind, Uid};
 
 /// What is known of an object besides its material.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct RegisterObject {
 
 impl Apply for RecordObject {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        check_new(state, &self.uid, &self.description)
+        check_new(state, &self.uid, Kind::Recorded, &self.description)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
@@ -72,7 +72,7 @@ impl Apply for RegisterObject {
             let max = MATERIAL_BYTES_MAX as u64;
             return Err(Refusal::LimitReached { what: Limit::MaterialBytes, max });
         }
-        check_new(state, &self.uid, &self.description)
+        check_new(state, &self.uid, Kind::Registered, &self.description)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
@@ -81,8 +81,11 @@ impl Apply for RegisterObject {
     }
 }
 
-fn check_new(state: &State, uid: &Uid, description: &Description) -> Result<(), Refusal> {
+fn check_new(state: &State, uid: &Uid, kind: Kind, description: &Description) -> Result<(), Refusal> {
     let fields = uid.header.fields();
+    if fields.kind != kind {
+        return Err(Refusal::WrongKind);
+    }
     state.active_service(fields.tenant, fields.service)?;
     if state.object(fields.tenant, uid).is_some() {
         return Err(Refusal::ObjectExists);

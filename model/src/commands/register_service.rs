@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Apply};
 use crate::id::{LogIndex, ServiceHandle, ServiceName, TenantHandle};
-use crate::refusal::Refusal;
-use crate::service::{Service, ServicePolicy, ServiceState, ServiceType};
+use crate::refusal::{Limit, Refusal};
+use crate::service::{SEED_BYTES_MAX, Service, ServicePolicy, ServiceState, ServiceType};
 use crate::state::{At, Changes, State};
 
 /// Insert-if-absent by (tenant, name): the losing proposer of a race uses the stored handle and seed
@@ -33,6 +33,9 @@ pub struct RegisterService {
 impl Apply for RegisterService {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
         state.active_tenant(self.tenant)?;
+        if self.seed.len() > SEED_BYTES_MAX {
+            return Err(Refusal::LimitReached { what: Limit::SeedBytes, max: SEED_BYTES_MAX as u64 });
+        }
         match state.service_named(self.tenant, &self.name) {
             Some(known) if known.state == ServiceState::Shredded && !self.reenable => {
                 Err(Refusal::ServiceShredded { at: known.withdrawn_at })
