@@ -1,1 +1,45 @@
-//! To be written.
+//! The only code that touches key bytes: secret memory, derive, wrap, unwrap, forget.
+//!
+//! Plaintext keys rest in the [`arena`] alone, memory the kernel neither dumps, swaps nor lets a
+//! debugger read. A key is a type without `Clone`, `Debug` or `Serialize`, and its bytes are lent to
+//! a closure, never handed out. Every derivation and every wrap is bound to its place (realm, tenant,
+//! service, version, header) by one function, [`kdf::derive`], with a label of its own: mixing two
+//! tenants' keys fails by mathematics.
+//!
+//! This crate never does I/O beyond asking the kernel for memory and randomness, has no clock and
+//! no async. Names and formulas follow DESIGN 3.
+
+pub mod allocator;
+pub mod arena;
+pub mod cache;
+#[cfg(feature = "danger-known-keys")]
+pub mod danger;
+pub mod hierarchy;
+pub mod iv;
+pub mod kdf;
+pub mod keyring;
+pub mod l1_payload;
+pub mod labels;
+pub mod material;
+pub mod nonce;
+pub mod process;
+pub mod random;
+pub mod secret;
+pub mod stack;
+mod sync;
+pub mod uid;
+pub mod wrap;
+
+pub use allocator::ZeroOnFree;
+pub use arena::{ArenaError, ArenaMode, ArenaStatus, SecretArena, arena_status};
+pub use cache::{FillRefused, FillTicket, HotL3, L3Cache, Purged, Scope};
+pub use hierarchy::{DeriveError, L2, L2Commitment, L3, L3Place, Seed, SeedCommitment, service_root};
+pub use iv::{GcmIvSource, IvExhausted};
+pub use keyring::{Keyring, KeyringError};
+pub use l1_payload::{Kek, L1Payload, L1PayloadError};
+pub use material::MaterialRoot;
+pub use nonce::NonceSource;
+pub use secret::{Secret, SecretBytes};
+pub use stack::{scrub_stack, with_scrubbed_stack};
+pub use uid::{Commitments, UidKey, UidRoot};
+pub use wrap::WrapError;
