@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, DestroyObject, IssueBootId, RecordObject,
-    RegisterObject, RegisterService, ResumeService, ResumeTenant, RevokeObject, SetServicePolicy,
-    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TerminateTenant,
+    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, DestroyObject, IssueBootId, JoinNode,
+    RecordObject, RegisterObject, RegisterService, ResumeService, ResumeTenant, RevokeObject,
+    SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TerminateTenant,
 };
-use crate::id::{BootId, CommandId, L2Version, LogIndex, ServiceHandle, TenantHandle};
+use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 use crate::time::ClusterTime;
@@ -139,6 +139,8 @@ commands! {
     DestroyObject => "destroy_object", withdraws: |_, _| true;
     /// Names, dates and attributes of an object.
     ChangeAttributes => "change_attributes", withdraws: ChangeAttributes::withdraws_at;
+    /// A new node gets its id.
+    JoinNode => "join_node", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.
@@ -161,6 +163,8 @@ pub enum Answer {
     L2Version(L2Version),
     /// Nothing changed.
     Refused(Refusal),
+    /// The node has this id, now or already.
+    Node(NodeId),
 }
 
 /// The outcome of applying one log entry.

@@ -157,6 +157,12 @@ pub enum Limit {
     Wraps,
     /// Bytes of a sealed seed.
     SeedBytes,
+    /// Length of a node's name.
+    NodeName,
+    /// Nodes that ever joined.
+    Nodes,
+    /// The deactivation date of an object.
+    DeactivationDate,
 }
 
 impl std::fmt::Display for Limit {
@@ -171,6 +177,9 @@ impl std::fmt::Display for Limit {
             Self::ObjectsPerService => "the number of objects of one service",
             Self::Wraps => "the number or length of wraps of one L2 version",
             Self::SeedBytes => "the bytes of a sealed seed",
+            Self::NodeName => "the length of a node's name",
+            Self::Nodes => "the number of nodes that ever joined",
+            Self::DeactivationDate => "the deactivation date",
         })
     }
 }

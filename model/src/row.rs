@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::Answer;
-use crate::id::{BootId, LogIndex, ServiceHandle, TenantHandle};
+use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::object::Object;
 use crate::service::Service;
 use crate::tenant::Tenant;
@@ -23,6 +23,8 @@ pub enum RowKey {
     Object(TenantHandle, Uid),
     /// The remembered answer to an idempotency key.
     Idempotency([u8; 32]),
+    /// A node that was let in.
+    Node(NodeId),
 }
 
 impl RowKey {
@@ -35,6 +37,7 @@ impl RowKey {
             Self::Service(..) => 2,
             Self::Object(..) => 3,
             Self::Idempotency(_) => 4,
+            Self::Node(_) => 5,
         }
     }
 
@@ -43,7 +46,7 @@ impl RowKey {
     pub const fn tenant(&self) -> Option<TenantHandle> {
         match self {
             Self::Tenant(tenant) | Self::Service(tenant, _) | Self::Object(tenant, _) => Some(*tenant),
-            Self::Cluster | Self::Idempotency(_) => None,
+            Self::Cluster | Self::Idempotency(_) | Self::Node(_) => None,
         }
     }
 }
@@ -61,6 +64,8 @@ pub enum Row {
     Object(Object),
     /// See [`RowKey::Idempotency`].
     Idempotency(Remembered),
+    /// See [`RowKey::Node`].
+    Node(Joined),
 }
 
 /// Facts about the cluster as a whole.
@@ -89,4 +94,19 @@ pub struct Remembered {
     pub withdrawal: Option<LogIndex>,
     /// Forgotten from then on, in cluster time.
     pub expires: ClusterTime,
+}
+
+/// A node that was let in; kept for ever, because ids are never given twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Its id: the log index of its join entry.
+    pub node: NodeId,
+    /// The number of the attempt, drawn once per data directory.
+    pub attempt: [u8; 16],
+    /// Its name at the time.
+    pub name: String,
+    /// Whether it may vote.
+    pub voter: bool,
+    /// When it was let in.
+    pub joined: ClusterTime,
 }

@@ -7,10 +7,10 @@ use imbl::OrdMap;
 use std::sync::Arc;
 
 use crate::command::{Answer, Applied, Command};
-use crate::id::{BootId, LogIndex, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
-use crate::row::{Cluster, Remembered, Row, RowKey};
+use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
 use crate::tenant::{Tenant, TenantState};
 use crate::time::ClusterTime;
@@ -66,6 +66,8 @@ pub struct State {
     pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
     pub(crate) expiries: OrdMap<(ClusterTime, [u8; 32]), ()>,
+    pub(crate) joined: OrdMap<NodeId, Arc<Joined>>,
+    pub(crate) join_attempts: OrdMap<[u8; 16], NodeId>,
 }
 
 impl State {
@@ -89,6 +91,8 @@ impl State {
             object_counts: OrdMap::new(),
             remembered: OrdMap::new(),
             expiries: OrdMap::new(),
+            joined: OrdMap::new(),
+            join_attempts: OrdMap::new(),
         }
     }
 
@@ -223,6 +227,18 @@ impl State {
             .filter_map(move |(_, uid)| self.object(tenant, uid))
     }
 
+    /// A node that was let in.
+    #[must_use]
+    pub fn joined(&self, node: NodeId) -> Option<&Arc<Joined>> {
+        self.joined.get(&node)
+    }
+
+    /// The node an attempt to join led to.
+    #[must_use]
+    pub fn joined_by(&self, attempt: &[u8; 16]) -> Option<&Arc<Joined>> {
+        self.joined(*self.join_attempts.get(attempt)?)
+    }
+
     /// Rows of a service.
     #[must_use]
     pub fn object_count(&self, tenant: TenantHandle, service: ServiceHandle) -> u64 {
@@ -316,6 +332,11 @@ impl State {
         self.insert_remembered(key, remembered);
     }
 
+    pub(crate) fn put_joined(&mut self, joined: Joined, changes: &mut Changes) {
+        changes.rows.push((RowKey::Node(joined.node), Some(Row::Node(joined.clone()))));
+        self.insert_joined(joined);
+    }
+
     // -- rows to maps ------------------------------------------------------------------------
 
     /// Rebuilds the state from its rows, in any order.
@@ -342,6 +363,7 @@ impl State {
                     state.insert_object(tenant, row);
                 }
                 (RowKey::Idempotency(hash), Row::Idempotency(row)) => state.insert_remembered(hash, row),
+                (RowKey::Node(node), Row::Node(row)) if row.node == node => state.insert_joined(row),
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -366,7 +388,8 @@ impl State {
             .remembered
             .iter()
             .map(|(key, row)| (RowKey::Idempotency(*key), Row::Idempotency((**row).clone())));
-        cluster.chain(tenants).chain(services).chain(objects).chain(remembered)
+        let joined = self.joined.iter().map(|(key, row)| (RowKey::Node(*key), Row::Node((**row).clone())));
+        cluster.chain(tenants).chain(services).chain(objects).chain(remembered).chain(joined)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {
@@ -405,6 +428,11 @@ impl State {
         }
         self.object_places.insert((tenant, object.place), object.uid);
         self.objects.insert((tenant, object.uid), Arc::new(object));
+    }
+
+    fn insert_joined(&mut self, joined: Joined) {
+        self.join_attempts.insert(joined.attempt, joined.node);
+        self.joined.insert(joined.node, Arc::new(joined));
     }
 
     fn insert_remembered(&mut self, key: [u8; 32], remembered: Remembered) {
