@@ -1,0 +1,182 @@
+//! The audit thread: drain, write, sync once, wake.
+//!
+//! The batch is whatever arrived during the last sync; no timer. After one error it only refuses.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::batch::Batch;
+use crate::checkpoint::Published;
+use crate::disk::Disk;
+use crate::ledger::{Chain, Ledger};
+use crate::log::{AuditError, Durable, Identity, Shared};
+use crate::segment::{self, Summary};
+
+/// Requests in one group commit: at 10,000/s and a slow sync of 50 ms there are 500; beyond 4,096 the
+/// wait for the sync no longer shrinks per request.
+const JOBS_PER_COMMIT_MAX: usize = 4096;
+
+/// What the thread is asked to do.
+pub(crate) enum Job {
+    /// Make these entries durable.
+    Append(Batch, oneshot::Sender<Result<Durable, AuditError>>),
+    /// Stop after everything asked before.
+    Close(oneshot::Sender<()>),
+}
+
+/// Owns the open segment and the ledger.
+pub(crate) struct Writer<D> {
+    disk: D,
+    identity: Identity,
+    ledger: Ledger,
+    segment_bytes_max: u64,
+    /// Length of the current segment; `None` before the first.
+    segment_bytes: Option<u64>,
+    buffer: Vec<u8>,
+    touched: Vec<Chain>,
+}
+
+impl<D: Disk> Writer<D> {
+    pub(crate) fn new(
+        disk: D,
+        identity: Identity,
+        ledger: Ledger,
+        segment_bytes_max: u64,
+        segment_bytes: Option<u64>,
+    ) -> Self {
+        let (buffer, touched) = (Vec::new(), Vec::new());
+        Self { disk, identity, ledger, segment_bytes_max, segment_bytes, buffer, touched }
+    }
+
+    /// Makes batches durable, in order, with one sync. Returns each batch's sequences.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a Batch>,
+        shared: &Shared,
+    ) -> io::Result<Vec<Durable>> {
+        let began = Instant::now();
+        self.rotate_if_full(shared)?;
+        let first = self.ledger.next_sequence();
+        let durables = batches.map(|batch| self.seal(batch, first)).collect();
+        self.disk.append(&self.buffer)?;
+        self.disk.sync()?;
+        self.publish(shared, self.ledger.next_sequence() - first, began.elapsed());
+        Ok(durables)
+    }
+
+    fn rotate_if_full(&mut self, shared: &Shared) -> io::Result<()> {
+        if self.segment_bytes.is_some_and(|bytes| bytes < self.segment_bytes_max) {
+            return Ok(());
+        }
+        let summary = Summary::new(&self.identity, self.ledger.clone()).encode();
+        self.disk.begin(&segment::name(self.ledger.next_sequence()), &summary)?;
+        self.segment_bytes = Some(summary.len() as u64);
+        shared.metrics.segments.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    fn seal(&mut self, batch: &Batch, batch_first: u64) -> Durable {
+        let first = self.ledger.next_sequence();
+        for (chain, body) in batch.bodies() {
+            self.ledger.seal(chain, body, batch_first, &self.identity, &mut self.buffer);
+            self.touched.push(chain);
+        }
+        Durable { first, last: self.ledger.next_sequence() - 1 }
+    }
+
+    /// Tells others what is durable now.
+    fn publish(&mut self, shared: &Shared, records: u64, took: Duration) {
+        let bytes = self.buffer.len() as u64;
+        self.segment_bytes = self.segment_bytes.map(|before| before + bytes);
+        shared.metrics.count_commit(records, bytes, took);
+        Published::lock(&shared.published).advance(&self.ledger, self.touched.drain(..));
+        self.buffer.clear();
+    }
+}
+
+/// The life of the audit thread: until it is closed, or no handle is left.
+pub(crate) fn run<D: Disk>(mut writer: Writer<D>, mut queue: mpsc::Receiver<Job>, shared: Arc<Shared>) {
+    let _alarm = Alarm(shared.clone());
+    let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
+    while queue.blocking_recv_many(&mut jobs, JOBS_PER_COMMIT_MAX) > 0 {
+        shared.metrics.queue_depth.store(queue.len() as u64, Relaxed);
+        let (appends, closers) = sort(&mut jobs);
+        serve(&mut writer, appends, &shared);
+        shared.metrics.cpu_us.store(thread_cpu_us(), Relaxed);
+        if !closers.is_empty() {
+            drop(writer);
+            return close(queue, closers);
+        }
+    }
+}
+
+/// A request's entries and where its answer goes.
+type Append = (Batch, oneshot::Sender<Result<Durable, AuditError>>);
+
+fn sort(jobs: &mut Vec<Job>) -> (Vec<Append>, Vec<oneshot::Sender<()>>) {
+    let (mut appends, mut closers) = (Vec::with_capacity(jobs.len()), Vec::new());
+    for job in jobs.drain(..) {
+        match job {
+            Job::Append(batch, answer) => appends.push((batch, answer)),
+            Job::Close(answer) => closers.push(answer),
+        }
+    }
+    (appends, closers)
+}
+
+/// Commits the appends, or refuses them. A requester that has gone away is no error: its record stands.
+fn serve<D: Disk>(writer: &mut Writer<D>, appends: Vec<Append>, shared: &Shared) {
+    if appends.is_empty() {
+        return;
+    }
+    if shared.failure.get().is_none() {
+        match writer.commit(appends.iter().map(|(batch, _)| batch), shared) {
+            Ok(durables) => {
+                for ((_, answer), durable) in appends.into_iter().zip(durables) {
+                    let _ = answer.send(Ok(durable));
+                }
+                return;
+            }
+            Err(error) => shared.fail(&format!("the audit log could not be written: {error}")),
+        }
+    }
+    for (_, answer) in appends {
+        let _ = answer.send(Err(shared.refusal()));
+    }
+}
+
+/// Refuses what is still queued, then reports.
+fn close(mut queue: mpsc::Receiver<Job>, closers: Vec<oneshot::Sender<()>>) {
+    queue.close();
+    let mut closers = closers;
+    while let Some(job) = queue.blocking_recv() {
+        match job {
+            Job::Append(_, answer) => drop(answer.send(Err(AuditError::Closed))),
+            Job::Close(answer) => closers.push(answer),
+        }
+    }
+    for answer in closers {
+        let _ = answer.send(());
+    }
+}
+
+/// Marks the log as failed should its thread panic.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the audit thread panicked");
+        }
+    }
+}
+
+fn thread_cpu_us() -> u64 {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let us = spent.tv_sec.saturating_mul(1_000_000).saturating_add(spent.tv_nsec / 1000);
+    u64::try_from(us).unwrap_or(0)
+}
