@@ -1,0 +1,131 @@
+//! Every command decides whether it withdraws; a new one cannot forget to (CONSISTENCY 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::command::Action;
+use model::commands::*;
+use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use model::object::Revocation;
+use model::service::{ServicePolicy, ServiceType};
+use model::time::ClusterTime;
+use model::uid::Uid;
+
+const NOW_S: u64 = 1_000;
+const T: TenantHandle = TenantHandle([0; 4]);
+const S: ServiceHandle = ServiceHandle([1; 4]);
+
+fn uid() -> Uid {
+    Uid::parse("ceabcirtaaaaakqaans7binsamqaaaamqcayfa4eqwdipcejrkfx7vrsoov2uabn").unwrap()
+}
+
+fn policy(get_after_revoke: bool) -> Action {
+    let policy = ServicePolicy { auto_activate: false, get_after_revoke };
+    SetServicePolicy { tenant: T, service: S, policy }.into()
+}
+
+fn change(withdraws: bool, dates: Dates) -> Action {
+    let (names, attributes) = (Vec::new(), Vec::new());
+    ChangeAttributes { uid: uid(), if_revision: LogIndex(0), names, attributes, dates, withdraws }.into()
+}
+
+fn description() -> Description {
+    Description {
+        activation_date: None,
+        deactivation_date: None,
+        process_start_date: None,
+        protect_stop_date: None,
+        names: Vec::new(),
+        attributes: Vec::new(),
+    }
+}
+
+/// Every command, in each form that matters, and whether it withdraws.
+fn table() -> Vec<(Action, bool)> {
+    let name = TenantName::parse("tenant-a").unwrap();
+    let reason = Revocation { code: 1, message: None };
+    let none = Dates::default();
+    let (due, later) = (Some(NOW_S), Some(NOW_S + 1));
+    let mut rows: Vec<(Action, bool)> = vec![
+        (IssueBootId { node: NodeId(1) }.into(), false),
+        (
+            CreateTenant {
+                handle: T,
+                name,
+                region: "eu-1".to_owned(),
+                labels: BTreeMap::new(),
+                lease_ms: 3_000,
+                auto_register: true,
+                l2_commitment: [0; 32],
+                wraps: Vec::new(),
+            }
+            .into(),
+            false,
+        ),
+        (SetTenantLabels { tenant: T, labels: BTreeMap::new(), if_revision: None }.into(), false),
+        (SuspendTenant { tenant: T }.into(), true),
+        (ResumeTenant { tenant: T }.into(), false),
+        (TerminateTenant { tenant: T }.into(), true),
+        (
+            AddL2Version { tenant: T, version: L2Version(2), commitment: [0; 32], wraps: Vec::new() }.into(),
+            false,
+        ),
+        (
+            RegisterService {
+                tenant: T,
+                handle: S,
+                name: ServiceName::parse("mongodb").unwrap(),
+                service_type: ServiceType::Mongodb,
+                policy: ServicePolicy::default(),
+                seed: Vec::new(),
+                seed_commitment: [0; 32],
+                reenable: false,
+            }
+            .into(),
+            false,
+        ),
+        (policy(true), false),
+        (policy(false), true),
+        (SuspendService { tenant: T, service: S }.into(), true),
+        (ResumeService { tenant: T, service: S }.into(), false),
+        (ShredService { tenant: T, service: S }.into(), true),
+        (RecordObject { uid: uid(), salt: [0; 32], description: description() }.into(), false),
+    ];
+    let material = RegisterObject {
+        uid: uid(),
+        object_type: 2,
+        salt: [0; 32],
+        record: Vec::new(),
+        description: description(),
+    };
+    rows.extend([
+        (material.into(), false),
+        (ActivateObject { uid: uid() }.into(), false),
+        (RevokeObject { uid: uid(), reason, compromise_occurrence_date: None }.into(), true),
+        (DestroyObject { uid: uid() }.into(), true),
+        (change(false, none), false),
+        (change(true, none), true),
+        (change(false, Dates { deactivation_date: due, ..none }), true),
+        (change(false, Dates { deactivation_date: later, ..none }), false),
+        (change(false, Dates { protect_stop_date: due, ..none }), true),
+        (change(false, Dates { protect_stop_date: later, ..none }), false),
+        (change(false, Dates { activation_date: due, process_start_date: due, ..none }), false),
+        (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
+    ]);
+    rows
+}
+
+#[test]
+fn each_command_says_whether_it_withdraws() {
+    let now = ClusterTime(NOW_S * 1_000);
+    for (action, withdraws) in table() {
+        assert_eq!(action.withdraws(now), withdraws, "{action:?}");
+    }
+}
+
+#[test]
+fn the_table_lists_every_command() {
+    let listed: BTreeSet<_> = table().iter().map(|(action, _)| action.name()).collect();
+    let all: BTreeSet<_> = Action::NAMES.iter().copied().collect();
+    assert_eq!(listed, all, "a new command needs a row here that says whether it withdraws");
+    assert_eq!(all.len(), Action::NAMES.len(), "names are unique");
+}

@@ -1,0 +1,286 @@
+//! What must hold after every step, each by its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::command::{Action, Answer};
+use model::id::{LogIndex, NodeId, TenantHandle};
+use model::object::{Body, KeyState, Object};
+use model::refusal::Refusal;
+use model::row::RowKey;
+use model::service::{Service, ServiceState};
+use model::state::{Changes, Effect, State};
+use model::tenant::TenantState;
+use model::time::ClusterTime;
+
+use crate::world::{Entry, Moment};
+
+/// Most rows one apply may touch (CONSISTENCY 9).
+const ROWS_PER_APPLY_MAX: usize = 1_000;
+
+/// Holds one step against every invariant.
+pub fn judge(moment: &Moment<'_>) {
+    rows_alone_rebuild_the_state(moment);
+    check_agrees_with_apply(moment);
+    a_refusal_changes_nothing(moment);
+    a_replay_gives_the_first_answer_and_changes_nothing(moment);
+    handles_and_names_are_never_reused(moment);
+    names_are_unique_among_living_objects(moment);
+    what_is_erased_holds_nothing(moment);
+    cluster_time_never_goes_back(moment);
+    boot_ids_strictly_increase(moment);
+    node_ids_are_the_index_of_their_entry(moment);
+    lives_only_go_forward(moment);
+    an_apply_touches_few_rows(moment);
+    whatever_ends_an_allowed_answer_is_a_withdrawal(moment);
+    a_named_withdrawal_is_one(moment);
+    a_refusal_that_tells_of_a_withdrawal_names_it(moment);
+    withdrawals_purge_cached_keys(moment);
+    objects_are_counted_and_listed_newest_first(moment);
+}
+
+fn rows_alone_rebuild_the_state(m: &Moment<'_>) {
+    let rows = || m.rows.iter().map(|(key, row)| (*key, row.clone()));
+    assert!(&State::from_rows(rows()).unwrap() == m.after, "rows in order");
+    assert!(&State::from_rows(rows().rev()).unwrap() == m.after, "rows in reverse");
+    assert!(&m.after.rows().collect::<BTreeMap<_, _>>() == m.rows, "the state's own rows");
+}
+
+fn check_agrees_with_apply(m: &Moment<'_>) {
+    match (m.before.check(&m.entry.command), &m.entry.applied.answer) {
+        (Err(expected), Answer::Refused(given)) => assert_eq!(&expected, given),
+        (Ok(()), Answer::Refused(given)) => panic!("check passed, apply refused: {given}"),
+        (Err(expected), answer) => panic!("check refused ({expected}), apply answered {answer:?}"),
+        (Ok(()), _) => {}
+    }
+}
+
+fn a_refusal_changes_nothing(m: &Moment<'_>) {
+    if matches!(m.entry.applied.answer, Answer::Refused(_)) {
+        assert_eq!(m.entry.applied.changes, Changes::default());
+        assert!(m.before == m.after, "a refusal changed the state");
+    }
+}
+
+fn a_replay_gives_the_first_answer_and_changes_nothing(m: &Moment<'_>) {
+    let Some(first) = m.entry.replays.map(|index| &entry_at(m, index).applied) else { return };
+    assert_eq!(m.entry.applied.answer, first.answer);
+    assert_eq!(m.entry.applied.withdrawal, first.withdrawal, "a replay passes the original barrier");
+    assert_eq!(m.entry.applied.changes, Changes::default());
+    assert!(m.before == m.after, "a replay changed the state");
+}
+
+fn handles_and_names_are_never_reused(m: &Moment<'_>) {
+    for old in m.before.tenants() {
+        let new = m.after.tenant(old.handle).expect("a tenant's handle stays for ever");
+        assert_eq!((&new.name, new.created, &new.region), (&old.name, old.created, &old.region));
+        for old in m.before.services(old.handle) {
+            let new = m.after.service(old.tenant, old.handle).expect("a service's handle stays for ever");
+            assert_eq!((&new.name, new.created), (&old.name, old.created));
+            assert_eq!(new.seed_commitment, old.seed_commitment, "one seed for ever");
+        }
+    }
+    let names: BTreeSet<_> = m.after.tenants().map(|tenant| &tenant.name).collect();
+    assert_eq!(names.len(), m.after.tenants().count(), "tenant names are unique for ever");
+    for tenant in m.after.tenants() {
+        assert_eq!(m.after.tenant_named(&tenant.name), Some(tenant));
+        let living = |service: &&Arc<Service>| service.state != ServiceState::Shredded;
+        let names: BTreeSet<_> =
+            m.after.services(tenant.handle).filter(living).map(|service| &service.name).collect();
+        assert_eq!(names.len(), m.after.services(tenant.handle).filter(living).count());
+        for service in m.after.services(tenant.handle).filter(living) {
+            assert_eq!(m.after.service_named(tenant.handle, &service.name), Some(service));
+        }
+    }
+}
+
+fn names_are_unique_among_living_objects(m: &Moment<'_>) {
+    for (tenant, objects) in objects_by_tenant(m.after) {
+        let mut seen = BTreeMap::new();
+        for object in objects.iter().filter(|object| !object.lifecycle.state.is_destroyed()) {
+            for name in &object.names {
+                assert_eq!(seen.insert(&name.value, object.uid), None, "{name:?} names two objects");
+                let found = m.after.object_named(tenant, &name.value).expect("a name finds its object");
+                assert_eq!(found.uid, object.uid);
+            }
+        }
+        for free in (0..4).map(|n| format!("name-{n}")).filter(|name| !seen.contains_key(name)) {
+            assert!(m.after.object_named(tenant, &free).is_none(), "{free} names nothing that lives");
+        }
+    }
+}
+
+fn what_is_erased_holds_nothing(m: &Moment<'_>) {
+    for tenant in m.after.tenants() {
+        assert_eq!(tenant.versions.is_empty(), tenant.state == TenantState::Terminated);
+        for service in m.after.services(tenant.handle) {
+            assert_eq!(service.seed.is_none(), service.state == ServiceState::Shredded);
+        }
+        for object in m.after.objects(tenant.handle) {
+            let destroyed = object.lifecycle.state.is_destroyed();
+            assert_eq!(object.body == Body::Erased, destroyed, "{:?}", object.lifecycle.state);
+            assert_eq!(object.lifecycle.destroy_date.is_some(), destroyed);
+            assert!(!destroyed || object.attributes.iter().all(|attribute| attribute.name != "Digest"));
+        }
+    }
+}
+
+fn cluster_time_never_goes_back(m: &Moment<'_>) {
+    let (before, after) = (m.before.cluster().time, m.after.cluster().time);
+    assert!(before <= after);
+    let stamp = m.entry.command.stamp.time;
+    assert!(after == before || after == stamp, "time comes from the leader's stamp alone");
+}
+
+fn boot_ids_strictly_increase(m: &Moment<'_>) {
+    let (before, after) = (m.before.cluster().last_boot.0, m.after.cluster().last_boot.0);
+    match &m.entry.applied.answer {
+        Answer::BootId(given) if m.entry.replays.is_none() => {
+            assert_eq!((given.0, after), (before + 1, before + 1));
+        }
+        _ => assert_eq!(before, after),
+    }
+}
+
+fn node_ids_are_the_index_of_their_entry(m: &Moment<'_>) {
+    let (Action::JoinNode(command), Answer::Node(given)) = (&m.entry.command.action, &m.entry.applied.answer)
+    else {
+        return;
+    };
+    let known = m.before.joined_by(&command.attempt).map(|joined| joined.node);
+    assert_eq!(*given, known.unwrap_or(NodeId(m.index.0)), "a retry gets the same id");
+    assert_eq!(m.after.joined(*given).map(|joined| joined.attempt), Some(command.attempt));
+}
+
+fn lives_only_go_forward(m: &Moment<'_>) {
+    let now = m.after.cluster().time;
+    for old in m.before.tenants() {
+        let new = &m.after.tenant(old.handle).unwrap();
+        assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);
+        assert!(old.state != TenantState::Terminated || old == *new, "the end of a tenant is the end");
+        for old in m.before.services(old.handle) {
+            let new = &m.after.service(old.tenant, old.handle).unwrap();
+            assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);
+            assert!(old.state != ServiceState::Shredded || old == *new, "the end of a service is the end");
+        }
+        for old in m.before.objects(old.handle) {
+            let new = m.after.object(old.uid.header.fields().tenant, &old.uid).expect("rows of objects stay");
+            assert_eq!((new.place, new.object_type), (old.place, old.object_type));
+            assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);
+            let (from, to) = (old.lifecycle.state_at(now), new.lifecycle.state_at(now));
+            assert!(is_lawful(from, to), "from {from:?} to {to:?} by {:?}", m.entry.command.action);
+        }
+    }
+}
+
+/// The arrows of NIST SP 800-57 part 1, and Pre-Active straight to Deactivated when one request sets
+/// both dates in the past.
+fn is_lawful(from: KeyState, to: KeyState) -> bool {
+    use KeyState::{Active, Compromised, Deactivated, Destroyed, DestroyedCompromised, PreActive};
+    from == to
+        || match from {
+            PreActive => matches!(to, Active | Deactivated | Compromised | Destroyed),
+            Active => matches!(to, Deactivated | Compromised),
+            Deactivated => matches!(to, Compromised | Destroyed),
+            Compromised => to == DestroyedCompromised,
+            Destroyed | DestroyedCompromised => false,
+        }
+}
+
+fn an_apply_touches_few_rows(m: &Moment<'_>) {
+    assert!(m.entry.applied.changes.rows.len() <= ROWS_PER_APPLY_MAX);
+}
+
+/// CONSISTENCY 3, from the caller's side: whatever key a node would have handed out before and does not
+/// after, at the same moment of cluster time, was taken away by a withdrawal.
+fn whatever_ends_an_allowed_answer_is_a_withdrawal(m: &Moment<'_>) {
+    let now = m.after.cluster().time;
+    for tenant in m.before.tenants() {
+        for object in m.before.objects(tenant.handle) {
+            let after = m.after.object(tenant.handle, &object.uid).expect("rows of objects stay");
+            let got = is_gettable(m.before, object, now) && !is_gettable(m.after, after, now);
+            let used = object.lifecycle.state_at(now) == KeyState::Active
+                && after.lifecycle.state_at(now) != KeyState::Active;
+            let ended = got || used;
+            assert!(
+                !ended || m.entry.applied.withdrawal == Some(m.index),
+                "{:?} took a key away silently",
+                m.entry.command.action
+            );
+        }
+    }
+}
+
+fn a_named_withdrawal_is_one(m: &Moment<'_>) {
+    let Some(index) = m.entry.applied.withdrawal else { return };
+    if index == m.index {
+        assert!(m.entry.command.action.withdraws(m.after.cluster().time));
+        return;
+    }
+    assert!(index < m.index);
+    let named = entry_at(m, index);
+    assert_eq!(named.applied.withdrawal, Some(index), "{:?} withdrew nothing", named.command.action);
+    assert!(!matches!(named.applied.answer, Answer::Refused(_)));
+}
+
+fn a_refusal_that_tells_of_a_withdrawal_names_it(m: &Moment<'_>) {
+    let Answer::Refused(refusal) = &m.entry.applied.answer else { return };
+    let ended = match refusal {
+        Refusal::TenantSuspended { .. }
+        | Refusal::TenantTerminated { .. }
+        | Refusal::ServiceSuspended { .. }
+        | Refusal::ServiceShredded { .. } => true,
+        Refusal::WrongState { state, .. } => state.is_destroyed() || *state == KeyState::Compromised,
+        _ => false,
+    };
+    assert!(!ended || refusal.withdrawal().is_some(), "{refusal:?}");
+    assert_eq!(m.entry.applied.withdrawal, refusal.withdrawal());
+}
+
+fn withdrawals_purge_cached_keys(m: &Moment<'_>) {
+    if matches!(m.entry.applied.answer, Answer::Refused(_)) || m.entry.replays.is_some() {
+        return;
+    }
+    let expected = match &m.entry.command.action {
+        Action::SuspendTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
+        Action::TerminateTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
+        Action::SuspendService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
+        Action::ShredService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
+        _ => None,
+    };
+    assert_eq!(m.entry.applied.changes.effects, expected.into_iter().collect::<Vec<_>>());
+}
+
+fn objects_are_counted_and_listed_newest_first(m: &Moment<'_>) {
+    for (tenant, objects) in objects_by_tenant(m.after) {
+        assert!(objects.windows(2).all(|pair| pair[0].place > pair[1].place));
+        let stored = m.rows.keys().filter(|key| matches!(key, RowKey::Object(of, _) if *of == tenant));
+        assert_eq!(objects.len(), stored.count());
+        for service in m.after.services(tenant) {
+            let own = objects.iter().filter(|object| object.service() == service.handle).count();
+            assert_eq!(m.after.object_count(tenant, service.handle), own as u64);
+        }
+    }
+}
+
+/// Whether a node would hand the key out to its own service.
+fn is_gettable(state: &State, object: &Object, now: ClusterTime) -> bool {
+    let fields = object.uid.header.fields();
+    let tenant = state.tenant(fields.tenant).is_some_and(|tenant| tenant.state == TenantState::Active);
+    let Some(service) = state.service(fields.tenant, fields.service) else { return false };
+    let lawful = match object.lifecycle.state_at(now) {
+        KeyState::PreActive | KeyState::Active => true,
+        KeyState::Deactivated | KeyState::Compromised => service.policy.get_after_revoke,
+        KeyState::Destroyed | KeyState::DestroyedCompromised => false,
+    };
+    tenant && service.state == ServiceState::Active && lawful
+}
+
+fn entry_at<'a>(m: &Moment<'a>, index: LogIndex) -> &'a Entry {
+    &m.log[usize::try_from(index.0).unwrap() - 1]
+}
+
+fn objects_by_tenant(state: &State) -> Vec<(TenantHandle, Vec<&Object>)> {
+    let objects = |handle| state.objects(handle).map(AsRef::as_ref).collect();
+    state.tenants().map(|tenant| (tenant.handle, objects(tenant.handle))).collect()
+}

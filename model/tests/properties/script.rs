@@ -1,0 +1,267 @@
+//! What may happen in a history: actions over small pools of ids, clocks that jump, repeats.
+
+use std::collections::BTreeMap;
+
+use model::command::Action;
+use model::commands::{
+    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, Dates, Description, DestroyObject,
+    IssueBootId, JoinNode, RecordObject, RegisterObject, RegisterService, ResumeService, ResumeTenant,
+    RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant,
+    TerminateTenant,
+};
+use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use model::object::{Name, Revocation, StoredAttribute};
+use model::service::{ServicePolicy, ServiceType};
+use model::tenant::Wrap;
+use model::uid::{Fields, Header, Kind, Uid};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::world::{REGION, START_S};
+
+/// Steps of the longest history: enough for a tenant to be made, filled, emptied and ended.
+pub const STEPS_MAX: usize = 90;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// How far the leader's wall clock moved since the step before, in milliseconds; it may jump back.
+    pub clock_ms: i64,
+    /// What is proposed.
+    pub proposal: Proposal,
+}
+
+/// What is proposed at a step.
+#[derive(Clone, Debug)]
+pub enum Proposal {
+    /// A new request; the number chooses its idempotency key among few.
+    New(Action, Option<u8>),
+    /// A request of before, word for word; the number chooses which.
+    Repeat(usize),
+}
+
+/// Stands for "the version that comes next" in a generated [`AddL2Version`].
+pub const NEXT_VERSION: L2Version = L2Version(u16::MAX);
+/// Stands for "the revision it has" in a generated [`ChangeAttributes`] or [`SetTenantLabels`].
+pub const ITS_REVISION: LogIndex = LogIndex(u64::MAX);
+
+/// A whole history. It begins with two tenants and a service each, so that most steps find something.
+pub fn history() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..STEPS_MAX).prop_map(|steps| {
+        let mut all = Vec::new();
+        for tenant in 0..2 {
+            all.push(quiet(create_tenant(tenant, tenant, REGION, 3_000)));
+            all.push(quiet(register_service(tenant, 0, 0, true, false)));
+        }
+        all.extend(steps);
+        all
+    })
+}
+
+fn quiet(action: Action) -> Step {
+    Step { clock_ms: 1, proposal: Proposal::New(action, None) }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let clock_ms = prop_oneof![
+        20 => 0..3_000_i64,
+        3 => -10_000..0_i64,
+        1 => Just(25 * 60 * 60 * 1_000),
+    ];
+    let proposal = prop_oneof![
+        12 => (action(), option::weighted(0.3, 0..6_u8)).prop_map(|(action, key)| Proposal::New(action, key)),
+        2 => any::<usize>().prop_map(Proposal::Repeat),
+    ];
+    (clock_ms, proposal).prop_map(|(clock_ms, proposal)| Step { clock_ms, proposal })
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![3 => tenants(), 4 => services(), 8 => objects()]
+}
+
+fn tenants() -> impl Strategy<Value = Action> {
+    let region = prop_oneof![8 => Just(REGION), 1 => Just("elsewhere")];
+    let lease = prop_oneof![8 => Just(3_000_u32), 1 => Just(1_000), 1 => Just(60_001)];
+    let version = prop_oneof![4 => Just(NEXT_VERSION), 1 => (0..4_u16).prop_map(L2Version)];
+    let revision = option::of(prop_oneof![4 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)]);
+    prop_oneof![
+        2 => (0..4_u8).prop_map(|node| IssueBootId { node: NodeId(u64::from(node)) }.into()),
+        2 => (0..3_u8, 0..2_u8, any::<bool>()).prop_map(|(attempt, length, voter)| JoinNode {
+            attempt: [attempt; 16],
+            name: "n".repeat(length.into()),
+            voter,
+        }.into()),
+        4 => (handle(), 0..4_u8, region, lease).prop_map(|(h, n, r, l)| create_tenant(h, n, r, l)),
+        3 => (handle(), 0..4_u8, revision).prop_map(|(h, label, if_revision)| SetTenantLabels {
+            tenant: tenant(h),
+            labels: BTreeMap::from([("label".to_owned(), label.to_string())]),
+            if_revision,
+        }.into()),
+        2 => handle().prop_map(|h| SuspendTenant { tenant: tenant(h) }.into()),
+        5 => handle().prop_map(|h| ResumeTenant { tenant: tenant(h) }.into()),
+        1 => handle().prop_map(|h| TerminateTenant { tenant: tenant(h) }.into()),
+        3 => (handle(), version).prop_map(|(h, version)| AddL2Version {
+            tenant: tenant(h),
+            version,
+            commitment: [2; 32],
+            wraps: vec![wrap()],
+        }.into()),
+    ]
+}
+
+fn services() -> impl Strategy<Value = Action> {
+    let register = (handle(), 0..4_u8, 0..3_u8, any::<bool>(), prop::bool::weighted(0.3));
+    prop_oneof![
+        5 => register.prop_map(|(t, s, n, policy, reenable)| register_service(t, s, n, policy, reenable)),
+        2 => (handle(), 0..3_u8, any::<bool>()).prop_map(|(t, s, get_after_revoke)| SetServicePolicy {
+            tenant: tenant(t),
+            service: service(s),
+            policy: ServicePolicy { auto_activate: false, get_after_revoke },
+        }.into()),
+        2 => (handle(), 0..3_u8).prop_map(|(t, s)| {
+            SuspendService { tenant: tenant(t), service: service(s) }.into()
+        }),
+        5 => (handle(), 0..3_u8).prop_map(|(t, s)| {
+            ResumeService { tenant: tenant(t), service: service(s) }.into()
+        }),
+        1 => (handle(), 0..3_u8).prop_map(|(t, s)| {
+            ShredService { tenant: tenant(t), service: service(s) }.into()
+        }),
+    ]
+}
+
+fn objects() -> impl Strategy<Value = Action> {
+    let revision = prop_oneof![6 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)];
+    let change = (any_uid(), revision, names(), attributes(), dates(), prop::bool::weighted(0.2));
+    let code = prop_oneof![3 => Just(1_u32), 1 => Just(2_u32), 1 => Just(3_u32)];
+    prop_oneof![
+        4 => (uid(Kind::Recorded), description()).prop_map(|(uid, description)| {
+            RecordObject { uid, salt: [3; 32], description }.into()
+        }),
+        4 => (uid(Kind::Registered), description()).prop_map(|(uid, description)| RegisterObject {
+            uid, object_type: 7, salt: [4; 32], record: vec![5; 40], description,
+        }.into()),
+        1 => (any_uid(), description()).prop_map(|(uid, description)| {
+            RecordObject { uid, salt: [3; 32], description }.into()
+        }),
+        5 => any_uid().prop_map(|uid| ActivateObject { uid }.into()),
+        5 => (any_uid(), code, option::of(date())).prop_map(|(uid, code, compromise_occurrence_date)| {
+            let reason = Revocation { code, message: None };
+            RevokeObject { uid, reason, compromise_occurrence_date }.into()
+        }),
+        5 => any_uid().prop_map(|uid| DestroyObject { uid }.into()),
+        6 => change.prop_map(|(uid, if_revision, names, attributes, dates, withdraws)| {
+            ChangeAttributes { uid, if_revision, names, attributes, dates, withdraws }.into()
+        }),
+    ]
+}
+
+fn create_tenant(handle: u8, name: u8, region: &str, lease_ms: u32) -> Action {
+    let name = TenantName::parse(&format!("tenant-{name}")).unwrap();
+    CreateTenant {
+        handle: tenant(handle),
+        name,
+        region: region.to_owned(),
+        labels: BTreeMap::new(),
+        lease_ms,
+        auto_register: true,
+        l2_commitment: [1; 32],
+        wraps: vec![wrap()],
+    }
+    .into()
+}
+
+fn register_service(t: u8, handle: u8, name: u8, get_after_revoke: bool, reenable: bool) -> Action {
+    RegisterService {
+        tenant: tenant(t),
+        handle: service(handle),
+        name: ServiceName::parse(&format!("service-{name}")).unwrap(),
+        service_type: ServiceType::Mongodb,
+        policy: ServicePolicy { auto_activate: false, get_after_revoke },
+        seed: vec![handle; 48],
+        seed_commitment: [handle; 32],
+        reenable,
+    }
+    .into()
+}
+
+fn wrap() -> Wrap {
+    Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }
+}
+
+/// Mostly the two tenants that exist from the start.
+fn handle() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => 0..2_u8, 1 => 2..4_u8]
+}
+
+fn tenant(number: u8) -> TenantHandle {
+    TenantHandle([0, 0, 0, number])
+}
+
+fn service(number: u8) -> ServiceHandle {
+    ServiceHandle([1, 0, 0, number])
+}
+
+fn any_uid() -> impl Strategy<Value = Uid> {
+    let kinds = [Kind::Recorded, Kind::Registered, Kind::EphemeralPreActive, Kind::EphemeralActive];
+    prop::sample::select(kinds.to_vec()).prop_flat_map(uid)
+}
+
+fn uid(kind: Kind) -> impl Strategy<Value = Uid> {
+    let service = prop_oneof![6 => Just(0_u8), 1 => 1..4_u8];
+    (handle(), service, 0..3_u8).prop_map(move |(t, s, nonce)| uid_of(kind, t, s, nonce))
+}
+
+fn uid_of(kind: Kind, t: u8, s: u8, nonce: u8) -> Uid {
+    let (algorithm, length_bytes) = if kind == Kind::Registered { (0, 0) } else { (3, 32) };
+    let header = Header::new(&Fields {
+        kind,
+        kdf: model::uid::Kdf::Hkdf,
+        tenant: tenant(t),
+        service: service(s),
+        l2_version: L2Version(1),
+        created_s: 0x65f0_a1b2,
+        algorithm,
+        length_bytes,
+        usage_mask: 0,
+        nonce: [nonce; 12],
+    });
+    Uid { header, tag: [9; 8] }
+}
+
+fn names() -> impl Strategy<Value = Vec<Name>> {
+    let name = (0..4_u8).prop_map(|n| Name { value: format!("name-{n}"), name_type: 1 });
+    vec(name, 0..3)
+}
+
+fn attributes() -> impl Strategy<Value = Vec<StoredAttribute>> {
+    let one = prop::sample::select(vec!["Digest", "Comment"]);
+    vec(one.prop_map(|name| StoredAttribute { name: name.to_owned(), index: 0, value: vec![1] }), 0..3)
+}
+
+/// Around the time in which histories play: past, present and due soon.
+fn date() -> impl Strategy<Value = u64> {
+    START_S - 20..START_S + 120
+}
+
+fn dates() -> impl Strategy<Value = Dates> {
+    let rarely = || option::weighted(0.3, date());
+    (rarely(), rarely(), rarely(), rarely()).prop_map(|(a, d, p, s)| Dates {
+        activation_date: a,
+        deactivation_date: d,
+        process_start_date: p,
+        protect_stop_date: s,
+    })
+}
+
+fn description() -> impl Strategy<Value = Description> {
+    (dates(), names(), attributes()).prop_map(|(dates, names, attributes)| Description {
+        activation_date: dates.activation_date,
+        deactivation_date: dates.deactivation_date,
+        process_start_date: dates.process_start_date,
+        protect_stop_date: dates.protect_stop_date,
+        names,
+        attributes,
+    })
+}
