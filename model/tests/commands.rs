@@ -1,5 +1,7 @@
 //! Every command decides whether it withdraws; a new one cannot forget to (CONSISTENCY 3).
 
+#![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::command::Action;
