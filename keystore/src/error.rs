@@ -1,0 +1,134 @@
+//! What a root may answer instead of a result, sorted by what to do about it.
+//!
+//! The one distinction that must never blur: *no answer* ([`RootError::Unreachable`], serving goes on
+//! within the lease) and *the answer is no* ([`RootError::Withdrawn`], serving ends now). A network
+//! failure never becomes a withdrawal.
+
+use std::fmt;
+use std::time::Duration;
+
+use crypto::ArenaError;
+
+/// Why a root did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RootError {
+    /// No answer, or one that says nothing about the key.
+    #[error("root {root} does not answer: {detail}")]
+    Unreachable {
+        /// The key reference, or the provider's name while the key is not known yet.
+        root: String,
+        /// What was tried and what came back.
+        detail: String,
+    },
+    /// The owner of the key ended our use of it.
+    #[error("root {root} is {withdrawal}: {detail}")]
+    Withdrawn {
+        /// The key reference.
+        root: String,
+        /// In which way.
+        withdrawal: Withdrawal,
+        /// What the root said.
+        detail: String,
+    },
+    /// The root, or our own bounded queue before it, has too much to do.
+    #[error("root {root} is busy: {detail}")]
+    Throttled {
+        /// The key reference.
+        root: String,
+        /// When to ask again, if the root said so.
+        retry_after: Option<Duration>,
+        /// Which bound was met.
+        detail: String,
+    },
+    /// The wrap is damaged, or was made for another place or by another key.
+    #[error("root {root} works, but the wrap does not open: {detail}")]
+    Corrupt {
+        /// The key reference.
+        root: String,
+        /// Which check failed.
+        detail: &'static str,
+    },
+    /// It cannot work until somebody changes something.
+    #[error("root {root} is misconfigured: {missing}; {who}: {fix}")]
+    Misconfigured {
+        /// The key reference, or the provider's name while the key is not known yet.
+        root: String,
+        /// Who must act.
+        who: Who,
+        /// The exact thing that is missing or wrong.
+        missing: String,
+        /// A command or setting that repairs it.
+        fix: String,
+    },
+    /// This node has no secret memory left; says nothing about the root.
+    #[error("this node has no room for a payload: {0}")]
+    Memory(#[from] ArenaError),
+}
+
+impl RootError {
+    /// What to do now.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Unreachable { .. } | Self::Memory(_) => Action::RetryWithinLease,
+            Self::Throttled { .. } => Action::RetryLater,
+            Self::Withdrawn { .. } => Action::CloseNow,
+            Self::Corrupt { .. } => Action::StopAndAlarm,
+            Self::Misconfigured { .. } => Action::AskForRepair,
+        }
+    }
+}
+
+/// What an error asks of the floor above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Try again with back-off; hot keys serve on until the L1 lease ends.
+    RetryWithinLease,
+    /// As before, but with patience: the root lives.
+    RetryLater,
+    /// Forget the tenant's keys on every node, at once.
+    CloseNow,
+    /// Do not retry: the stored bytes are wrong, and somebody must look.
+    StopAndAlarm,
+    /// Do not retry until somebody has acted; the error says who and how.
+    AskForRepair,
+}
+
+/// How the owner ended our use of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// We may no longer use it: credentials or permissions are gone.
+    Denied,
+    /// The key exists and is switched off.
+    Disabled,
+    /// The key is gone.
+    Destroyed,
+}
+
+impl fmt::Display for Withdrawal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Denied => "denied",
+            Self::Disabled => "disabled",
+            Self::Destroyed => "destroyed",
+        })
+    }
+}
+
+/// Who must act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Whoever runs these nodes.
+    Operator,
+    /// Whoever owns the root key.
+    KeyOwner,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operator => "operator",
+            Self::KeyOwner => "key owner",
+        })
+    }
+}

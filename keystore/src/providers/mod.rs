@@ -1,0 +1,34 @@
+//! One file per provider; the row that names each stands in `registry.rs`.
+
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
+pub mod software;
+
+use crypto::{L1Payload, L1PayloadError, random};
+use zeroize::Zeroizing;
+
+use crate::RootError;
+
+/// Random bytes in the shape of a payload, for a probe.
+fn probe_payload() -> Result<L1Payload, RootError> {
+    let bytes = Zeroizing::new(random::bytes::<{ L1Payload::LEN }>());
+    payload_from("a probe", &*bytes)
+}
+
+/// Takes what a root unwrapped into the arena.
+fn payload_from(l1_ref: &str, bytes: &[u8]) -> Result<L1Payload, RootError> {
+    L1Payload::from_bytes(bytes).map_err(|error| match error {
+        L1PayloadError::Arena(full) => RootError::Memory(full),
+        L1PayloadError::Length { .. } | L1PayloadError::WrongPlace => corrupt(l1_ref),
+        L1PayloadError::WrongKey | L1PayloadError::RefTooLong { .. } => corrupt(l1_ref),
+    })
+}
+
+fn corrupt(l1_ref: &str) -> RootError {
+    RootError::Corrupt { root: l1_ref.to_owned(), detail: "what it holds is not a payload of 64 bytes" }
+}
+
+/// True if both hold the same bytes; takes the same time wherever they differ.
+fn same(a: &L1Payload, b: &L1Payload) -> bool {
+    a.with(|a| b.with(|b| a.iter().zip(b).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0))
+}
