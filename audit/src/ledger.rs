@@ -1,7 +1,7 @@
 //! What the next record must look like: a pure state that the writer and the verifier share.
 //!
 //! It knows the last sequence, every chain's head and the Merkle edge, and nothing of files. The writer
-//! asks it to [`Ledger::seal`] a body; the reader asks it to [`Ledger::follow`] a record. Both move it
+//! asks it to [`Ledger::seal`] a body; the reader asks it to [`Ledger::check`] a record. Both advance it
 //! the same way, so what one writes the other accepts, and nothing else.
 
 use std::collections::BTreeMap;
@@ -67,8 +67,8 @@ impl Ledger {
         self.advance(chain, hash);
     }
 
-    /// Accepts the record read next, or says how it does not follow.
-    pub(crate) fn follow(&mut self, record: &Record, hash: [u8; 32]) -> Result<(), Fault> {
+    /// Says whether the record read next follows, and how it does not.
+    pub(crate) fn check(&self, record: &Record) -> Result<(), Fault> {
         let (place, head) = (&record.place, self.head(record.tenant));
         if place.sequence > self.next_sequence() {
             return Err(Fault::Gap { expected: self.next_sequence(), found: place.sequence });
@@ -76,20 +76,17 @@ impl Ledger {
         if place.sequence < self.next_sequence() {
             return Err(Fault::Altered("the record's sequence was seen before"));
         }
-        if place.batch_first == 0 || place.batch_first > place.sequence {
-            return Err(Fault::Altered("the record names an impossible group commit"));
-        }
         if place.chain_sequence != head.sequence + 1 {
             return Err(Fault::Altered("the record's position in its chain is wrong"));
         }
         if place.previous != head.hash {
             return Err(Fault::Altered("the record does not link to the record before it in its chain"));
         }
-        self.advance(record.tenant, hash);
         Ok(())
     }
 
-    fn advance(&mut self, chain: Chain, hash: [u8; 32]) {
+    /// Moves past a record that was sealed or checked.
+    pub(crate) fn advance(&mut self, chain: Chain, hash: [u8; 32]) {
         let head = self.heads.entry(chain).or_default();
         *head = Head { sequence: head.sequence + 1, hash };
         self.tree.push(&hash);

@@ -41,8 +41,8 @@ pub struct Identity {
 /// Sizes and waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// A segment is closed when it reaches this many bytes. Default 64 MiB: some 200,000 records, read
-    /// again in half a second at the next start.
+    /// A segment is closed when it holds this many bytes of records. Default 64 MiB: some 220,000 records,
+    /// read again in half a second at the next start.
     pub segment_bytes: u64,
     /// Requests that may wait for the audit thread. Default 8,192: 0.8 s of full load.
     pub queue_jobs: usize,

@@ -15,7 +15,8 @@ use crate::entry::{Entry, Kind, Operation, Outcome};
 use crate::finding::{Fault, Finding};
 use crate::ledger::{Chain, Ledger};
 use crate::log::{Identity, Settings, Shared};
-use crate::walk::{Walk, may_follow};
+use crate::segment;
+use crate::walk::{Position, Walk, may_follow};
 use crate::writer::Writer;
 
 /// Why a log does not open.
@@ -64,8 +65,8 @@ struct Past {
     ledger: Ledger,
     /// Chains with a record in the last segment: the next checkpoint states them again.
     recent: BTreeSet<Chain>,
-    /// The segment to go on with, and its sound length.
-    resume: Option<(PathBuf, u64)>,
+    /// The segment to go on with.
+    resume: Option<Position>,
     /// What was cut off, in words.
     repair: String,
 }
@@ -82,12 +83,12 @@ pub(crate) fn open<D: Disk>(
     remove_unfinished(dir).map_err(io("removing an unfinished audit segment"))?;
     let past = read_past(dir, &identity)?;
     let mut folder = Folder::new(dir, lock);
-    if let Some((path, length)) = &past.resume {
-        folder.resume(path, *length).map_err(io("resuming the last audit segment"))?;
+    if let Some(position) = &past.resume {
+        folder.resume(&position.path, position.offset).map_err(io("resuming the last audit segment"))?;
     }
     Published::lock(&shared.published).advance(&past.ledger, past.recent.into_iter());
-    let length = past.resume.map(|(_, length)| length);
-    let mut writer = Writer::new(disk(folder), identity, past.ledger, settings.segment_bytes, length);
+    let record_bytes = past.resume.map(|position| position.record_bytes);
+    let mut writer = Writer::new(disk(folder), identity, past.ledger, settings.segment_bytes, record_bytes);
     let boot = boot_batch(&identity, &past.repair);
     writer.commit([&boot].into_iter(), shared).map_err(io("writing the audit log's boot record"))?;
     Ok(writer)
@@ -99,7 +100,7 @@ fn io(doing: &'static str) -> impl FnOnce(io::Error) -> OpenError {
 
 /// Makes the folder if need be and takes it for this process.
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io("making the audit folder"))?;
+    make_durably(dir).map_err(io("making the audit folder"))?;
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
@@ -111,12 +112,25 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Makes the folder and its missing parents, and syncs the names: a record is no safer than the path to it.
+fn make_durably(dir: &Path) -> io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let missing: Vec<&Path> = dir.ancestors().take_while(|folder| !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// A segment under its unfinished name never held a record.
 fn remove_unfinished(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.to_str().is_some_and(|name| name.ends_with(&[".log", UNFINISHED].concat())) {
-            fs::remove_file(path)?;
+        let entry = entry?;
+        let name = entry.file_name();
+        let segment = name.to_str().and_then(|name| name.strip_suffix(UNFINISHED));
+        if segment.and_then(segment::first_of).is_some() {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
@@ -143,8 +157,7 @@ fn read_past(dir: &Path, identity: &Identity) -> Result<Past, OpenError> {
         }
     };
     check_identity(&walk, identity)?;
-    let (path, length) = walk.position();
-    let resume = Some((path.to_owned(), length));
+    let resume = Some(walk.position());
     Ok(Past { ledger: walk.ledger, recent, resume, repair })
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Reader {
     pub summary: Summary,
     /// Where the next record begins.
     pub offset: u64,
+    /// Where the first record begins.
+    begins: u64,
 }
 
 /// What stands at the current offset.
@@ -46,7 +48,7 @@ impl Reader {
         if summary.ledger.next_sequence() != first {
             return Err(fail(Fault::Altered("the segment's name and its opening summary differ")));
         }
-        Ok(Self { path, name, file, body: Vec::new(), summary, offset })
+        Ok(Self { path, name, file, body: Vec::new(), summary, offset, begins: offset })
     }
 
     /// Reads what stands at the current offset; [`Reader::pass`] moves on.
@@ -85,6 +87,11 @@ impl Reader {
 
     pub(crate) fn finding(&self, fault: Fault, sequence: u64) -> Finding {
         Finding { fault, segment: self.name.clone(), offset: self.offset, sequence }
+    }
+
+    /// Bytes of the records read so far.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        self.offset - self.begins
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -19,6 +19,15 @@ use crate::tail::{self, Tail};
 /// Who wrote: lineage, node and process start.
 pub(crate) type Author = (ClusterId, NodeId, BootId);
 
+/// Where a segment is to be gone on with.
+pub(crate) struct Position {
+    pub path: PathBuf,
+    /// Where the next record belongs; the segment is sound up to here.
+    pub offset: u64,
+    /// Bytes of the records before.
+    pub record_bytes: u64,
+}
+
 /// A position in a log, and the ledger up to it.
 pub(crate) struct Walk {
     dir: PathBuf,
@@ -26,6 +35,8 @@ pub(crate) struct Walk {
     ahead: Vec<u64>,
     reader: Reader,
     author: Option<Author>,
+    /// The current group commit; a segment begins with a new one.
+    batch_first: Option<u64>,
     /// The state after the last record walked over.
     pub ledger: Ledger,
     /// Segments walked into so far.
@@ -43,7 +54,8 @@ impl Walk {
         let Some(first) = ahead.pop() else { return Ok(None) };
         let reader = Reader::open(dir, first)?;
         let ledger = reader.summary.ledger.clone();
-        Ok(Some(Self { dir: dir.to_owned(), ahead, reader, author: None, ledger, segments: 1 }))
+        let (author, batch_first) = (None, None);
+        Ok(Some(Self { dir: dir.to_owned(), ahead, reader, author, batch_first, ledger, segments: 1 }))
     }
 
     /// The next record, or `None` at a lawful end of the log.
@@ -70,9 +82,13 @@ impl Walk {
         self.author.unwrap_or((summary.cluster, summary.node, summary.boot))
     }
 
-    /// The segment being read, and the offset after the last lawful record.
-    pub(crate) fn position(&self) -> (&Path, u64) {
-        (self.reader.path(), self.reader.offset)
+    /// Where the walk stands: the segment to resume after the last lawful record.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            path: self.reader.path().to_owned(),
+            offset: self.reader.offset,
+            record_bytes: self.reader.record_bytes(),
+        }
     }
 
     pub(crate) fn finding(&self, fault: Fault) -> Finding {
@@ -81,8 +97,11 @@ impl Walk {
 
     fn admit(&mut self, record: &Record, hash: [u8; 32]) -> Result<(), Fault> {
         self.check_author(record)?;
-        self.ledger.follow(record, hash)?;
+        self.ledger.check(record)?;
+        self.check_commit(record)?;
+        self.ledger.advance(record.tenant, hash);
         self.author = Some(author_of(record));
+        self.batch_first = Some(record.place.batch_first);
         Ok(())
     }
 
@@ -98,6 +117,15 @@ impl Walk {
         if lawful { Ok(()) } else { Err(Fault::Altered("the record does not belong to the boot before it")) }
     }
 
+    /// A record belongs to the group commit of the record before, or begins one.
+    fn check_commit(&self, record: &Record) -> Result<(), Fault> {
+        let named = record.place.batch_first;
+        if named == record.place.sequence || Some(named) == self.batch_first {
+            return Ok(());
+        }
+        Err(Fault::Altered("the record names an impossible group commit"))
+    }
+
     fn enter(&mut self, first: u64) -> Result<(), Finding> {
         let reader = Reader::open(&self.dir, first)?;
         if reader.summary.ledger != self.ledger {
@@ -110,6 +138,7 @@ impl Walk {
             return Err(reader.finding(fault, expected));
         }
         self.reader = reader;
+        self.batch_first = None;
         self.segments += 1;
         Ok(())
     }

@@ -34,8 +34,9 @@ pub(crate) struct Writer<D> {
     identity: Identity,
     ledger: Ledger,
     segment_bytes_max: u64,
-    /// Length of the current segment; `None` before the first.
-    segment_bytes: Option<u64>,
+    /// Bytes of records in the current segment; `None` before the first. The summary does not count: with
+    /// very many chains it alone could fill a segment.
+    record_bytes: Option<u64>,
     buffer: Vec<u8>,
     touched: Vec<Chain>,
 }
@@ -46,10 +47,10 @@ impl<D: Disk> Writer<D> {
         identity: Identity,
         ledger: Ledger,
         segment_bytes_max: u64,
-        segment_bytes: Option<u64>,
+        record_bytes: Option<u64>,
     ) -> Self {
         let (buffer, touched) = (Vec::new(), Vec::new());
-        Self { disk, identity, ledger, segment_bytes_max, segment_bytes, buffer, touched }
+        Self { disk, identity, ledger, segment_bytes_max, record_bytes, buffer, touched }
     }
 
     /// Makes batches durable, in order, with one sync. Returns each batch's sequences.
@@ -69,12 +70,12 @@ impl<D: Disk> Writer<D> {
     }
 
     fn rotate_if_full(&mut self, shared: &Shared) -> io::Result<()> {
-        if self.segment_bytes.is_some_and(|bytes| bytes < self.segment_bytes_max) {
+        if self.record_bytes.is_some_and(|bytes| bytes < self.segment_bytes_max) {
             return Ok(());
         }
         let summary = Summary::new(&self.identity, self.ledger.clone()).encode();
         self.disk.begin(&segment::name(self.ledger.next_sequence()), &summary)?;
-        self.segment_bytes = Some(summary.len() as u64);
+        self.record_bytes = Some(0);
         shared.metrics.segments.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -91,7 +92,7 @@ impl<D: Disk> Writer<D> {
     /// Tells others what is durable now.
     fn publish(&mut self, shared: &Shared, records: u64, took: Duration) {
         let bytes = self.buffer.len() as u64;
-        self.segment_bytes = self.segment_bytes.map(|before| before + bytes);
+        self.record_bytes = self.record_bytes.map(|before| before + bytes);
         shared.metrics.count_commit(records, bytes, took);
         Published::lock(&shared.published).advance(&self.ledger, self.touched.drain(..));
         self.buffer.clear();

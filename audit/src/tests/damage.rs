@@ -162,3 +162,39 @@ fn a_record_of_another_boot_is_found() {
     edit(one.path(), 0, |bytes, frames| [&bytes[..frames[1]], &foreign[cut[1]..]].concat());
     assert_eq!(exit_code(one.path()), 2);
 }
+
+/// Frames records of a log that nobody's writer would make.
+fn write_by_hand(dir: &Path, batch_firsts: &[u64]) {
+    let mut bytes = crate::segment::Summary::new(&identity(1), crate::ledger::Ledger::default()).encode();
+    let mut ledger = crate::ledger::Ledger::default();
+    for (n, batch_first) in batch_firsts.iter().enumerate() {
+        let kind = if n == 0 { Kind::Boot } else { Kind::AdminAction };
+        let mut body = Vec::new();
+        crate::record::encode_body(&Entry { kind, ..entry(None, "") }, &mut body);
+        ledger.seal(None, &body, *batch_first, &identity(1), &mut bytes);
+    }
+    fs::write(dir.join(crate::segment::name(1)), bytes).unwrap();
+}
+
+#[test]
+fn an_impossible_group_commit_is_found() {
+    let dir = TempDir::new().unwrap();
+    write_by_hand(dir.path(), &[1, 2, 2, 4]);
+    assert_eq!(exit_code(dir.path()), 0);
+    for (bad, sequence) in [([0, 2, 2, 4], 1), ([1, 2, 1, 4], 3), ([1, 2, 2, 5], 4), ([1, 0, 0, 4], 2)] {
+        write_by_hand(dir.path(), &bad);
+        let finding = check(dir.path()).unwrap_err();
+        assert_eq!((finding.sequence, finding.exit_code()), (sequence, 2), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_log_begins_with_a_boot() {
+    let dir = TempDir::new().unwrap();
+    let mut bytes = crate::segment::Summary::new(&identity(1), crate::ledger::Ledger::default()).encode();
+    let mut body = Vec::new();
+    crate::record::encode_body(&entry(None, ""), &mut body);
+    crate::ledger::Ledger::default().seal(None, &body, 1, &identity(1), &mut bytes);
+    fs::write(dir.path().join(crate::segment::name(1)), bytes).unwrap();
+    assert_eq!(exit_code(dir.path()), 2);
+}

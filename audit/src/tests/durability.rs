@@ -237,3 +237,23 @@ fn a_closed_log_refuses_and_an_abandoned_wait_still_records() {
     });
     assert_eq!(check(dir.path()).unwrap().last_sequence, 3);
 }
+
+#[test]
+fn a_summary_longer_than_a_segment_does_not_rotate_every_commit() {
+    let dir = TempDir::new().unwrap();
+    run(async {
+        let log = AuditLog::open(dir.path(), identity(1), settings(SMALL)).unwrap();
+        let mut chains = Batch::new();
+        (0..=255).for_each(|n| chains.push(&entry(Some(n), "")));
+        log.append(chains).await.unwrap();
+        for n in 0..20 {
+            log.append(batch(n)).await.unwrap();
+        }
+        log.close().await;
+    });
+    let lengths: Vec<u64> =
+        segments(dir.path()).iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+    assert!(lengths[1] > 4 * SMALL, "the summary of 257 chains");
+    assert!((3..=8).contains(&lengths.len()), "{lengths:?}");
+    check(dir.path()).unwrap();
+}
