@@ -214,3 +214,6 @@ impl Drop for SetOnDrop {
         self.0.store(true, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;

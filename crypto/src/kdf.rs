@@ -71,14 +71,14 @@ fn with_info<R>(label: &str, context: &[&[u8]], run: impl FnOnce(&[&[u8]]) -> R)
 }
 
 /// HKDF-Expand (RFC 5869 2.3) with PRK = `key`.
-fn hkdf_expand(key: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn hkdf_expand(key: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
     assert!(!out.is_empty(), "a derivation has an output");
     let hkdf = Hkdf::<Sha256>::from_prk(key).expect("32 bytes are exactly one hash length");
     hkdf.expand_multi_info(info, out).expect("the output is at most 255 blocks");
 }
 
 /// KDF in counter mode (SP 800-108r1 4.1), 32-bit counter before the fixed input `info ‖ length`.
-fn counter_hmac(key: &[u8; 32], info: &[&[u8]], length: &[u8], out: &mut [u8]) {
+pub(crate) fn counter_hmac(key: &[u8; 32], info: &[&[u8]], length: &[u8], out: &mut [u8]) {
     assert!(!out.is_empty() && out.len() <= OUTPUT_BYTES_MAX, "a derivation has 1 to 8,160 bytes");
     let keyed = keyed(key);
     for (block, counter) in out.chunks_mut(32).zip(1u32..) {

@@ -139,16 +139,16 @@ impl Keyring {
 
     /// The whole keyring sealed under `kek`, to be stored beside `kek`'s wraps.
     #[must_use]
-    pub fn seal(&self, kek: &Kek) -> Vec<u8> {
+    pub fn sealed(&self, kek: &Kek) -> Vec<u8> {
         let body = body::write(self.uid_root.secret(), &self.prf_root, &self.terms.load());
         wrap::seal(kek.secret(), &keyring_aad(self.realm), &body)
     }
 
-    /// Opens what [`Keyring::seal`] made in this realm.
+    /// Opens what [`Keyring::sealed`] made in this realm.
     ///
     /// # Errors
     /// [`KeyringError`].
-    pub fn open(realm: Realm, kek: &Kek, record: &[u8]) -> Result<Self, KeyringError> {
+    pub fn unseal(realm: Realm, kek: &Kek, record: &[u8]) -> Result<Self, KeyringError> {
         let body = wrap::open(kek.secret(), &keyring_aad(realm), record)?;
         let (uid_root, prf_root, terms) = body::read(&body)?;
         Ok(Self::assemble(realm, uid_root, prf_root, terms)?)

@@ -27,6 +27,8 @@ pub mod random;
 pub mod secret;
 pub mod stack;
 mod sync;
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
 pub mod uid;
 pub mod wrap;
 

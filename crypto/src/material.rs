@@ -137,3 +137,70 @@ impl MaterialRoot {
         wrap::seal_with_salt(&self.key, &self.aad(object_type, revision), salt, plain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_reads_both_ways() {
+        let rows = [
+            (2, 112, Some(16)),
+            (2, 168, Some(24)),
+            (2, 128, None),
+            (2, 192, None),
+            (0x18, 80, Some(10)),
+            (0x18, 128, None),
+            (3, 128, Some(16)),
+            (3, 256, Some(32)),
+            (3, 512, Some(64)),
+            (9, 2040, Some(255)),
+            (9, 2048, None),
+            (3, 0, None),
+            (3, 100, None),
+            (0, 128, None),
+            (4, 2048, None),
+            (4, 1024, None),
+            (256, 128, None),
+        ];
+        for (algorithm, bits, bytes) in rows {
+            assert_eq!(material_bytes(algorithm, bits), bytes, "algorithm {algorithm}, {bits} bits");
+        }
+        for algorithm in 0..=u8::MAX {
+            for bytes in 0..=u8::MAX {
+                if let Some(bits) = cryptographic_length(algorithm, bytes) {
+                    assert_eq!(material_bytes(algorithm.into(), bits.into()), Some(bytes));
+                }
+            }
+        }
+        assert_eq!(cryptographic_length(2, 24), Some(168));
+        assert_eq!(cryptographic_length(2, 8), None);
+    }
+
+    #[test]
+    fn parity_becomes_odd_and_the_other_bits_stay() {
+        let mut key: [u8; 24] = std::array::from_fn(|i| i as u8 * 11);
+        let before = key;
+        assert!(make_sound(TRIPLE_DES, &mut key));
+        for (byte, was) in key.iter().zip(before) {
+            assert_eq!(byte.count_ones() % 2, 1);
+            assert_eq!(byte >> 1, was >> 1);
+        }
+    }
+
+    #[test]
+    fn equal_components_and_halves_ask_for_another_draw() {
+        let components = |order: [u8; 3]| order.map(|first| [first, 1, 2, 3, 4, 5, 6, 7]).concat();
+        assert!(make_sound(TRIPLE_DES, &mut components([2, 4, 8])));
+        for equal in [[2, 2, 8], [2, 4, 2], [2, 4, 4]] {
+            assert!(!make_sound(TRIPLE_DES, &mut components(equal)), "{equal:?}");
+        }
+        // Components that differ in parity bits alone are the same DES key.
+        assert!(!make_sound(TRIPLE_DES, &mut components([2, 3, 8])));
+        assert!(!make_sound(AES, &mut [7; 64]));
+        assert!(make_sound(AES, &mut [7; 16]));
+        let mut key = [7; 64];
+        key[63] = 8;
+        assert!(make_sound(AES, &mut key));
+    }
+}

@@ -116,13 +116,18 @@ impl<'a> Record<'a> {
 }
 
 /// `key ‖ commit ‖ iv` of one record.
-struct RecordKeys(Zeroizing<[u8; 76]>);
+pub(crate) struct RecordKeys(Zeroizing<[u8; 76]>);
 
 impl RecordKeys {
     fn derive(root: &Secret, aad: &[u8], salt: &[u8; 32]) -> Self {
         let mut out = Zeroizing::new([0; 76]);
         root.with(|key| kdf::derive(Kdf::Hkdf, key, labels::WRAP, &[aad, salt], &mut *out));
         Self(out)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: [u8; 76]) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 
     fn commit(&self) -> &[u8; 32] {
@@ -137,12 +142,17 @@ impl RecordKeys {
         Aes256Gcm::new_from_slice(&self.0[..32]).expect("AES-256 takes 32 bytes")
     }
 
-    fn encrypt(&self, aad: &[u8], buffer: &mut [u8]) -> [u8; TAG_BYTES] {
+    pub(crate) fn encrypt(&self, aad: &[u8], buffer: &mut [u8]) -> [u8; TAG_BYTES] {
         let tag = self.cipher().encrypt_inout_detached(self.iv().into(), aad, buffer.into());
         tag.expect("a record is far below GCM's 64 GiB").into()
     }
 
-    fn decrypt(&self, aad: &[u8], buffer: &mut [u8], tag: &[u8; TAG_BYTES]) -> Result<(), WrapError> {
+    pub(crate) fn decrypt(
+        &self,
+        aad: &[u8],
+        buffer: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), WrapError> {
         let opened =
             self.cipher().decrypt_inout_detached(self.iv().into(), aad, buffer.into(), &Tag::from(*tag));
         opened.map_err(|_| WrapError::NotAuthentic)

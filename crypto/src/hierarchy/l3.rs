@@ -145,6 +145,11 @@ impl L3 {
         Ok(mac[..12].try_into().expect("twelve of 32 bytes"))
     }
 
+    #[cfg(test)]
+    pub(crate) fn with<R>(&self, read: impl FnOnce(&[u8; 32]) -> R) -> R {
+        self.key.with(read)
+    }
+
     fn check_place(&self, header: &Header) -> Result<(), DeriveError> {
         if L3Place::of(header) == self.place { Ok(()) } else { Err(DeriveError::WrongPlace) }
     }

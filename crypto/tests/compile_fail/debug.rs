@@ -1,0 +1,4 @@
+fn main() {
+    let secret = crypto::Secret::generate().unwrap();
+    let _ = format!("{:?}", secret);
+}
