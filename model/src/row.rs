@@ -25,6 +25,8 @@ pub enum RowKey {
     Idempotency([u8; 32]),
     /// A node that was let in.
     Node(NodeId),
+    /// The newest process start of a node.
+    Boot(NodeId),
 }
 
 impl RowKey {
@@ -38,6 +40,7 @@ impl RowKey {
             Self::Object(..) => 3,
             Self::Idempotency(_) => 4,
             Self::Node(_) => 5,
+            Self::Boot(_) => 6,
         }
     }
 
@@ -46,7 +49,7 @@ impl RowKey {
     pub const fn tenant(&self) -> Option<TenantHandle> {
         match self {
             Self::Tenant(tenant) | Self::Service(tenant, _) | Self::Object(tenant, _) => Some(*tenant),
-            Self::Cluster | Self::Idempotency(_) | Self::Node(_) => None,
+            Self::Cluster | Self::Idempotency(_) | Self::Node(_) | Self::Boot(_) => None,
         }
     }
 }
@@ -66,6 +69,8 @@ pub enum Row {
     Idempotency(Remembered),
     /// See [`RowKey::Node`].
     Node(Joined),
+    /// See [`RowKey::Boot`].
+    Boot(BootId),
 }
 
 /// Facts about the cluster as a whole.

@@ -66,6 +66,7 @@ pub struct State {
     pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
     pub(crate) expiries: OrdMap<(ClusterTime, [u8; 32]), ()>,
+    pub(crate) boots: OrdMap<NodeId, BootId>,
     pub(crate) joined: OrdMap<NodeId, Arc<Joined>>,
     pub(crate) join_attempts: OrdMap<[u8; 16], NodeId>,
 }
@@ -91,6 +92,7 @@ impl State {
             object_counts: OrdMap::new(),
             remembered: OrdMap::new(),
             expiries: OrdMap::new(),
+            boots: OrdMap::new(),
             joined: OrdMap::new(),
             join_attempts: OrdMap::new(),
         }
@@ -227,6 +229,11 @@ impl State {
             .filter_map(move |(_, uid)| self.object(tenant, uid))
     }
 
+    /// The newest process start of every node that ever asked for a number.
+    pub fn boots(&self) -> impl Iterator<Item = (NodeId, BootId)> + '_ {
+        self.boots.iter().map(|(node, boot)| (*node, *boot))
+    }
+
     /// A node that was let in.
     #[must_use]
     pub fn joined(&self, node: NodeId) -> Option<&Arc<Joined>> {
@@ -332,6 +339,11 @@ impl State {
         self.insert_remembered(key, remembered);
     }
 
+    pub(crate) fn put_boot(&mut self, node: NodeId, boot: BootId, changes: &mut Changes) {
+        changes.rows.push((RowKey::Boot(node), Some(Row::Boot(boot))));
+        self.boots.insert(node, boot);
+    }
+
     pub(crate) fn put_joined(&mut self, joined: Joined, changes: &mut Changes) {
         changes.rows.push((RowKey::Node(joined.node), Some(Row::Node(joined.clone()))));
         self.insert_joined(joined);
@@ -363,6 +375,9 @@ impl State {
                     state.insert_object(tenant, row);
                 }
                 (RowKey::Idempotency(hash), Row::Idempotency(row)) => state.insert_remembered(hash, row),
+                (RowKey::Boot(node), Row::Boot(row)) => {
+                    state.boots.insert(node, row);
+                }
                 (RowKey::Node(node), Row::Node(row)) if row.node == node => state.insert_joined(row),
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
@@ -389,7 +404,8 @@ impl State {
             .iter()
             .map(|(key, row)| (RowKey::Idempotency(*key), Row::Idempotency((**row).clone())));
         let joined = self.joined.iter().map(|(key, row)| (RowKey::Node(*key), Row::Node((**row).clone())));
-        cluster.chain(tenants).chain(services).chain(objects).chain(remembered).chain(joined)
+        let boots = self.boots.iter().map(|(key, row)| (RowKey::Boot(*key), Row::Boot(*row)));
+        cluster.chain(tenants).chain(services).chain(objects).chain(remembered).chain(joined).chain(boots)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {

@@ -19,8 +19,10 @@ impl Apply for IssueBootId {
         Ok(())
     }
 
-    fn apply(&self, state: &mut State, _: &At, _: &mut Changes) -> Answer {
-        state.cluster.last_boot = BootId(state.cluster.last_boot.0 + 1);
-        Answer::BootId(state.cluster.last_boot)
+    fn apply(&self, state: &mut State, _: &At, changes: &mut Changes) -> Answer {
+        let boot = BootId(state.cluster.last_boot.0 + 1);
+        state.cluster.last_boot = boot;
+        state.put_boot(self.node, boot, changes);
+        Answer::BootId(boot)
     }
 }
