@@ -1,0 +1,177 @@
+//! The table of operations.
+//!
+//! To add one: write `ops/<operation>.rs` with its two payloads, declare it in `ops/mod.rs`, and
+//! add a row here. Dispatch, Query, permissions, metric labels and documents read this table.
+
+use crate::field::{Decode, Encode};
+use crate::ttlv::{DecodeError, Item, Writer};
+use crate::{Tag, Version, ops};
+
+macro_rules! operations {
+    ($($variant:ident = $number:literal $name:literal $first:ident $module:ident $(<$request:lifetime>)? / $(<$response:lifetime>)?;)*) => {
+        /// An operation this crate has payloads for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        #[allow(missing_docs)] // the specification's own names
+        pub enum Operation {
+            $($variant = $number,)*
+        }
+
+        impl Operation {
+            /// Every operation, ascending.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The operation with this number on the wire.
+            #[must_use]
+            pub const fn from_value(value: u32) -> Option<Self> {
+                match value {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The name as XML and JSON spell it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The operation with this name, spelt as in XML and JSON.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The first version that defines it.
+            #[must_use]
+            pub const fn first_version(self) -> Version {
+                match self {
+                    $(Self::$variant => Version::$first,)*
+                }
+            }
+        }
+
+        /// The payload of a request.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs)] // the specification's own names
+        pub enum RequestPayload<'a> {
+            $($variant(ops::$module::Request $(<$request>)?),)*
+        }
+
+        impl<'a> RequestPayload<'a> {
+            /// Reads the payload of this operation.
+            ///
+            /// # Errors
+            /// A [`DecodeError`] about the payload.
+            pub fn decode(operation: Operation, payload: Item<'a>) -> Result<Self, DecodeError> {
+                match operation {
+                    $(Operation::$variant => Decode::decode(payload).map(Self::$variant),)*
+                }
+            }
+
+            /// Which operation it belongs to.
+            #[must_use]
+            pub const fn operation(&self) -> Operation {
+                match self {
+                    $(Self::$variant(_) => Operation::$variant,)*
+                }
+            }
+        }
+
+        impl Encode for RequestPayload<'_> {
+            fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+                match self {
+                    $(Self::$variant(payload) => payload.encode(w, tag),)*
+                }
+            }
+        }
+
+        /// The payload of a response.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs)] // the specification's own names
+        pub enum ResponsePayload<'a> {
+            $($variant(ops::$module::Response $(<$response>)?),)*
+        }
+
+        impl<'a> ResponsePayload<'a> {
+            /// Reads the payload of this operation.
+            ///
+            /// # Errors
+            /// A [`DecodeError`] about the payload.
+            pub fn decode(operation: Operation, payload: Item<'a>) -> Result<Self, DecodeError> {
+                match operation {
+                    $(Operation::$variant => Decode::decode(payload).map(Self::$variant),)*
+                }
+            }
+
+            /// Which operation it belongs to.
+            #[must_use]
+            pub const fn operation(&self) -> Operation {
+                match self {
+                    $(Self::$variant(_) => Operation::$variant,)*
+                }
+            }
+        }
+
+        impl Encode for ResponsePayload<'_> {
+            fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+                match self {
+                    $(Self::$variant(payload) => payload.encode(w, tag),)*
+                }
+            }
+        }
+    };
+}
+
+// number, name, first version, module, and whether request / response borrow from the message.
+operations! {
+    Create = 0x01 "Create" V1_0 create / <'a>;
+    Register = 0x03 "Register" V1_0 register<'a> / <'a>;
+    DeriveKey = 0x05 "DeriveKey" V1_0 derive_key<'a> / <'a>;
+    Locate = 0x08 "Locate" V1_0 locate / <'a>;
+    Get = 0x0A "Get" V1_0 get<'a> / <'a>;
+    GetAttributes = 0x0B "GetAttributes" V1_0 get_attributes<'a> / <'a>;
+    GetAttributeList = 0x0C "GetAttributeList" V1_0 get_attribute_list<'a> / <'a>;
+    AddAttribute = 0x0D "AddAttribute" V1_0 add_attribute<'a> / <'a>;
+    ModifyAttribute = 0x0E "ModifyAttribute" V1_0 modify_attribute<'a> / <'a>;
+    DeleteAttribute = 0x0F "DeleteAttribute" V1_0 delete_attribute<'a> / <'a>;
+    Activate = 0x12 "Activate" V1_0 activate<'a> / <'a>;
+    Revoke = 0x13 "Revoke" V1_0 revoke<'a> / <'a>;
+    Destroy = 0x14 "Destroy" V1_0 destroy<'a> / <'a>;
+    Query = 0x18 "Query" V1_0 query / <'a>;
+    DiscoverVersions = 0x1E "DiscoverVersions" V1_1 discover_versions / ;
+    Encrypt = 0x1F "Encrypt" V1_2 encrypt<'a> / <'a>;
+    Decrypt = 0x20 "Decrypt" V1_2 decrypt<'a> / <'a>;
+}
+
+impl Operation {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn value(self) -> u32 {
+        self as u32
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Decode<'_> for Operation {
+    fn decode(item: Item<'_>) -> Result<Self, DecodeError> {
+        Self::from_value(item.enumeration()?)
+            .ok_or(item.error(crate::ttlv::DecodeErrorKind::UnknownEnumeration(item.tag())))
+    }
+}
+
+impl Encode for Operation {
+    fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+        w.enumeration(tag, self.value());
+    }
+}
