@@ -1,0 +1,52 @@
+# `make run` and `make test` do all set-up on a bare Debian 12 with a Rust toolchain.
+# Always --release and --workspace: one profile and one choice of features, so RocksDB is compiled once.
+
+# Outside the tree, and the same as in scripts/cargo: clones share what they compiled.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keyraft/target
+CARGO := scripts/cargo
+BIN := $(CARGO_TARGET_DIR)/release
+# Arguments for run, test, bench, chaos and fuzz: make test ARGS='-- lease'
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test verify fmt lint deny fix bench chaos fuzz setup
+
+help: ## lists these targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+run: build ## starts a three-node cluster on loopback (ARGS='--nodes 5 --fresh')
+	@exec $(BIN)/keyraft dev $(ARGS)
+
+build: setup ## compiles everything
+	@$(CARGO) build --release --workspace --locked
+
+test: setup ## runs every test and says how many
+	@scripts/test $(ARGS)
+
+verify: fmt lint deny test ## what "done" means; changes nothing
+
+fmt: ## checks the formatting
+	@$(CARGO) fmt --all --check
+
+lint: setup ## clippy, every warning an error
+	@$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+
+deny: ## licences, bans and sources of every dependency
+	@scripts/setup tools
+	@scripts/deny
+
+fix: setup ## formats, and applies what clippy can repair
+	@$(CARGO) clippy --release --workspace --all-targets --fix --allow-dirty --allow-staged
+	@$(CARGO) fmt --all
+
+bench: setup ## measures decoding and deriving
+	@$(CARGO) bench --profile release --workspace --locked --bench '*' $(ARGS)
+
+chaos: build ## kills nodes at random for a minute and judges what is left
+	@exec $(BIN)/chaos $(ARGS)
+
+fuzz: setup ## feeds the decoders with anything (ARGS='ttlv 60': one target, seconds)
+	@scripts/fuzz $(ARGS)
+
+setup: ## installs the Debian packages that are missing
+	@scripts/setup
