@@ -4,4 +4,7 @@
 //! knows openraft.
 
 pub mod codec;
+pub mod machine;
+pub mod snapshot;
+pub mod storage;
 pub mod types;

@@ -13,8 +13,9 @@ const SCHEMA: u16 = 1;
 const HEADER_LEN: usize = 4 + 1 + 2 + 4 + 4;
 /// Where the checksum stands.
 const CRC_AT: usize = 11;
-/// Largest body in bytes: a sealed command is at most 1 MiB, a snapshot chunk 1 MiB and one record.
-const BODY_MAX: usize = 4 * 1024 * 1024;
+/// Largest body in bytes: a tenant with every L2 version it may have and several wraps of each is the largest
+/// row, and a snapshot chunk may end with one.
+const BODY_MAX: usize = 16 * 1024 * 1024;
 
 /// What a frame holds; the magic keeps one kind from being read as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,12 @@ pub(super) fn encode<T: Serialize>(kind: Kind, record: &T) -> Result<Vec<u8>, Ba
     Ok(out)
 }
 
+/// The bare body, for what is hashed and never read back.
+pub(super) fn body<T: Serialize>(record: &T) -> Result<Vec<u8>, BadBytes> {
+    bincode::serde::encode_to_vec(record, bincode::config::legacy())
+        .map_err(|error| BadBytes::Body { detail: error.to_string() })
+}
+
 pub(super) fn decode<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, BadBytes> {
     let body = open(kind, bytes)?;
     let (record, used) = decode_body(body).map_err(|error| BadBytes::Body { detail: error.to_string() })?;
@@ -139,6 +146,7 @@ fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<(T, usize), bincode::
         0..=1_024 => limited::<T, 1_024>(body),
         1_025..=16_384 => limited::<T, 16_384>(body),
         16_385..=262_144 => limited::<T, 262_144>(body),
+        262_145..=4_194_304 => limited::<T, 4_194_304>(body),
         _ => limited::<T, BODY_MAX>(body),
     }
 }

@@ -44,6 +44,14 @@ pub fn encode_row(key: &RowKey, row: &Row) -> Result<Vec<u8>, BadBytes> {
     frame::encode(Kind::Row, &(key, row))
 }
 
+/// A row's key as the bytes its stored key is a PRF of.
+///
+/// # Errors
+/// None in practice: a key has a small fixed size.
+pub fn row_name(key: &RowKey) -> Result<Vec<u8>, BadBytes> {
+    frame::body(key)
+}
+
 /// Reads a framed row.
 ///
 /// # Errors
