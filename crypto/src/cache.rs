@@ -127,7 +127,6 @@ impl L3Cache {
 
     /// Removes the keys of `scope`, withdrawn by `generation`. On return no lookup finds them, no
     /// older fill can bring them back, and those that no request holds are zero.
-    #[must_use]
     pub fn purge(&self, scope: Scope, generation: LogIndex) -> Purged {
         let mut flags = Vec::new();
         self.for_each_shard(scope, |shard| {
@@ -181,7 +180,7 @@ impl L3Cache {
 }
 
 /// Keys that were removed from the cache, and whether they still exist somewhere.
-#[must_use]
+#[must_use = "it tells when the keys are zeroed"]
 pub struct Purged {
     flags: Vec<Arc<AtomicBool>>,
 }

@@ -23,7 +23,8 @@ pub struct Hardening {
     pub is_root: bool,
 }
 
-/// Hardens this process. Call it once, first of all, before threads start.
+/// Hardens this process. Call it once, first of all: `no_new_privs` holds for the calling thread and
+/// those it starts later.
 #[must_use]
 pub fn harden() -> Hardening {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

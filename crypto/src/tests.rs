@@ -1,4 +1,5 @@
 //! Tests that need what the public interface rightly hides: chosen keys and chosen salts.
+#![allow(clippy::unwrap_used)] // A scene that cannot be set up is a failed test.
 
 mod known_answers;
 mod properties;

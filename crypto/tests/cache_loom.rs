@@ -1,6 +1,7 @@
 //! Fill ∥ purge ∥ serve, in every interleaving (CONSISTENCY 7).
 //!
 //! Run: `cargo test --release -p crypto --features loom --test cache_loom`
+#![allow(clippy::unwrap_used)] // A scene that cannot be set up is a failed test.
 
 use crypto::{FillRefused, L2, L3, L3Cache, L3Place, Scope, Seed};
 use loom::sync::Arc;

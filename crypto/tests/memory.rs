@@ -3,6 +3,7 @@
 //! The test scans its own memory through `/proc/self/mem`, which follows the rules of ptrace, for every
 //! 8-byte window of a key, raw and as hexadecimal. A whole-key search would give false comfort: a
 //! vector that grew leaves half a key. Each scan has a positive control that must be found.
+#![allow(clippy::unwrap_used)] // A scene that cannot be set up is a failed test.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -42,7 +42,7 @@ impl Mapping {
         let mode = match map_secret(start, bytes) {
             Ok(()) => ArenaMode::SecretMemory,
             Err(errno) => {
-                map_locked(start, bytes).map_err(refused)?;
+                map_locked(start, bytes).inspect_err(|_| give_back(start, bytes)).map_err(refused)?;
                 tracing::warn!(
                     %errno,
                     "memfd_secret is not available: keys rest in locked memory that a debugger could read"
@@ -76,6 +76,14 @@ fn reserve(bytes: usize) -> Result<*mut c_void, Errno> {
     };
     // SAFETY: the reservation is longer than one page.
     Ok(unsafe { low.add(page) })
+}
+
+/// Undoes [`reserve`], whatever was laid over it: a refusal may repeat, and must not use up addresses.
+fn give_back(start: *mut c_void, bytes: usize) {
+    let page = rustix::param::page_size();
+    // SAFETY: the range is our own reservation, and nothing refers to it yet.
+    let unmapped = unsafe { mm::munmap(start.sub(page), bytes + 2 * page) };
+    debug_assert_eq!(unmapped, Ok(()), "unmapping our own range cannot fail");
 }
 
 /// Lays secret memory over the reservation.
@@ -113,5 +121,43 @@ fn memfd_secret() -> Result<OwnedFd, Errno> {
         // SAFETY: a fresh descriptor that nobody else owns.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOSYS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel's flags of the mapping that begins at `start` (`VmFlags` in `smaps`, proc(5)).
+    fn vm_flags(start: *const u8) -> Vec<String> {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let head = format!("{:x}-", start as usize);
+        let flags = smaps.lines().skip_while(|line| !line.starts_with(&head));
+        let flags = flags.skip(1).find_map(|line| line.strip_prefix("VmFlags:")).unwrap();
+        flags.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn check_flags(start: *const u8, expected: &[&str]) {
+        let flags = vm_flags(start);
+        for flag in expected {
+            assert!(flags.iter().any(|f| f == flag), "{flag} is missing in {flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_locked_not_dumped_and_not_inherited() {
+        let chunk = Mapping::new(1 << 16).unwrap();
+        match chunk.mode() {
+            ArenaMode::SecretMemory => check_flags(chunk.start.as_ptr(), &["lo", "dd", "dc"]),
+            ArenaMode::LockedAnonymous => check_flags(chunk.start.as_ptr(), &["lo", "dd", "wf"]),
+        }
+        assert_eq!(chunk.slots(32).count(), 2048);
+    }
+
+    #[test]
+    fn the_fallback_is_locked_not_dumped_and_wiped_on_fork() {
+        let start = reserve(1 << 16).unwrap();
+        map_locked(start, 1 << 16).unwrap();
+        check_flags(start.cast(), &["lo", "dd", "wf"]);
     }
 }

@@ -1,4 +1,5 @@
 //! The cache in one thread; `tests/cache_loom.rs` explores the interleavings.
+#![allow(clippy::unwrap_used)] // A scene that cannot be set up is a failed test.
 
 use model::id::{L2Version, LogIndex, Realm, ServiceHandle, TenantHandle};
 use model::uid::Kdf;
