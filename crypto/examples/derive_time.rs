@@ -1,10 +1,12 @@
 //! What each step of the hot path costs on this machine: `cargo run --release -p crypto --example derive_time`.
 #![allow(clippy::print_stdout)] // Its output is its purpose.
+#![allow(unsafe_code)] // Calls the two allocators by name to compare them.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::time::Instant;
 
-use crypto::{Commitments, Keyring, L2, L3Cache, L3Place, NonceSource, Seed, scrub_stack};
+use crypto::{Commitments, Keyring, L2, L3Cache, L3Place, NonceSource, Seed, ZeroOnFree, scrub_stack};
 use model::id::{BootId, L2Version, LogIndex, Realm, ServiceHandle, TenantHandle};
 use model::sealer::Sealer;
 use model::uid::{Fields, Header, Kdf, Kind};
@@ -72,5 +74,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     measure("row name", || {
         black_box(keyring.row_name(tenant, b"name"));
     });
+    for bytes in [64, 4 << 10, 64 << 10] {
+        allocate_and_free("system", &System, bytes);
+        allocate_and_free("zero on free", &ZeroOnFree, bytes);
+    }
     Ok(())
+}
+
+fn allocate_and_free(name: &str, allocator: &impl GlobalAlloc, bytes: usize) {
+    let layout = Layout::array::<u8>(bytes).expect("a small size");
+    measure(&format!("alloc + free {bytes} bytes, {name}"), || {
+        // SAFETY: the block is not used and is freed once, with its own layout.
+        unsafe { allocator.dealloc(black_box(allocator.alloc(layout)), layout) }
+    });
 }

@@ -3,7 +3,7 @@
 //! Key bytes pass through buffers this project does not own: TLS records, codecs, vectors that
 //! grow. With this allocator none of them leaves anything on the heap. Only the binary installs it:
 //!
-//! ```ignore
+//! ```no_run
 //! #[global_allocator]
 //! static ALLOCATOR: crypto::ZeroOnFree = crypto::ZeroOnFree;
 //! ```

@@ -48,3 +48,30 @@ impl GcmIvSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("all 2^40 IVs of this boot are spent: the node needs a new boot id")]
 pub struct IvExhausted;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hierarchy::service_root;
+    use crate::secret::Secret;
+    use crate::uid::UidRoot;
+    use model::id::{L2Version, Realm, ServiceHandle, TenantHandle};
+    use model::uid::Kdf;
+
+    #[test]
+    fn the_last_iv_is_the_last() {
+        let tenant = TenantHandle([1; 4]);
+        let root = UidRoot::from_secret(Secret::generate().unwrap(), Realm([0; 16]));
+        let key = root.tenant_key(tenant).unwrap();
+        let header = service_root(Kdf::Hkdf, tenant, ServiceHandle([2; 4]), L2Version(1));
+        let counter = AtomicU64::new(COUNTER_END - 1);
+        let source = GcmIvSource { counter, ..GcmIvSource::new(ClusterId([3; 16]), BootId(4)) };
+        assert_eq!(source.next(&key, &header).unwrap()[7..], [0xff; 5]);
+        assert_eq!(source.next(&key, &header), Err(IvExhausted));
+        assert_eq!(source.next(&key, &header), Err(IvExhausted), "and stays so");
+
+        // Another boot has another fixed field, so its counters may repeat.
+        let prefix = |boot| key.gcm_iv_prefix(&header, ClusterId([3; 16]), BootId(boot));
+        assert_ne!(prefix(4), prefix(5));
+    }
+}

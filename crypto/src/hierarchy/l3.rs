@@ -154,3 +154,33 @@ impl L3 {
         if L3Place::of(header) == self.place { Ok(()) } else { Err(DeriveError::WrongPlace) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hierarchy::service_root;
+
+    /// A second draw happens once in 2⁵⁴ 3DES keys, so its context is pinned here.
+    #[test]
+    fn a_second_draw_has_one_more_part() {
+        let place = L3Place {
+            tenant: TenantHandle([1; 4]),
+            service: ServiceHandle([2; 4]),
+            l2_version: L2Version(3),
+            kdf: Kdf::Hkdf,
+        };
+        let l3 = L3::from_secret(Secret::fill(|out| *out = [7; 32]).unwrap(), Realm([4; 16]), place);
+        let header = service_root(place.kdf, place.tenant, place.service, place.l2_version);
+        let check = |salt: Option<&[u8; 32]>, draw, context: &[&[u8]]| {
+            let (mut drawn, mut expected) = ([0; 24], [0; 24]);
+            l3.draw(&header, salt, draw, &mut drawn);
+            kdf::derive(place.kdf, &[7; 32], labels::L4, context, &mut expected);
+            assert_eq!(drawn, expected);
+        };
+        let (realm, salt) = ([4; 16], [5; 32]);
+        check(None, 0, &[&realm, header.as_bytes()]);
+        check(None, 1, &[&realm, header.as_bytes(), &[1]]);
+        check(Some(&salt), 0, &[&realm, header.as_bytes(), &salt]);
+        check(Some(&salt), 2, &[&realm, header.as_bytes(), &salt, &[2]]);
+    }
+}
