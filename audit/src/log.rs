@@ -199,6 +199,12 @@ impl AuditLog {
         &self.shared.metrics
     }
 
+    /// How many requests wait for the audit thread now.
+    #[must_use]
+    pub fn queue_length(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// How many records are durable; also the last durable sequence.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -114,12 +114,14 @@ fn forge(bytes: &[u8], frames: &[usize], nth: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_forged_record_breaks_its_chain() {
-    let log = small_log();
-    edit(log.path(), 0, |bytes, frames| forge(&bytes, frames, 1));
-    let finding = check(log.path()).unwrap_err();
-    assert_eq!(finding.exit_code(), 2);
-    assert!(finding.sequence > 2, "the next record of the chain does not link: {finding}");
+fn a_forged_record_is_betrayed_by_the_next_of_its_chain() {
+    let dir = TempDir::new().unwrap();
+    write_log(dir.path(), 1, 1 << 20, 6);
+    // Records 4 and 5 are the two entries of one tenant's request.
+    edit(dir.path(), 0, |bytes, frames| forge(&bytes, frames, 3));
+    let finding = check(dir.path()).unwrap_err();
+    assert_eq!((finding.sequence, finding.exit_code()), (5, 2));
+    assert!(finding.to_string().contains("does not link"), "{finding}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ struct Faults {
     room: Mutex<Option<usize>>,
     blocked: Mutex<bool>,
     unblocked: Condvar,
+    /// Syncs begun, and syncs that worked.
+    begun: AtomicU64,
     syncs: AtomicU64,
 }
 
@@ -23,6 +25,13 @@ impl Faults {
     fn block(&self, blocked: bool) {
         *self.blocked.lock().unwrap() = blocked;
         self.unblocked.notify_all();
+    }
+
+    /// Waits until the audit thread stands in its second sync; the first was the boot record's.
+    async fn stands_in_a_sync(&self) {
+        while self.begun.load(SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -43,6 +52,7 @@ impl Disk for Faulty {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.1.begun.fetch_add(1, SeqCst);
         let mut blocked = self.1.blocked.lock().unwrap();
         while *blocked {
             blocked = self.1.unblocked.wait(blocked).unwrap();
@@ -59,6 +69,11 @@ fn open_faulty(dir: &Path, settings: Settings) -> (AuditLog, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
     let log = AuditLog::open_on(dir, identity(1), settings, |folder| Faulty(folder, faults.clone())).unwrap();
     (log, faults)
+}
+
+fn append_later(log: &AuditLog, n: u64) -> tokio::task::JoinHandle<Result<Durable, AuditError>> {
+    let log = log.clone();
+    tokio::spawn(async move { log.append(batch(n)).await })
 }
 
 #[test]
@@ -111,16 +126,16 @@ fn requests_queued_behind_a_failure_are_refused() {
     run(async {
         let (log, faults) = open_faulty(dir.path(), settings(SMALL));
         faults.block(true);
-        let waiting: Vec<_> = (0..50)
-            .map(|n| {
-                let log = log.clone();
-                tokio::spawn(async move { log.append(batch(n)).await })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let first = append_later(&log, 0);
+        faults.stands_in_a_sync().await;
+        let waiting: Vec<_> = (1..50).map(|n| append_later(&log, n)).collect();
+        while log.queue_length() < 49 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         faults.fail_sync.store(true, SeqCst);
         faults.block(false);
-        for request in waiting {
+        // Only the first meets the fault: the disk would take the others, and is not asked.
+        for request in [first].into_iter().chain(waiting) {
             assert!(matches!(request.await.unwrap(), Err(AuditError::Failed { .. })));
         }
         log.close().await;
@@ -159,18 +174,12 @@ fn a_full_queue_pushes_back_and_then_refuses() {
         let tight = Settings { queue_jobs: 2, append_wait: Duration::from_millis(50), ..settings(SMALL) };
         let (log, faults) = open_faulty(dir.path(), tight);
         faults.block(true);
-        let first = tokio::spawn({
-            let log = log.clone();
-            async move { log.append(batch(0)).await }
-        });
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let queued: Vec<_> = (1..3)
-            .map(|n| {
-                let log = log.clone();
-                tokio::spawn(async move { log.append(batch(n)).await })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let first = append_later(&log, 0);
+        faults.stands_in_a_sync().await;
+        let queued: Vec<_> = (1..3).map(|n| append_later(&log, n)).collect();
+        while log.queue_length() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         assert_eq!(log.append(batch(3)).await, Err(AuditError::Busy));
         assert_eq!(log.metrics().busy.load(SeqCst), 1);
         assert!(log.healthy(), "a busy log is not a failed one");

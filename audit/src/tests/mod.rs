@@ -1,5 +1,6 @@
 //! Tests that need to stand inside: faulty disks, forged bytes. Each file is one promise.
 
+mod actions;
 mod damage;
 mod durability;
 mod golden;
