@@ -1,6 +1,6 @@
 //! The two key derivation functions, and the one way to call them.
 //!
-//! [`derive`] is the only function that turns a key into another: it binds a label and a context,
+//! [`derive()`] is the only function that turns a key into another: it binds a label and a context,
 //! `label ‖ 00 ‖ lp(context…)`, so that no two uses of a key meet. Nothing is allocated: the parts
 //! stream into the MAC, the result goes into the caller's buffer.
 //!
@@ -47,7 +47,7 @@ pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 /// HMAC-SHA-256 over `label ‖ 00 ‖ lp(context…)`.
 ///
 /// # Panics
-/// As [`derive`], about the context.
+/// As [`derive()`], about the context.
 #[must_use]
 pub fn labelled_mac(key: &[u8; 32], label: &str, context: &[&[u8]]) -> [u8; 32] {
     with_info(label, context, |info| mac(key, info))
