@@ -118,7 +118,7 @@ impl LeaseCell {
     /// Ends every lease of this process, captured ones included, for ever: surrender, a VM
     /// generation change, a log that says this node was removed. Callable from any thread.
     pub fn close(&self) {
-        self.sent.store(CLOSED, Ordering::SeqCst);
+        self.sent.fetch_max(CLOSED, Ordering::SeqCst);
     }
 
     /// Stores a renewed lease. The caller has seen a generation of at least `read_index` published.

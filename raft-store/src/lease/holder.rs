@@ -148,6 +148,12 @@ impl Holder {
         self.last_term
     }
 
+    /// The process start this holder renews for. Reports to the leader carry it.
+    #[must_use]
+    pub fn boot(&self) -> BootId {
+        self.boot
+    }
+
     /// The generation published here, as last told: what a report to the leader says.
     #[must_use]
     pub fn published(&self) -> LogIndex {

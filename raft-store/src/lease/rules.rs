@@ -41,8 +41,8 @@ fn ask(barrier: &mut Barrier, node: u64, boot: u64, millis: u64) -> Result<Ticke
 }
 
 fn grant(barrier: &mut Barrier, node: u64, boot: u64, millis: u64) {
-    let ticket = ask(barrier, node, boot, millis).unwrap();
-    barrier.grant(ticket, LogIndex(NOOP), at(millis)).unwrap();
+    let ticket = ask(barrier, node, boot, millis).expect("a member");
+    barrier.grant(ticket, LogIndex(NOOP), at(millis)).expect("a read index of this term");
 }
 
 fn report(barrier: &mut Barrier, node: u64, published: u64) {
@@ -51,7 +51,7 @@ fn report(barrier: &mut Barrier, node: u64, published: u64) {
 
 /// Begins to wait, for ever.
 fn wait(barrier: &mut Barrier, index: u64, millis: u64) {
-    barrier.wait(LogIndex(index), L, at(u64::MAX / 1_000_000), at(millis)).unwrap();
+    barrier.wait(LogIndex(index), L, at(u64::MAX / 1_000_000), at(millis)).expect("a leader");
 }
 
 #[track_caller]
