@@ -9,6 +9,7 @@ mod stating;
 
 use std::fs;
 use std::future::Future;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use model::id::{BootId, ClusterId, NodeId, TenantHandle};
@@ -97,6 +98,12 @@ fn copy(from: &Path) -> TempDir {
         fs::copy(&segment, to.path().join(segment.file_name().unwrap())).unwrap();
     }
     to
+}
+
+/// Changes one byte in place; rewriting the file would have the disk flush it each time.
+fn poke(segment: &Path, at: usize, byte: u8) {
+    let file = fs::OpenOptions::new().write(true).open(segment).unwrap();
+    file.write_all_at(&[byte], at as u64).unwrap();
 }
 
 fn check(dir: &Path) -> Result<Report, Finding> {

@@ -126,15 +126,15 @@ fn a_sector_missing_from_an_acknowledged_commit_is_damage() {
 fn a_flipped_byte_anywhere_refuses_to_open_and_says_where() {
     let (dir, segment, bytes, frames) = wide_commit();
     for at in (0..frames[5]).chain(frames[frames.len() - 2]..bytes.len()) {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 0x10;
-        fs::write(&segment, damaged).unwrap();
+        poke(&segment, at, bytes[at] ^ 0x10);
         let Err(OpenError::Damaged(finding)) = reopen(dir.path(), 2) else {
             panic!("opened, flipped at {at}")
         };
         let begins = frames.iter().rev().find(|begin| **begin <= at).copied().unwrap_or(0);
         assert_eq!((finding.offset, finding.exit_code()), (begins as u64, 2), "flipped at {at}: {finding}");
+        poke(&segment, at, bytes[at]);
     }
+    poke(&segment, bytes.len() - 1, !bytes[bytes.len() - 1]);
     let refusal = reopen(dir.path(), 2).unwrap_err().to_string();
     let place = format!("audit-{:020}.log, offset {}, record 23", 1, frames[frames.len() - 2]);
     assert!(refusal.contains(&place) && refusal.contains("keyraft audit verify"), "{refusal}");
