@@ -152,6 +152,14 @@ macro_rules! structure {
         $crate::field::structure_codec! {
             $name $(<$lt>)? { $($field: $ty = $tag $(| $tag_v2)* $(since $since)? $(until $until)?),* }
         }
+
+        #[cfg(test)]
+        impl $(<$lt>)? $crate::sample::Sample for $name $(<$lt>)? {
+            fn sample(s: &mut $crate::sample::Sampler) -> Self {
+                let _ = &s; // a structure may have no fields
+                Self { $($field: $crate::sample::Sample::sample(s),)* }
+            }
+        }
     };
 }
 

@@ -3,7 +3,7 @@
 //! Material is borrowed from the message and never printed.
 
 use crate::attribute::{AttributeList, CryptographicParameters};
-use crate::field::{Decode, Encode, structure};
+use crate::field::{Decode, Encode, Field, structure, unclaimed};
 use crate::ttlv::{DecodeError, DecodeErrorKind, Item, Writer};
 use crate::{
     AttributeName, BigInteger, Bytes, CryptographicAlgorithm, EncodingOption, ItemType, KeyCompressionType,
@@ -68,47 +68,20 @@ pub enum KeyValue<'a> {
     },
 }
 
-structure! {
-    /// The structure of a plain Key Value.
-    struct PlainKeyValue<'a> {
-        material: KeyMaterial<'a> = KEY_MATERIAL,
-        attributes: OptionalAttributes = ATTRIBUTE | ATTRIBUTES,
-    }
-}
-
-/// Attributes of a Key Value: unlike elsewhere, an empty list leaves no structure behind in 2.x.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct OptionalAttributes(AttributeList);
-
-impl<'a> crate::field::Field<'a> for OptionalAttributes {
-    type Slot = AttributeList;
-
-    fn accept(slot: &mut AttributeList, item: Item<'a>) -> Result<(), DecodeError> {
-        AttributeList::accept(slot, item)
-    }
-
-    fn finish(slot: AttributeList, _parent: Item<'a>, _tag: Tag) -> Result<Self, DecodeError> {
-        Ok(Self(slot))
-    }
-
-    fn put(&self, w: &mut Writer<'_>, tag: Tag) {
-        put_unless_empty(&self.0, w, tag);
-    }
-}
-
-fn put_unless_empty(attributes: &AttributeList, w: &mut Writer<'_>, tag: Tag) {
-    if !attributes.0.is_empty() {
-        crate::field::Field::put(attributes, w, tag);
-    }
-}
-
 impl<'a> Decode<'a> for KeyValue<'a> {
     fn decode(item: Item<'a>) -> Result<Self, DecodeError> {
         if item.kind() == ItemType::ByteString {
             return item.bytes().map(|bytes| Self::Wrapped(bytes.into()));
         }
-        let PlainKeyValue { material, attributes } = PlainKeyValue::decode(item)?;
-        Ok(Self::Plain { material, attributes: attributes.0 })
+        let (mut material, mut attributes) = (None, AttributeList::default());
+        for child in item.structure()? {
+            match child.tag() {
+                Tag::KEY_MATERIAL => KeyMaterial::accept(&mut material, child)?,
+                Tag::ATTRIBUTE | Tag::ATTRIBUTES => AttributeList::accept(&mut attributes, child)?,
+                _ => unclaimed(child)?,
+            }
+        }
+        Ok(Self::Plain { material: KeyMaterial::finish(material, item, Tag::KEY_MATERIAL)?, attributes })
     }
 }
 
@@ -118,11 +91,9 @@ impl Encode for KeyValue<'_> {
             Self::Wrapped(bytes) => w.bytes(tag, bytes),
             Self::Plain { material, attributes } => w.structure(tag, |w| {
                 material.encode(w, Tag::KEY_MATERIAL);
-                put_unless_empty(
-                    attributes,
-                    w,
-                    if w.version().is_v2() { Tag::ATTRIBUTES } else { Tag::ATTRIBUTE },
-                );
+                if !attributes.0.is_empty() {
+                    attributes.put(w, if w.version().is_v2() { Tag::ATTRIBUTES } else { Tag::ATTRIBUTE });
+                }
             }),
         }
     }

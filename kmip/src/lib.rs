@@ -18,6 +18,8 @@ pub mod message;
 mod object;
 pub mod operation;
 pub mod ops;
+#[cfg(test)]
+mod sample;
 mod tag;
 pub mod ttlv;
 mod value;
@@ -31,7 +33,7 @@ pub use self::key_block::{
     TransparentKey,
 };
 pub use self::mask::{ProtectionStorageMask, StorageStatusMask, UsageMask};
-pub use self::message::{RequestBuilder, RequestMessage, ResponseMessage, ResponseWriter};
+pub use self::message::{RequestBuilder, RequestMessage, ResponseHeader, ResponseMessage, ResponseWriter};
 pub use self::object::{
     Certificate, CertificateRequest, Key, ManagedObject, OpaqueObject, PgpKey, SecretData, SplitKey,
 };

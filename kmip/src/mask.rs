@@ -72,6 +72,13 @@ macro_rules! mask {
                 w.integer(tag, self.0.cast_signed());
             }
         }
+
+        #[cfg(test)]
+        impl crate::sample::Sample for $name {
+            fn sample(s: &mut crate::sample::Sampler) -> Self {
+                Self(s.u32())
+            }
+        }
     };
 }
 

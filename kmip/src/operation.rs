@@ -125,6 +125,24 @@ macro_rules! operations {
                 }
             }
         }
+
+        #[cfg(test)]
+        impl crate::sample::Sample for RequestPayload<'_> {
+            fn sample(s: &mut crate::sample::Sampler) -> Self {
+                match s.pick(Operation::ALL) {
+                    $(Operation::$variant => Self::$variant(crate::sample::Sample::sample(s)),)*
+                }
+            }
+        }
+
+        #[cfg(test)]
+        impl crate::sample::Sample for ResponsePayload<'_> {
+            fn sample(s: &mut crate::sample::Sampler) -> Self {
+                match s.pick(Operation::ALL) {
+                    $(Operation::$variant => Self::$variant(crate::sample::Sample::sample(s)),)*
+                }
+            }
+        }
     };
 }
 

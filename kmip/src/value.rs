@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::field::{Decode, Encode};
 use crate::ttlv::{DecodeError, DecodeErrorKind, Item, Writer};
@@ -15,22 +15,22 @@ pub type Text<'a> = Cow<'a, str>;
 
 /// A Byte String in a payload: borrowed from the message when decoded, so that key material is not
 /// copied. `Debug` prints its length only; owned bytes are wiped on drop.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Bytes<'a>(Cow<'a, [u8]>);
+#[derive(Clone)]
+pub struct Bytes<'a>(Source<'a>);
+
+/// The destructor is on the owned half alone, so that a decoded value does not hold its message's
+/// borrow until it is dropped.
+#[derive(Clone)]
+enum Source<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Zeroizing<Vec<u8>>),
+}
 
 impl Bytes<'_> {
     /// The same bytes, borrowed.
     #[must_use]
     pub fn by_ref(&self) -> Bytes<'_> {
-        Bytes(Cow::Borrowed(&self.0))
-    }
-}
-
-impl Drop for Bytes<'_> {
-    fn drop(&mut self) {
-        if let Cow::Owned(bytes) = &mut self.0 {
-            bytes.zeroize();
-        }
+        Bytes(Source::Borrowed(self))
     }
 }
 
@@ -38,31 +38,42 @@ impl Deref for Bytes<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Source::Borrowed(bytes) => bytes,
+            Source::Owned(bytes) => bytes,
+        }
     }
 }
 
+impl PartialEq for Bytes<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Bytes<'_> {}
+
 impl<'a> From<&'a [u8]> for Bytes<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self(Cow::Borrowed(bytes))
+        Self(Source::Borrowed(bytes))
     }
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Bytes<'a> {
     fn from(bytes: &'a [u8; N]) -> Self {
-        Self(Cow::Borrowed(bytes))
+        Self(Source::Borrowed(bytes))
     }
 }
 
 impl From<Vec<u8>> for Bytes<'_> {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Cow::Owned(bytes))
+        Self(Source::Owned(Zeroizing::new(bytes)))
     }
 }
 
 impl fmt::Debug for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{} bytes]", self.0.len())
+        write!(f, "[{} bytes]", self.len())
     }
 }
 

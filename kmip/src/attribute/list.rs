@@ -1,6 +1,8 @@
 //! Attributes as messages carry them: singly, in lists, and in templates, each in both styles.
 
-use super::{Attribute, AttributeKind, AttributeName, CustomAttribute, CustomValue, Name};
+use super::{
+    Attribute, AttributeKind, AttributeName, CryptographicParameters, CustomAttribute, CustomValue, Name,
+};
 use crate::Tag;
 use crate::field::{Decode, Encode, Field};
 use crate::ttlv::{DecodeError, DecodeErrorKind, Item, Writer};
@@ -38,10 +40,13 @@ impl IndexedAttribute {
             }
         }
         let missing = |tag| item.error(DecodeErrorKind::Missing(tag));
-        let name = name.ok_or(missing(Tag::ATTRIBUTE_NAME))?;
         let value = value.ok_or(missing(Tag::ATTRIBUTE_VALUE))?;
         let index = index.map(|index| index.integer()).transpose()?;
-        Ok(Self { index, attribute: decode_named(name, value)? })
+        let attribute = match name {
+            Some(name) => decode_named(name, value)?,
+            None => decode_nameless(value).ok_or(missing(Tag::ATTRIBUTE_NAME))?,
+        };
+        Ok(Self { index, attribute })
     }
 
     fn encode_v1(&self, w: &mut Writer<'_>) {
@@ -73,29 +78,45 @@ fn decode_named(name: Item<'_>, value: Item<'_>) -> Result<Attribute, DecodeErro
     }
 }
 
+/// Two published cases (CS-AC-M-3-12, CS-AC-M-8-12) leave out the name of their Cryptographic
+/// Parameters and expect success; no other structure reads as one.
+fn decode_nameless(value: Item<'_>) -> Option<Attribute> {
+    value.structure().ok()?.next()?;
+    CryptographicParameters::decode(value).ok().map(Attribute::CryptographicParameters)
+}
+
 impl Decode<'_> for IndexedAttribute {
-    /// `Attribute` (1.x), or `New Attribute` and `Current Attribute` (2.x), which hold one tagged
-    /// attribute.
+    /// `Attribute` (1.x) or `New Attribute` (2.x).
     fn decode(item: Item<'_>) -> Result<Self, DecodeError> {
         if item.tag() == Tag::ATTRIBUTE {
-            return Self::decode_v1(item);
+            Self::decode_v1(item)
+        } else {
+            Attribute::decode(item).map(Self::from)
         }
+    }
+}
+
+impl Decode<'_> for Attribute {
+    /// `New Attribute` or `Current Attribute` (2.x): a structure around one tagged attribute.
+    fn decode(item: Item<'_>) -> Result<Self, DecodeError> {
         let mut items = item.structure()?;
         let only = items.next().ok_or(item.error(DecodeErrorKind::Missing(Tag::ATTRIBUTE)))?;
         if let Some(second) = items.next() {
             return Err(second.error(DecodeErrorKind::Unexpected(second.tag())));
         }
-        Attribute::decode_tagged(only).map(Self::from)
+        Self::decode_tagged(only)
     }
 }
 
 impl Encode for IndexedAttribute {
     fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
-        if tag == Tag::ATTRIBUTE {
-            self.encode_v1(w);
-        } else {
-            w.structure(tag, |w| self.attribute.encode_tagged(w));
-        }
+        if tag == Tag::ATTRIBUTE { self.encode_v1(w) } else { self.attribute.encode(w, tag) }
+    }
+}
+
+impl Encode for Attribute {
+    fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+        w.structure(tag, |w| self.encode_tagged(w));
     }
 }
 
@@ -235,5 +256,72 @@ impl Encode for Template {
             write_tagged(w, self.attributes.iter());
         }
         w.close(mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ttlv::Limits;
+    use crate::{State, Version};
+
+    fn written(list: &AttributeList, version: Version) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut w = Writer::for_response(&mut bytes, version);
+        w.structure(Tag::RESPONSE_PAYLOAD, |w| {
+            list.put(w, if version.is_v2() { Tag::ATTRIBUTES } else { Tag::ATTRIBUTE });
+        });
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> AttributeList {
+        let mut list = AttributeList::default();
+        let payload = Item::parse(bytes, &Limits::DEFAULT).expect("well formed");
+        for item in payload.structure().expect("a structure") {
+            AttributeList::accept(&mut list, item).expect("attributes");
+        }
+        list
+    }
+
+    #[test]
+    fn indexes_travel_in_1_x_only() {
+        let name = |index| IndexedAttribute { index, attribute: Attribute::Name("k".into()) };
+        let list = AttributeList(vec![name(Some(0)), name(Some(7)), name(None)]);
+        assert_eq!(read(&written(&list, Version::V1_0)), list);
+        assert_eq!(read(&written(&list, Version::V2_0)), AttributeList(vec![name(None); 3]));
+    }
+
+    #[test]
+    fn a_response_leaves_out_attributes_its_version_lacks() {
+        let all = vec![
+            Attribute::State(State::Active),
+            Attribute::Fresh(true),
+            Attribute::Sensitive(false),
+            Attribute::QuantumSafe(true),
+            Attribute::OperationPolicyName("default".into()),
+        ];
+        for (version, expected) in [
+            (Version::V1_0, vec![0, 4]),
+            (Version::V1_1, vec![0, 1, 4]),
+            (Version::V1_4, vec![0, 1, 2, 4]),
+            (Version::V2_0, vec![0, 1, 2, 3]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|i: usize| all[i].clone()).collect();
+            let list = read(&written(&all.clone().into(), version));
+            assert_eq!(list.into_attributes(), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn custom_names_mean_the_same_in_both_styles() {
+        let custom = CustomAttribute {
+            vendor: "x".into(),
+            name: "Vendor".into(),
+            value: CustomValue::Text("acme".into()),
+        };
+        let list = AttributeList::from(vec![Attribute::Custom(custom)]);
+        let v1 = written(&list, Version::V1_1);
+        assert!(v1.windows(8).any(|window| window == b"x-Vendor"));
+        assert_eq!(read(&v1), read(&written(&list, Version::V2_1)));
     }
 }

@@ -96,6 +96,13 @@ macro_rules! enumeration {
                 w.enumeration(tag, self.value());
             }
         }
+
+        #[cfg(test)]
+        impl $crate::sample::Sample for $name {
+            fn sample(s: &mut $crate::sample::Sampler) -> Self {
+                s.pick(Self::ALL)
+            }
+        }
     };
 }
 pub(crate) use enumeration;

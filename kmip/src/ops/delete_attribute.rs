@@ -1,7 +1,7 @@
 //! Delete Attribute (1.x section 4.16, 2.x section 6.1.15).
 
 use crate::field::structure;
-use crate::{AttributeName, IndexedAttribute, UniqueIdentifier};
+use crate::{Attribute, AttributeName, IndexedAttribute, UniqueIdentifier};
 
 structure! {
     /// The request.
@@ -9,7 +9,7 @@ structure! {
         /// Whose; absent means the ID placeholder.
         unique_identifier: Option<UniqueIdentifier<'a>> = UNIQUE_IDENTIFIER,
         /// Which instance, by its value (2.x).
-        current: Option<IndexedAttribute> = CURRENT_ATTRIBUTE since V2_0,
+        current: Option<Attribute> = CURRENT_ATTRIBUTE since V2_0,
         /// Which attribute, by its name: in 2.x all instances.
         name: Option<AttributeName> = ATTRIBUTE_NAME | ATTRIBUTE_REFERENCE,
         /// Which instance, by its index (1.x); absent means 0.

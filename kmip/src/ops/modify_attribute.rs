@@ -1,7 +1,7 @@
 //! Modify Attribute: change an instance that exists (1.x section 4.15, 2.x section 6.1.34).
 
 use crate::field::structure;
-use crate::{IndexedAttribute, UniqueIdentifier};
+use crate::{Attribute, IndexedAttribute, UniqueIdentifier};
 
 structure! {
     /// The request.
@@ -9,7 +9,7 @@ structure! {
         /// Whose; absent means the ID placeholder.
         unique_identifier: Option<UniqueIdentifier<'a>> = UNIQUE_IDENTIFIER,
         /// Which instance, by its present value (2.x).
-        current: Option<IndexedAttribute> = CURRENT_ATTRIBUTE since V2_0,
+        current: Option<Attribute> = CURRENT_ATTRIBUTE since V2_0,
         /// The new value; in 1.x its index says which instance.
         attribute: IndexedAttribute = ATTRIBUTE | NEW_ATTRIBUTE,
     }
