@@ -45,7 +45,7 @@ bench: setup ## measures decoding and deriving
 chaos: build ## kills nodes at random for a minute and judges what is left
 	@exec $(BIN)/chaos $(ARGS)
 
-fuzz: setup ## feeds the decoders with anything (ARGS='ttlv 60': one target, seconds)
+fuzz: setup ## feeds the decoders with anything (ARGS='request 600': one target, seconds)
 	@scripts/fuzz $(ARGS)
 
 setup: ## installs the Debian packages that are missing
