@@ -122,8 +122,12 @@ impl Barrier {
 
     // -- leadership -------------------------------------------------------------------------------
 
-    /// This node was elected. It grants and completes nothing before its no-op is applied.
+    /// This node was elected. It grants and completes nothing before its no-op is applied. Saying it
+    /// twice changes nothing.
     pub fn elected(&mut self, term: u64) {
+        if self.leading.as_ref().is_some_and(|leading| leading.term == term) {
+            return;
+        }
         self.step_down();
         self.leading = Some(Leading { term, noop: None, history: History::default() });
     }
@@ -134,6 +138,7 @@ impl Barrier {
         if let Some(leading) = &mut self.leading {
             leading.noop = Some((index, now));
             leading.history.push(index, now);
+            leading.history.push(self.applied, now); // what was applied before anybody told us of the no-op
         }
     }
 

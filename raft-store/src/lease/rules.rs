@@ -110,6 +110,18 @@ fn a_withdrawal_older_than_the_term_waits_from_the_no_op() {
 }
 
 #[test]
+fn hearing_late_of_the_own_election_only_delays() {
+    let mut barrier = Barrier::new(set(&[1, 2, 3]), set(&[]), LengthsInUse::default());
+    barrier.applied(LogIndex(NOOP + 3), at(1_000));
+    barrier.elected(5);
+    barrier.noop_applied(LogIndex(NOOP), at(2_000));
+    wait(&mut barrier, NOOP + 3, 2_000);
+    barrier.elected(5);
+    check(&mut barrier, 2_000 + w() - 1, &[]);
+    check(&mut barrier, 2_000 + w(), &[Outcome::Effective]);
+}
+
+#[test]
 fn nothing_is_effective_before_it_is_applied() {
     let mut barrier = leader_since(1_000);
     wait(&mut barrier, 101, 1_000);

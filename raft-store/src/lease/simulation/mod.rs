@@ -46,7 +46,7 @@ const BUGS: [Bug; 8] = [
 ];
 
 /// Runs of a correct cluster, each 41 simulated seconds.
-const RUNS: u64 = 120;
+const RUNS: u64 = 80;
 /// Runs within which a planted bug must show.
 const RUNS_TO_CATCH: u64 = 400;
 
@@ -71,10 +71,9 @@ fn nobody_is_answered_after_the_acknowledgement_and_the_cluster_heals() {
         }
     }
     println!("{runs} runs: {total:?}");
-    let idle = total.answers < 1_000
-        || total.acknowledged < 5
-        || (runs >= RUNS && total.timed_out * total.lost == 0);
-    assert!(!idle, "the runs did little: {total:?}");
+    let rare = total.timed_out.min(total.lost);
+    assert!(total.answers > 1_000 && total.acknowledged > 5, "the runs did little: {total:?}");
+    assert!(rare > 0 || seeds(runs).count() == 1, "no wait timed out or lost its leader: {total:?}");
 }
 
 #[test]
