@@ -5,7 +5,7 @@ use cryptoki::object::Attribute;
 use cryptoki::types::Ulong;
 
 use super::fault::{BEFORE_OPEN, Fault, Operation, Phase, during};
-use super::module::{Module, serial_of};
+use super::module::{Access, Module, serial_of};
 use super::session::{key_name, key_template};
 use super::{OPEN_TIMEOUT, Pkcs11Settings, key_ref};
 use crate::RootError;
@@ -29,8 +29,9 @@ pub async fn create_key(settings: &Pkcs11Settings) -> Result<String, RootError> 
 
 fn generate(settings: &Pkcs11Settings) -> Result<String, Fault> {
     let module = Module::load(&settings.module)?;
-    let (slot, token) = module.find_token(&settings.token, settings.token_serial.as_deref())?;
-    let session = module.writing_session(slot, &token, &settings.pin_file)?;
+    let epoch = module.enter();
+    let token = module.find_token(&settings.token, settings.token_serial.as_deref())?;
+    let session = module.session(*epoch, Access::Write, &token, &settings.pin_file)?;
     let mut template = key_template(settings);
     if !session.find_objects(&template).map_err(during(Operation::Find))?.is_empty() {
         return Err(Fault::KeyExists { key: key_name(&settings.key_label, &settings.key_id) });
@@ -49,5 +50,5 @@ fn generate(settings: &Pkcs11Settings) -> Result<String, Fault> {
         Attribute::Derive(false),
     ]);
     session.generate_key(&Mechanism::AesKeyGen, &template).map_err(during(Operation::Generate))?;
-    Ok(key_ref(serial_of(&token), &settings.key_id))
+    Ok(key_ref(serial_of(&token.info), &settings.key_id))
 }

@@ -62,6 +62,8 @@ pub enum Fault {
     KeyUnfit { key: String, problem: &'static str },
     /// A key that should be made is there already.
     KeyExists { key: String },
+    /// The session ended with its module or its log-in.
+    SessionEnded,
     /// The module answered a call with an error.
     Call { operation: Operation, error: Error },
     /// The blob does not decrypt, while the key works.
@@ -86,30 +88,29 @@ pub fn during(operation: Operation) -> impl Fn(Error) -> Fault {
 }
 
 impl Fault {
-    /// True if the session or its handles are gone, or the session is left in the middle of an
-    /// operation: a new session may do better, and handles must be found again.
+    /// True if a new session may do better: handles are gone, or the module says nothing definite.
     pub fn is_loss(&self) -> bool {
-        let Self::Call { error: Error::Pkcs11(code, _), .. } = self else { return false };
-        matches!(
-            code,
-            RvError::SessionHandleInvalid
-                | RvError::SessionClosed
-                | RvError::DeviceRemoved
-                | RvError::TokenNotPresent
-                | RvError::KeyHandleInvalid
-                | RvError::ObjectHandleInvalid
-                | RvError::UserNotLoggedIn
-                | RvError::CryptokiNotInitialized
-                | RvError::OperationActive
-                | RvError::OperationNotInitialized
-        )
+        match self {
+            Self::SessionEnded => true,
+            Self::Call { operation: Operation::Login | Operation::Generate, .. } => false,
+            Self::Call { error: Error::Pkcs11(code, _), .. } => !is_definite(*code),
+            _ => false,
+        }
     }
 
-    /// True if a decryption was refused and only the blob can be the reason, provided the key works.
+    /// True if a decryption was refused and the blob may be the reason, should the key still work.
     pub fn may_be_the_blob(&self) -> bool {
-        matches!(self, Self::Call { operation: Operation::Decrypt, error: Error::Pkcs11(..) })
-            && !self.is_loss()
-            && !matches!(self, Self::Call { error: Error::Pkcs11(RvError::KeyFunctionNotPermitted, _), .. })
+        let Self::Call { operation: Operation::Decrypt, error: Error::Pkcs11(code, _) } = self else {
+            return false;
+        };
+        !is_definite(*code) && !is_about_handles(*code)
+    }
+
+    /// True if the module may see more once it is started anew.
+    pub fn may_be_a_blind_module(&self) -> bool {
+        matches!(self, Self::TokenAbsent { .. })
+            || matches!(self, Self::Call { operation: Operation::Connect | Operation::Find, .. })
+                && self.is_loss()
     }
 
     /// In the words of the boundary.
@@ -150,7 +151,7 @@ impl Fault {
             Self::PinRefused { token, pin_file } if opening => ask(
                 Who::Operator,
                 format!("token {token} refuses the PIN in {}", pin_file.display()),
-                "correct the file; the PIN is not tried again until it changes, since tokens lock",
+                "correct the file; this PIN is not tried again before a restart, since tokens lock",
             ),
             Self::PinRefused { token, .. } => {
                 withdrawn(Withdrawal::Denied, format!("token {token} no longer accepts the PIN"))
@@ -184,6 +185,7 @@ impl Fault {
                 format!("the token holds a key with {key} already"),
                 "use it, or name another label or id: a root key is never overwritten",
             ),
+            Self::SessionEnded => no_answer("the session ended twice during one call".to_owned()),
             Self::Call { operation, error } => called(operation, &error, root, opening),
             Self::NotAuthentic => corrupt("it was altered, or made for another place or by another key"),
             Self::NotABlob => corrupt("it is no blob of this provider"),
@@ -191,6 +193,39 @@ impl Fault {
             Self::Memory(full) => RootError::Memory(full),
         }
     }
+}
+
+/// Codes that say the same in every module and will be said again in a new session.
+fn is_definite(code: RvError) -> bool {
+    matches!(
+        code,
+        RvError::KeyFunctionNotPermitted
+            | RvError::FunctionRejected
+            | RvError::MechanismInvalid
+            | RvError::MechanismParamInvalid
+            | RvError::FunctionNotSupported
+            | RvError::BufferTooSmall
+            | RvError::SessionCount
+            | RvError::HostMemory
+            | RvError::DeviceMemory
+    )
+}
+
+/// Codes about a session or object that is no longer there, or left in the middle of an operation.
+fn is_about_handles(code: RvError) -> bool {
+    matches!(
+        code,
+        RvError::SessionHandleInvalid
+            | RvError::SessionClosed
+            | RvError::DeviceRemoved
+            | RvError::TokenNotPresent
+            | RvError::KeyHandleInvalid
+            | RvError::ObjectHandleInvalid
+            | RvError::UserNotLoggedIn
+            | RvError::CryptokiNotInitialized
+            | RvError::OperationActive
+            | RvError::OperationNotInitialized
+    )
 }
 
 /// What a module's own error means, by operation first and by code only where all modules agree.

@@ -4,10 +4,19 @@
 //! token, not to a session: closing the last session logs everybody out, after which private keys
 //! are simply not found. So modules live in one table and are never unloaded, and an anchor session
 //! per token stays open. A PIN that a token refused is remembered and never tried again.
+//!
+//! Some modules see tokens only when they start, or stay blind after a lost connection until they
+//! are started anew ([`Module::restart`]). Nothing may call a module meanwhile (PKCS#11 3.1, 5.4.2),
+//! and session numbers begin again: so every call is made [inside](Module::enter), and a session
+//! belongs to one epoch, the time between two starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -24,12 +33,29 @@ const PIN_FILE_BYTES_MAX: usize = 256;
 /// A PIN in memory that is wiped when dropped.
 type Pin = Zeroizing<String>;
 
+/// Restarts of one module in one [`RESTART_WINDOW`]: enough to heal, too few for a mistaken setting
+/// that is tried again and again to disturb the module's other users.
+const RESTARTS_MAX: u32 = 3;
+
+/// See [`RESTARTS_MAX`].
+const RESTART_WINDOW: Duration = Duration::from_secs(10);
+
+/// How often a restart looks whether calls are in progress, 10 ms apart: 200 ms, far longer than a
+/// call takes that does not fail itself.
+const RESTART_TURNS: u32 = 20;
+
 /// A loaded and initialised module.
 pub struct Module {
     pkcs11: Pkcs11,
     path: PathBuf,
     logins: Mutex<BTreeMap<String, Login>>,
+    epoch: RwLock<Epoch>,
+    restarts: Mutex<VecDeque<Instant>>,
 }
+
+/// Counts the starts of a module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch(u64);
 
 /// Our log-in at one token.
 #[derive(Default)]
@@ -60,7 +86,13 @@ impl Module {
             return Ok(Arc::clone(module));
         }
         let pkcs11 = Pkcs11::new(&real).map_err(|error| broken(&format!("cannot be loaded: {error}")))?;
-        let module = Arc::new(Self { pkcs11, path: real, logins: Mutex::default() });
+        let module = Arc::new(Self {
+            pkcs11,
+            path: real,
+            logins: Mutex::default(),
+            epoch: RwLock::default(),
+            restarts: Mutex::default(),
+        });
         module.initialize()?;
         Ok(Arc::clone(loaded.insert(module)))
     }
@@ -76,82 +108,128 @@ impl Module {
         }
     }
 
+    /// Calls are made while the result is held; it names the epoch, and keeps restarts away.
+    pub fn enter(&self) -> RwLockReadGuard<'_, Epoch> {
+        self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a pause, stops the module and starts it anew, if it is of no use to anybody: none of our log-ins lives,
+    /// no call is in progress, and it was not done too often. Every session is gone afterwards. The
+    /// caller is not inside.
+    pub fn restart(&self, pause: Duration) -> bool {
+        if self.serves_somebody() {
+            return false;
+        }
+        std::thread::sleep(pause);
+        let Some(mut epoch) = (0..RESTART_TURNS).find_map(|_| self.alone()) else { return false };
+        if !self.may_restart(Instant::now()) {
+            return false;
+        }
+        tracing::warn!(module = %self.path.display(), "restarting a module that lost its tokens");
+        epoch.0 += 1;
+        for login in lock(&self.logins).values_mut() {
+            login.anchor = None;
+        }
+        // An error means that it was stopped already, which is as good.
+        let _stopped = self.pkcs11.clone().finalize();
+        self.initialize().is_ok()
+    }
+
+    /// True if a token still knows us: then what is missing elsewhere is missing there, and one
+    /// root's mistake must not cost the others their sessions.
+    fn serves_somebody(&self) -> bool {
+        let _inside = self.enter();
+        lock(&self.logins).values().any(Login::lives)
+    }
+
+    /// Waits a turn for the calls in progress. A waiting writer would hold new calls up behind one that
+    /// hangs, so this only tries.
+    fn alone(&self) -> Option<RwLockWriteGuard<'_, Epoch>> {
+        match self.epoch.try_write() {
+            Ok(epoch) => Some(epoch),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+        }
+    }
+
+    fn may_restart(&self, now: Instant) -> bool {
+        let mut recent = lock(&self.restarts);
+        recent.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
+        let may = recent.len() < RESTARTS_MAX as usize;
+        if may {
+            recent.push_back(now);
+        }
+        may
+    }
+
     /// The one token with this label, and this serial number if one is given.
-    pub fn find_token(&self, label: &str, serial: Option<&str>) -> Result<(Slot, TokenInfo), Fault> {
+    pub fn find_token(&self, label: &str, serial: Option<&str>) -> Result<Found, Fault> {
         let wanted = match serial {
             Some(serial) => format!("`{label}` with serial number {serial}"),
             None => format!("`{label}`"),
         };
-        let (mut found, others): (Vec<_>, Vec<_>) = self.tokens()?.into_iter().partition(|(_, info)| {
-            info.label().trim_end() == label && serial.is_none_or(|serial| serial_of(info) == serial)
-        });
-        match (found.pop(), found.is_empty()) {
-            (Some(token), true) => Ok(token),
-            (Some(last), false) => {
-                let serials =
-                    found.iter().chain([&last]).map(|(_, info)| serial_of(info).to_owned()).collect();
-                Err(Fault::TokenAmbiguous { wanted, serials })
+        let (mut found, mut present, mut silent) = (Vec::new(), Vec::new(), None);
+        // Not `get_slots_with_initialized_token`: there, one token that fails hides all the others.
+        for slot in self.pkcs11.get_slots_with_token().map_err(during(Operation::Connect))? {
+            match self.pkcs11.get_token_info(slot) {
+                Ok(info) if !info.token_initialized() => {}
+                Ok(info) if is_token(&info, label, serial) => found.push(Found { slot, info }),
+                Ok(info) => present.push(format!("`{}` (serial {})", label_of(&info), serial_of(&info))),
+                Err(error) => silent = Some(error),
             }
-            (None, _) => {
-                let named =
-                    |info: &TokenInfo| format!("`{}` (serial {})", info.label().trim_end(), serial_of(info));
-                Err(Fault::TokenAbsent {
-                    wanted,
-                    present: others.iter().map(|(_, info)| named(info)).collect(),
-                })
-            }
+        }
+        if found.len() > 1 {
+            let serials = found.iter().map(|token| serial_of(&token.info).to_owned()).collect();
+            return Err(Fault::TokenAmbiguous { wanted, serials });
+        }
+        match (found.pop(), silent) {
+            (Some(token), _) => Ok(token),
+            // The token in the slot that does not answer may be the one.
+            (None, Some(error)) => Err(during(Operation::Connect)(error)),
+            (None, None) => Err(Fault::TokenAbsent { wanted, present }),
         }
     }
 
-    /// Tokens that are present and initialised. One that does not answer is as good as absent.
-    fn tokens(&self) -> Result<Vec<(Slot, TokenInfo)>, Fault> {
-        let slots = match self.pkcs11.get_slots_with_initialized_token() {
-            // Somebody else in this process has finalised the module; the sessions are gone with it.
-            Err(Error::Pkcs11(RvError::CryptokiNotInitialized, _)) => {
-                self.initialize()?;
-                self.pkcs11.get_slots_with_initialized_token()
-            }
-            answer => answer,
+    /// A session of a logged-in user. The caller is inside.
+    pub fn session(
+        self: &Arc<Self>,
+        epoch: Epoch,
+        access: Access,
+        token: &Found,
+        pin_file: &Path,
+    ) -> Result<LiveSession, Fault> {
+        let opened = match access {
+            Access::Read => self.pkcs11.open_ro_session_no_drop(token.slot),
+            Access::Write => self.pkcs11.open_rw_session_no_drop(token.slot),
         };
-        let slots = slots.map_err(during(Operation::Connect))?;
-        Ok(slots
-            .into_iter()
-            .filter_map(|slot| Some((slot, self.pkcs11.get_token_info(slot).ok()?)))
-            .collect())
-    }
-
-    /// A session of a logged-in user.
-    pub fn session(&self, slot: Slot, token: &TokenInfo, pin_file: &Path) -> Result<Session, Fault> {
-        let session = self.pkcs11.open_ro_session(slot).map_err(during(Operation::Connect))?;
-        self.log_in(&session, slot, token, pin_file)?;
-        Ok(session)
-    }
-
-    /// As [`Module::session`], one that may change the token.
-    pub fn writing_session(&self, slot: Slot, token: &TokenInfo, pin_file: &Path) -> Result<Session, Fault> {
-        let session = self.pkcs11.open_rw_session(slot).map_err(during(Operation::Connect))?;
-        self.log_in(&session, slot, token, pin_file)?;
+        let session = Some(opened.map_err(during(Operation::Connect))?);
+        let session = LiveSession { session, module: Arc::clone(self), epoch };
+        self.log_in(&session, token, pin_file)?;
         Ok(session)
     }
 
     /// Logs in, unless this process is logged in already; one attempt at most.
-    fn log_in(&self, session: &Session, slot: Slot, token: &TokenInfo, pin_file: &Path) -> Result<(), Fault> {
+    fn log_in(&self, session: &Session, token: &Found, pin_file: &Path) -> Result<(), Fault> {
+        let Found { slot, info } = token;
         // Held over the attempt: two threads must not try one wrong PIN each.
         let mut logins = lock(&self.logins);
-        let login = logins.entry(serial_of(token).to_owned()).or_default();
+        let login = logins.entry(serial_of(info).to_owned()).or_default();
         if is_logged_in(session)? {
-            return login.keep(&self.pkcs11, slot);
+            return login.keep(&self.pkcs11, *slot);
         }
         let pin = read_pin(pin_file)?;
-        let name = || token.label().trim_end().to_owned();
+        let name = || label_of(info).to_owned();
         if login.refused.as_ref() == Some(&pin) {
             return Err(Fault::PinRefused { token: name(), pin_file: pin_file.to_owned() });
         }
-        if token.user_pin_final_try() {
+        if info.user_pin_final_try() {
             return Err(Fault::PinFinalTry { token: name() });
         }
         match session.login(UserType::User, Some(&AuthPin::new(pin.as_str().into()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => login.keep(&self.pkcs11, slot),
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => login.keep(&self.pkcs11, *slot),
             Err(Error::Pkcs11(code, _)) if is_about_the_pin(code) => {
                 login.refused = Some(pin);
                 Err(Fault::PinRefused { token: name(), pin_file: pin_file.to_owned() })
@@ -161,12 +239,69 @@ impl Module {
     }
 }
 
+/// A token and where it is.
+pub struct Found {
+    slot: Slot,
+    /// What it says about itself.
+    pub info: TokenInfo,
+}
+
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Use keys.
+    Read,
+    /// Make keys, too.
+    Write,
+}
+
+/// A session with a logged-in user; closed when dropped, unless it ended with its epoch: then its
+/// number may be another session's.
+pub struct LiveSession {
+    session: Option<Session>,
+    module: Arc<Module>,
+    epoch: Epoch,
+}
+
+impl LiveSession {
+    /// Its module.
+    pub fn module(&self) -> Arc<Module> {
+        Arc::clone(&self.module)
+    }
+
+    /// True if it was opened in this epoch.
+    pub fn is_of(&self, epoch: Epoch) -> bool {
+        self.epoch == epoch
+    }
+}
+
+impl Deref for LiveSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session.as_ref().expect("it is taken out by drop alone")
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        let epoch = self.module.enter();
+        if let Some(session) = self.session.take().filter(|_| self.epoch == *epoch) {
+            // One that is gone already needs no closing.
+            let _closed = session.close();
+        }
+    }
+}
+
 impl Login {
+    fn lives(&self) -> bool {
+        self.anchor.as_ref().is_some_and(|anchor| anchor.get_session_info().is_ok())
+    }
+
     /// Keeps the log-in alive: an anchor session that works.
     fn keep(&mut self, pkcs11: &Pkcs11, slot: Slot) -> Result<(), Fault> {
-        let holds = self.anchor.as_ref().is_some_and(|anchor| anchor.get_session_info().is_ok());
-        if !holds {
-            self.anchor = Some(pkcs11.open_ro_session(slot).map_err(during(Operation::Connect))?);
+        if !self.lives() {
+            self.anchor = Some(pkcs11.open_ro_session_no_drop(slot).map_err(during(Operation::Connect))?);
         }
         Ok(())
     }
@@ -176,6 +311,15 @@ impl Login {
 pub fn is_logged_in(session: &Session) -> Result<bool, Fault> {
     let info = session.get_session_info().map_err(during(Operation::Connect))?;
     Ok(matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser))
+}
+
+fn is_token(info: &TokenInfo, label: &str, serial: Option<&str>) -> bool {
+    label_of(info) == label && serial.is_none_or(|serial| serial_of(info) == serial)
+}
+
+/// A token's label without its padding.
+pub fn label_of(token: &TokenInfo) -> &str {
+    token.label().trim_end()
 }
 
 /// A token's serial number as it is written in key references.

@@ -1,6 +1,7 @@
 //! A token reached through a module loaded into this process.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crypto::{L1Payload, L1PayloadError, random};
 use cryptoki::mechanism::Mechanism;
@@ -12,13 +13,17 @@ use cryptoki::types::Ulong;
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, Operation, during};
-use super::module::{Module, is_logged_in, serial_of};
+use super::module::{Access, LiveSession, Module, is_logged_in, label_of, serial_of};
 use super::token::{Blob, IV_BYTES, KeyFacts, TAG_BYTES, Token};
 use super::{KeyId, Pkcs11Settings};
 use crate::KeyAttributes;
 
 /// Length of an AES-256 key in bytes.
 const KEY_BYTES: u64 = 32;
+
+/// Pause before a module is started anew, for what kept it from seeing its token to pass: another
+/// process writing it, or a connection on its way back.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// Associated data of the self-check: a place no payload has.
 const CHECK_AAD: &[u8] = b"keyraft/v1/aad/pkcs11-self-check";
@@ -46,7 +51,7 @@ pub struct SessionToken {
 
 /// An open, logged-in session and the key's handle in it.
 struct Live {
-    session: Session,
+    session: LiveSession,
     token: TokenInfo,
     key: ObjectHandle,
 }
@@ -57,21 +62,24 @@ impl SessionToken {
         Self { place, live: None }
     }
 
-    /// Runs `run` on a live session; if the session proves lost, once more on a new one.
+    /// Runs `run` on a live session; if that proves lost, once more on a new one.
     fn with_live<R>(
         &mut self,
         run: impl Fn(&mut Live, &Pkcs11Settings) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         if let Some(live) = &mut self.live {
-            match run(live, &self.place.settings) {
+            match live.run(&run, &self.place.settings) {
                 Err(fault) if fault.is_loss() => tracing::info!(?fault, "the session with the token is lost"),
                 answer => return answer,
             }
         }
         // Closed before the new one is opened: some tokens have few sessions.
         self.live = None;
-        let live = self.live.insert(connect(&self.place)?);
-        run(live, &self.place.settings)
+        let mut live = connect(&self.place)?;
+        let answer = live.run(&run, &self.place.settings);
+        // A session that failed when it was new is not kept for the next call.
+        self.live = Some(live).filter(|_| !answer.as_ref().is_err_and(Fault::is_loss));
+        answer
     }
 }
 
@@ -101,6 +109,17 @@ impl Token for SessionToken {
 }
 
 impl Live {
+    /// Makes calls inside the module, in the epoch this session belongs to.
+    fn run<R>(
+        &mut self,
+        run: &impl Fn(&mut Self, &Pkcs11Settings) -> Result<R, Fault>,
+        settings: &Pkcs11Settings,
+    ) -> Result<R, Fault> {
+        let module = self.session.module();
+        let epoch = module.enter();
+        if self.session.is_of(*epoch) { run(self, settings) } else { Err(Fault::SessionEnded) }
+    }
+
     fn encrypt(&self, aad: &[u8], payload: &L1Payload) -> Result<Blob, Fault> {
         let mut iv = random::bytes::<IV_BYTES>();
         let sealed = payload.with(|bytes| {
@@ -149,16 +168,28 @@ fn gcm<'a>(iv: &'a mut [u8; IV_BYTES], aad: &'a [u8]) -> Result<Mechanism<'a>, F
     Ok(Mechanism::AesGcm(params))
 }
 
+/// Connects; while the module proves blind, starts it anew as often as it allows.
+fn connect(place: &Place) -> Result<Live, Fault> {
+    let module = Module::load(&place.settings.module)?;
+    loop {
+        let answer = connect_within(&module, place);
+        let blind = answer.as_ref().is_err_and(Fault::may_be_a_blind_module);
+        if !(blind && module.restart(RESTART_PAUSE)) {
+            return answer;
+        }
+    }
+}
+
 /// Finds the token, opens a logged-in session and finds the key.
-fn connect(Place { settings, serial }: &Place) -> Result<Live, Fault> {
-    let module = Module::load(&settings.module)?;
+fn connect_within(module: &Arc<Module>, Place { settings, serial }: &Place) -> Result<Live, Fault> {
+    let epoch = module.enter();
     let wanted = serial.get().or(settings.token_serial.as_ref()).map(String::as_str);
-    let (slot, token) = module.find_token(&settings.token, wanted)?;
-    let session = module.session(slot, &token, &settings.pin_file)?;
+    let token = module.find_token(&settings.token, wanted)?;
+    let session = module.session(*epoch, Access::Read, &token, &settings.pin_file)?;
     let key = find_key(&session, settings)?;
     read_attributes(&session, key, settings)?;
-    serial.get_or_init(|| serial_of(&token).to_owned());
-    Ok(Live { session, token, key })
+    serial.get_or_init(|| serial_of(&token.info).to_owned());
+    Ok(Live { session, token: token.info, key })
 }
 
 /// The one AES key with this label and id.
@@ -169,15 +200,9 @@ fn find_key(session: &Session, settings: &Pkcs11Settings) -> Result<ObjectHandle
         [key] => Ok(*key),
         [] if is_logged_in(session)? => Err(Fault::KeyAbsent { key: name() }),
         // A session without log-in finds no private objects, and that is no answer about the key.
-        [] => Err(Fault::Call { operation: Operation::Find, error: not_logged_in() }),
+        [] => Err(Fault::SessionEnded),
         several => Err(Fault::KeyAmbiguous { key: name(), count: several.len() }),
     }
-}
-
-fn not_logged_in() -> cryptoki::error::Error {
-    use cryptoki::context::Function;
-    use cryptoki::error::{Error, RvError};
-    Error::Pkcs11(RvError::UserNotLoggedIn, Function::FindObjects)
 }
 
 /// What identifies the key: place, class, type, label and id.
@@ -235,5 +260,5 @@ fn read_attributes(
 
 fn describe(token: &TokenInfo) -> String {
     let [maker, model] = [token.manufacturer_id().trim(), token.model().trim()];
-    format!("{maker} {model}, `{}`, serial {}", token.label().trim_end(), serial_of(token))
+    format!("{maker} {model}, `{}`, serial {}", label_of(token), serial_of(token))
 }
