@@ -23,7 +23,7 @@ use world::World;
 
 /// Histories per run: each has up to [`script::STEPS_MAX`] steps and every step is judged, so that the
 /// whole stays within a few seconds.
-const HISTORIES: u32 = 2_000;
+const HISTORIES: u32 = 1_000;
 
 fn runner(cases: u32) -> TestRunner {
     let seed = std::env::var("PROPTEST_RNG_SEED")
