@@ -87,6 +87,8 @@ mod tests {
         for millis in 0..1_000 {
             let began = history.began(LogIndex(millis)).unwrap();
             assert!(began >= at(millis) && began < at(millis) + GRAIN);
+            let over = history.waited_out(Duration::from_secs(5), at(millis) + Duration::from_secs(5));
+            assert!(over <= Some(LogIndex(millis)), "{over:?} was not waited for long enough");
         }
         assert!(history.checkpoints.len() <= 100);
     }

@@ -126,6 +126,7 @@ fn nothing_is_effective_before_it_is_applied() {
     let mut barrier = leader_since(1_000);
     wait(&mut barrier, 101, 1_000);
     [1, 2, 3].into_iter().for_each(|node| report(&mut barrier, node, 200));
+    check(&mut barrier, 1_100, &[]);
     check(&mut barrier, 50_000, &[]);
     barrier.applied(LogIndex(101), at(50_000));
     check(&mut barrier, 50_000, &[Outcome::Effective]);
