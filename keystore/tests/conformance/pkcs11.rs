@@ -14,11 +14,11 @@ use keystore::{
 };
 use model::id::{L2Version, TenantHandle};
 
-use crate::softhsm::{PIN, SoftHsm, key_id, softhsm};
+use crate::softhsm::{Held, PIN, SoftHsm, key_id, softhsm, softhsm_alone};
 use crate::suite::{self, Fixture, REALM};
 
 /// Two keys in the token `main`, made when first asked for.
-struct Keys(&'static SoftHsm);
+struct Keys(Held);
 
 async fn open_or_make(settings: &Pkcs11Settings) -> Arc<dyn RootKeystore> {
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -40,7 +40,7 @@ impl Fixture for Keys {
     }
 }
 
-suite::conformance!(softhsm().map(Keys));
+suite::conformance!(softhsm().await.map(Keys));
 
 /// A session of the test's own beside those of the root: same process, same log-in.
 fn own_session(hsm: &SoftHsm, token: &str) -> Session {
@@ -83,7 +83,7 @@ async fn check_refused(settings: &Pkcs11Settings, who: Who, expected: &str) {
 
 #[tokio::test]
 async fn each_mistake_has_a_sentence() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let good = hsm.settings("main", "mistakes", "a0");
     open_or_make(&good).await;
     let with = |change: fn(&mut Pkcs11Settings)| {
@@ -112,7 +112,7 @@ async fn each_mistake_has_a_sentence() {
 
 #[tokio::test]
 async fn one_of_two_tokens_is_chosen_by_its_serial_number() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let mut settings = hsm.settings("twin", "one", "01");
     let pkcs11 = Pkcs11::new(hsm.module).unwrap();
     open_or_make(&hsm.settings("main", "one", "01")).await;
@@ -129,10 +129,10 @@ async fn one_of_two_tokens_is_chosen_by_its_serial_number() {
 
 #[tokio::test]
 async fn ambiguous_and_unfit_keys_are_refused() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let good = hsm.settings("main", "unfit", "b0");
     open_or_make(&good).await;
-    let session = own_session(hsm, "main");
+    let session = own_session(&hsm, "main");
 
     let double = hsm.settings("main", "unfit", "b1");
     make_by_hand(&session, &double, 32, false);
@@ -157,13 +157,13 @@ async fn ambiguous_and_unfit_keys_are_refused() {
 
 #[tokio::test]
 async fn a_refused_pin_is_never_tried_again() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let mut settings = hsm.settings("pins", "one", "01");
     settings.pin_file = hsm.pin_file("9999");
     check_refused(&settings, Who::Operator, "token pins refuses the PIN").await;
 
     // Now the PIN is right, as the test's own log-in shows; were it tried, it would be accepted.
-    let session = own_session(hsm, "pins");
+    let session = own_session(&hsm, "pins");
     let log_in = |pin: &str| session.login(UserType::User, Some(&AuthPin::new(pin.into())));
     log_in(PIN).unwrap();
     session.set_pin(&AuthPin::new(PIN.into()), &AuthPin::new("9999".into())).unwrap();
@@ -182,10 +182,10 @@ async fn a_refused_pin_is_never_tried_again() {
 
 #[tokio::test]
 async fn a_changed_pin_denies_the_next_login() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let root = open_or_make(&hsm.settings("changed", "one", "01")).await;
     let wrapped = wrap(&*root).await;
-    let session = own_session(hsm, "changed");
+    let session = own_session(&hsm, "changed");
     session.set_pin(&AuthPin::new(PIN.into()), &AuthPin::new("7777".into())).unwrap();
     root.unwrap(PLACE, &wrapped).await.unwrap();
     session.logout().unwrap();
@@ -195,7 +195,7 @@ async fn a_changed_pin_denies_the_next_login() {
 
 #[tokio::test]
 async fn a_pin_file_must_hold_a_pin() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let mut settings = hsm.settings("files", "none", "00");
     for (content, expected) in [("", "is empty"), (&*"9".repeat(257), "has more than 256 bytes")] {
         settings.pin_file = hsm.pin_file(content);
@@ -207,7 +207,7 @@ async fn a_pin_file_must_hold_a_pin() {
 
 #[tokio::test]
 async fn the_probe_tells_what_guards_the_key() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let root = Keys(hsm).open().await;
     let health = root.probe().await.unwrap();
     let Custody::Token { token, attributes } = &health.custody else { panic!("{health:?}") };
@@ -242,26 +242,26 @@ fn check_withdrawn<T>(answer: Result<T, RootError>, expected: Withdrawal) {
 
 #[tokio::test]
 async fn a_lost_login_is_made_good_without_a_word() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let root = open_or_make(&hsm.settings("loss", "kept", "c0")).await;
     let wrapped = wrap(&*root).await;
     for _ in 0..8 {
-        own_session(hsm, "loss").logout().unwrap();
+        own_session(&hsm, "loss").logout().unwrap();
         root.unwrap(PLACE, &wrapped).await.unwrap();
     }
-    own_session(hsm, "loss").logout().unwrap();
+    own_session(&hsm, "loss").logout().unwrap();
     root.probe().await.unwrap();
-    own_session(hsm, "loss").logout().unwrap();
+    own_session(&hsm, "loss").logout().unwrap();
     wrap(&*root).await;
 }
 
 #[tokio::test]
 async fn a_deleted_key_is_destroyed_and_a_switched_off_one_disabled() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let settings = hsm.settings("main", "withdrawn", "d0");
     let root = open_or_make(&settings).await;
     let wrapped = wrap(&*root).await;
-    let session = own_session(hsm, "main");
+    let session = own_session(&hsm, "main");
     let key = session.find_objects(&template(&settings)).unwrap()[0];
 
     session.update_attributes(key, &[Attribute::Decrypt(false)]).unwrap();
@@ -277,7 +277,7 @@ async fn a_deleted_key_is_destroyed_and_a_switched_off_one_disabled() {
 
 #[tokio::test]
 async fn a_new_process_unwraps_what_an_old_one_wrapped() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm_alone().await else { return };
     let settings = hsm.settings("restart", "kept", "e0");
     let root = open_or_make(&settings).await;
     let wrapped = wrap(&*root).await;
@@ -288,7 +288,7 @@ async fn a_new_process_unwraps_what_an_old_one_wrapped() {
 #[tokio::test]
 #[ignore = "run by a_new_process_unwraps_what_an_old_one_wrapped in a process of its own"]
 async fn child_unwraps() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let settings = hsm.settings("restart", "kept", "e0");
     let root = Pkcs11Root::open(&settings).await.unwrap();
     let blob = data_encoding::HEXLOWER.decode(std::env::var("BLOB").unwrap().as_bytes()).unwrap();
@@ -305,7 +305,7 @@ async fn child_unwraps() {
 /// SoftHSM writes its token at each log-in, and a process that starts meanwhile may see no token.
 #[tokio::test]
 async fn many_processes_open_one_token_at_once() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm_alone().await else { return };
     let root = open_or_make(&hsm.settings("crowd", "kept", "f0")).await;
     let wrapped = wrap(&*root).await;
     let blob = data_encoding::HEXLOWER.encode(&wrapped.blob);
@@ -320,7 +320,7 @@ async fn many_processes_open_one_token_at_once() {
 #[tokio::test]
 #[ignore = "run by many_processes_open_one_token_at_once in a process of its own"]
 async fn child_opens_with_others() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let settings = hsm.settings("crowd", "kept", "f0");
     let blob = data_encoding::HEXLOWER.decode(std::env::var("BLOB").unwrap().as_bytes()).unwrap();
     let wrapped = Wrapped { l1_ref: std::env::var("L1_REF").unwrap(), blob };
@@ -340,7 +340,7 @@ async fn child_opens_with_others() {
 
 #[tokio::test]
 async fn a_key_deleted_by_another_process_is_destroyed() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm_alone().await else { return };
     let root = open_or_make(&hsm.settings("restart", "gone", "e1")).await;
     let wrapped = wrap(&*root).await;
     hsm.child("pkcs11::child_deletes_the_key", &[]);
@@ -351,10 +351,10 @@ async fn a_key_deleted_by_another_process_is_destroyed() {
 #[tokio::test]
 #[ignore = "run by a_key_deleted_by_another_process_is_destroyed in a process of its own"]
 async fn child_deletes_the_key() {
-    let Some(hsm) = softhsm() else { return };
+    let Some(hsm) = softhsm().await else { return };
     let settings = hsm.settings("restart", "gone", "e1");
     Pkcs11Root::open(&settings).await.unwrap();
-    let session = own_session(hsm, "restart");
+    let session = own_session(&hsm, "restart");
     let key = session.find_objects(&template(&settings)).unwrap()[0];
     session.destroy_object(key).unwrap();
 }

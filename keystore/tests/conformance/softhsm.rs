@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
 use keystore::providers::pkcs11::{KeyId, Pkcs11Settings};
+use tokio::sync::RwLock;
 
 /// Where Debian and Fedora keep the module.
 const MODULES: [&str; 3] = [
@@ -30,8 +32,37 @@ pub struct SoftHsm {
     folder: PathBuf,
 }
 
-/// The SoftHSM of this process, or a visible word that there is none.
-pub fn softhsm() -> Option<&'static SoftHsm> {
+/// The SoftHSM of this process, held by one test.
+pub struct Held {
+    hsm: &'static SoftHsm,
+    _guard: Box<dyn Send + Sync>,
+}
+
+/// SoftHSM's files are not safe between processes while one of them writes: tests that start children
+/// run alone.
+static ALONE: RwLock<()> = RwLock::const_new(());
+
+/// The SoftHSM of this process beside other tests, or a visible word that there is none.
+pub async fn softhsm() -> Option<Held> {
+    let hsm = instance()?;
+    Some(Held { hsm, _guard: Box::new(ALONE.read().await) })
+}
+
+/// As [`softhsm`], with no other test beside.
+pub async fn softhsm_alone() -> Option<Held> {
+    let hsm = instance()?;
+    Some(Held { hsm, _guard: Box::new(ALONE.write().await) })
+}
+
+impl Deref for Held {
+    type Target = SoftHsm;
+
+    fn deref(&self) -> &SoftHsm {
+        self.hsm
+    }
+}
+
+fn instance() -> Option<&'static SoftHsm> {
     static SOFTHSM: LazyLock<Option<SoftHsm>> = LazyLock::new(set_up);
     SOFTHSM.as_ref()
 }

@@ -5,7 +5,7 @@ use cryptoki::object::Attribute;
 use cryptoki::types::Ulong;
 
 use super::fault::{BEFORE_OPEN, Fault, Operation, Phase, during};
-use super::module::{Access, Module, serial_of};
+use super::module::{Access, Module, Turn, serial_of};
 use super::session::{key_name, key_template};
 use super::{OPEN_TIMEOUT, Pkcs11Settings, key_ref};
 use crate::RootError;
@@ -28,6 +28,7 @@ pub async fn create_key(settings: &Pkcs11Settings) -> Result<String, RootError> 
 }
 
 fn generate(settings: &Pkcs11Settings) -> Result<String, Fault> {
+    let _turn = Turn::wait(&settings.pin_file);
     let module = Module::load(&settings.module)?;
     let epoch = module.enter();
     let token = module.find_token(&settings.token, settings.token_serial.as_deref())?;

@@ -11,6 +11,7 @@
 //! belongs to one epoch, the time between two starts.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -43,6 +44,9 @@ const RESTART_WINDOW: Duration = Duration::from_secs(10);
 /// How often a restart looks whether calls are in progress, 10 ms apart: 200 ms, far longer than a
 /// call takes that does not fail itself.
 const RESTART_TURNS: u32 = 20;
+
+/// How often a [`Turn`] is tried for, 10 ms apart: 3 s, in which twenty others log in.
+const TURN_TRIES: u32 = 300;
 
 /// A loaded and initialised module.
 pub struct Module {
@@ -113,9 +117,9 @@ impl Module {
         self.epoch.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a pause, stops the module and starts it anew, if it is of no use to anybody: none of our log-ins lives,
-    /// no call is in progress, and it was not done too often. Every session is gone afterwards. The
-    /// caller is not inside.
+    /// After a pause, stops the module and starts it anew, if it is of no use to anybody: none of our
+    /// log-ins lives, no call is in progress, and it was not done too often. Every session is gone
+    /// afterwards. The caller is not inside.
     pub fn restart(&self, pause: Duration) -> bool {
         if self.serves_somebody() {
             return false;
@@ -236,6 +240,28 @@ impl Module {
             }
             Err(error) => Err(during(Operation::Login)(error)),
         }
+    }
+}
+
+/// Our turn to log in, among all processes of this machine that use the same PIN file: the file is
+/// the lock. A software token writes its state at each log-in, and one that starts or logs in
+/// meanwhile may see no token, or a wrong PIN.
+pub struct Turn {
+    _locked: Option<File>,
+}
+
+impl Turn {
+    /// Waits for the turn, and goes without it if there is no such file or the wait is too long.
+    pub fn wait(pin_file: &Path) -> Self {
+        let Ok(file) = File::open(pin_file) else { return Self { _locked: None } };
+        let locked = (0..TURN_TRIES).any(|_| {
+            let free = file.try_lock().is_ok();
+            if !free {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            free
+        });
+        Self { _locked: Some(file).filter(|_| locked) }
     }
 }
 

@@ -9,7 +9,8 @@ use std::num::NonZeroU8;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -22,9 +23,15 @@ const QUEUE_CALLS: usize = 256;
 /// One call: what to do with a thread's own `T`.
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
+/// How long dropping a pool waits for its threads: closing a session takes milliseconds, and a
+/// library must not be called while the process exits; one that hangs is left behind.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Threads that each own a `T`, made in the thread and never moved. Dropping the pool ends them.
 pub struct Pool<T> {
-    jobs: SyncSender<Job<T>>,
+    /// Taken out by drop alone.
+    jobs: Option<SyncSender<Job<T>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl<T: 'static> Pool<T> {
@@ -36,17 +43,17 @@ impl<T: 'static> Pool<T> {
     ) -> Result<Self, RootError> {
         let (jobs, queue) = sync_channel::<Job<T>>(QUEUE_CALLS);
         let (queue, make) = (Arc::new(Mutex::new(queue)), Arc::new(make));
-        for i in 0..threads.get() {
+        let start = |i| {
             let (queue, make) = (Arc::clone(&queue), Arc::clone(&make));
-            std::thread::Builder::new()
-                .name(format!("{name}-{i}"))
-                .spawn(move || serve(&queue, &*make))
-                .map_err(|error| RootError::Unreachable {
-                    root: name.to_owned(),
-                    detail: format!("no thread for its calls: {error}"),
-                })?;
-        }
-        Ok(Self { jobs })
+            std::thread::Builder::new().name(format!("{name}-{i}")).spawn(move || serve(&queue, &*make))
+        };
+        let threads = (0..threads.get()).map(start).collect::<Result<_, _>>().map_err(|error| {
+            RootError::Unreachable {
+                root: name.to_owned(),
+                detail: format!("no thread for its calls: {error}"),
+            }
+        })?;
+        Ok(Self { jobs: Some(jobs), threads })
     }
 
     /// Runs `run` on a free thread. A caller that gave up before its turn costs nothing.
@@ -62,7 +69,8 @@ impl<T: 'static> Pool<T> {
                 let _gone = reply.send(run(own));
             }
         });
-        self.jobs.try_send(job).map_err(|refused| match refused {
+        let jobs = self.jobs.as_ref().expect("it is taken out by drop alone");
+        jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => Stalled::QueueFull,
             TrySendError::Disconnected(_) => Stalled::Died,
         })?;
@@ -70,6 +78,16 @@ impl<T: 'static> Pool<T> {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Stalled::Died),
             Err(_) => Err(Stalled::TimedOut { after: timeout }),
+        }
+    }
+}
+
+impl<T> Drop for Pool<T> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let deadline = Instant::now() + FAREWELL;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -178,18 +196,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_the_pool_ends_its_threads() {
+    async fn dropping_the_pool_waits_for_its_threads_but_not_for_one_that_hangs() {
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let pool = Pool::start("test", NonZeroU8::MIN, move || Arc::clone(&held)).unwrap();
         pool.call(LONG, |_| ()).await.unwrap();
         drop(pool);
-        for _ in 0..1_000 {
-            if Arc::strong_count(&alive) == 1 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("the thread still holds its value");
+        assert_eq!(Arc::strong_count(&alive), 1);
+
+        let pool = self::pool(1);
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        assert!(pool.call(Duration::ZERO, move |_| hang.recv().is_ok()).await.is_err());
+        let start = Instant::now();
+        drop(pool);
+        assert!(start.elapsed() < LONG);
+        drop(release);
     }
 }

@@ -13,7 +13,7 @@ use cryptoki::types::Ulong;
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, Operation, during};
-use super::module::{Access, LiveSession, Module, is_logged_in, label_of, serial_of};
+use super::module::{Access, LiveSession, Module, Turn, is_logged_in, label_of, serial_of};
 use super::token::{Blob, IV_BYTES, KeyFacts, TAG_BYTES, Token};
 use super::{KeyId, Pkcs11Settings};
 use crate::KeyAttributes;
@@ -170,6 +170,7 @@ fn gcm<'a>(iv: &'a mut [u8; IV_BYTES], aad: &'a [u8]) -> Result<Mechanism<'a>, F
 
 /// Connects; while the module proves blind, starts it anew as often as it allows.
 fn connect(place: &Place) -> Result<Live, Fault> {
+    let _turn = Turn::wait(&place.settings.pin_file);
     let module = Module::load(&place.settings.module)?;
     loop {
         let answer = connect_within(&module, place);
