@@ -2,9 +2,29 @@
 //!
 //! Ciphertext only: this crate sees sealed commands and sealed rows and never holds a key. Nothing above it
 //! knows openraft.
+//!
+//! The way in is [`Store`]: [`identity`] or [`join`] says who a data directory is, [`Production`] (or a
+//! simulated [`Env`]) what the node stands on, and [`Store::start`] makes it take part.
 
 pub mod codec;
+pub mod env;
+pub mod identity;
+pub mod join;
+pub mod lease;
 pub mod machine;
+pub mod peer;
+pub mod production;
+mod raft;
 pub mod snapshot;
 pub mod storage;
+pub mod store;
 pub mod types;
+mod wire;
+
+pub use identity::Identity;
+pub use machine::{CacheGuard, Gen};
+pub use production::Production;
+pub use store::{
+    Addresses, ClusterStatus, Env, MemberStatus, NodeStatus, ProposeError, Proposed, Role, Settings,
+    StartError, Store, Unavailable,
+};

@@ -1,0 +1,265 @@
+//! The header of every call: made here, checked here, before openraft sees anything (CONSISTENCY 10).
+//!
+//! A caller must belong to this lineage, mean this node, be who its certificate says, and show a disk
+//! that remembers everything its node ever showed us. A process that was followed by another of the same
+//! node id is dead or a twin; either way it is not listened to again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use model::id::{BootId, ClusterId, NodeId};
+use prost::Message;
+use tonic::{Code, Status};
+
+use crate::wire::{Header, Mark};
+
+/// Ended processes remembered per node: a twin is met within one or two restarts.
+const ENDED_MAX: usize = 16;
+
+/// Durable state the gate needs from the storage.
+pub(crate) trait Marks: Send + Sync + 'static {
+    /// What a sync of our own disk has confirmed.
+    fn own(&self) -> Mark;
+    /// The highest mark kept of a node.
+    fn load(&self, node: NodeId) -> Option<Mark>;
+    /// Keeps a higher one, with the next write of any kind.
+    fn keep(&self, node: NodeId, mark: Mark);
+}
+
+/// Makes our headers and judges those of others.
+pub(crate) struct Gate {
+    cluster: ClusterId,
+    me: NodeId,
+    process: u64,
+    boot: AtomicU64,
+    marks: Box<dyn Marks>,
+    seen: Mutex<HashMap<NodeId, Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    highest: Option<Mark>,
+    process: Option<u64>,
+    ended: VecDeque<u64>,
+}
+
+/// Who called: all of it checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub node: NodeId,
+    pub boot: BootId,
+    pub name: std::sync::Arc<str>,
+}
+
+/// Why a call is refused before it is read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("no header that can be read")]
+    NoHeader,
+    #[error("cluster id mismatch: this node belongs to {ours}")]
+    OtherCluster { ours: ClusterId },
+    #[error("meant for node {meant}, this is node {me}: the address belongs to another node now")]
+    NotMe { meant: NodeId, me: NodeId },
+    #[error("the caller claims to be this very node {me}: its data directory was cloned")]
+    Myself { me: NodeId },
+    #[error("node {node} is {expected:?}, but the certificate says {name:?}")]
+    OtherName { node: NodeId, expected: String, name: String },
+    #[error("node {node} is not a member")]
+    NotAMember { node: NodeId },
+    #[error("node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node")]
+    Rewound { node: NodeId },
+    #[error("node {node} runs twice: a later process of it is known; wipe it and join as a new node")]
+    Twin { node: NodeId },
+}
+
+/// Marks refusals that mean "this data directory must never be used again".
+const FATAL_KEY: &str = "keyraft-wipe";
+
+impl Refused {
+    /// Whether the caller's data directory is to be wiped.
+    fn is_fatal(&self) -> bool {
+        matches!(self, Self::Rewound { .. } | Self::Twin { .. } | Self::Myself { .. })
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        let mut status = Self::new(Code::FailedPrecondition, refused.to_string());
+        if refused.is_fatal() {
+            status.metadata_mut().insert(FATAL_KEY, tonic::metadata::MetadataValue::from_static("1"));
+        }
+        status
+    }
+}
+
+/// Whether a peer said that our data directory was rewound or cloned.
+pub(crate) fn says_wipe(status: &Status) -> bool {
+    status.code() == Code::FailedPrecondition && status.metadata().contains_key(FATAL_KEY)
+}
+
+impl Gate {
+    pub fn new(cluster: ClusterId, me: NodeId, process: u64, marks: Box<dyn Marks>) -> Self {
+        Self { cluster, me, process, boot: AtomicU64::new(0), marks, seen: Mutex::default() }
+    }
+
+    /// Raft handed out the boot id of this process.
+    pub fn booted(&self, boot: BootId) {
+        self.boot.store(boot.0, Ordering::Release);
+    }
+
+    /// The boot id of this process, once there is one.
+    pub fn boot(&self) -> Option<BootId> {
+        Some(BootId(self.boot.load(Ordering::Acquire))).filter(|boot| boot.0 != 0)
+    }
+
+    /// The header of a call to `to`.
+    pub fn header(&self, to: NodeId) -> Header {
+        Header {
+            cluster: self.cluster.0.to_vec(),
+            from: self.me.0,
+            to: to.0,
+            boot: self.boot.load(Ordering::Acquire),
+            process: self.process,
+            mark: Some(self.marks.own()),
+        }
+    }
+
+    /// Judges the header of a call from a link that proved `name`. `known` looks a member's name up.
+    pub fn check(
+        &self,
+        header: &Header,
+        name: &std::sync::Arc<str>,
+        known: impl FnOnce(NodeId) -> Option<String>,
+    ) -> Result<Caller, Refused> {
+        let (from, to) = (NodeId(header.from), NodeId(header.to));
+        if header.cluster != self.cluster.0 {
+            return Err(Refused::OtherCluster { ours: self.cluster });
+        }
+        if to != self.me {
+            return Err(Refused::NotMe { meant: to, me: self.me });
+        }
+        if from == self.me {
+            return Err(Refused::Myself { me: self.me });
+        }
+        if let Some(expected) = known(from).filter(|expected| **expected != **name) {
+            return Err(Refused::OtherName { node: from, expected, name: name.to_string() });
+        }
+        self.witness(from, header.process, header.mark.unwrap_or_default())?;
+        Ok(Caller { node: from, boot: BootId(header.boot), name: name.clone() })
+    }
+
+    /// Compares a node's disk with what it showed before. Within one process calls overtake each other,
+    /// so only the first mark of a new process must not lie below.
+    fn witness(&self, node: NodeId, process: u64, mark: Mark) -> Result<(), Refused> {
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = all.entry(node).or_insert_with(|| Seen { highest: self.marks.load(node), ..Seen::default() });
+        if seen.ended.contains(&process) {
+            return Err(Refused::Twin { node });
+        }
+        if seen.process != Some(process) {
+            if seen.highest.is_some_and(|highest| mark < highest) {
+                return Err(Refused::Rewound { node });
+            }
+            if let Some(ended) = seen.process.replace(process) {
+                seen.ended.push_back(ended);
+                if seen.ended.len() > ENDED_MAX {
+                    seen.ended.pop_front();
+                }
+            }
+        }
+        if seen.highest.is_none_or(|highest| highest < mark) {
+            seen.highest = Some(mark);
+            self.marks.keep(node, mark);
+        }
+        Ok(())
+    }
+}
+
+/// A mark as kept by the storage.
+pub(crate) fn encode_mark(mark: &Mark) -> Vec<u8> {
+    mark.encode_to_vec()
+}
+
+/// Reads a kept mark; what does not decode is none, and the next call brings it back.
+pub(crate) fn decode_mark(bytes: &[u8]) -> Option<Mark> {
+    Mark::decode(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    struct Ram(Arc<Mutex<HashMap<NodeId, Mark>>>);
+
+    impl Marks for Ram {
+        fn own(&self) -> Mark {
+            Mark { log_index: 7, ..Mark::default() }
+        }
+        fn load(&self, node: NodeId) -> Option<Mark> {
+            self.0.lock().unwrap().get(&node).copied()
+        }
+        fn keep(&self, node: NodeId, mark: Mark) {
+            self.0.lock().unwrap().insert(node, mark);
+        }
+    }
+
+    const CLUSTER: ClusterId = ClusterId([1; 16]);
+
+    fn gate(me: u64, kept: &Arc<Mutex<HashMap<NodeId, Mark>>>) -> Gate {
+        Gate::new(CLUSTER, NodeId(me), me, Box::new(Ram(Arc::clone(kept))))
+    }
+
+    fn call(from: u64, process: u64, index: u64) -> Header {
+        let mark = Some(Mark { log_index: index, ..Mark::default() });
+        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark }
+    }
+
+    fn check(gate: &Gate, header: &Header) -> Result<Caller, Refused> {
+        gate.check(header, &"node-b".into(), |node| (node == NodeId(2)).then(|| "node-b".into()))
+    }
+
+    #[test]
+    fn a_caller_is_of_this_cluster_means_this_node_and_is_who_it_says() {
+        let gate = gate(1, &Arc::default());
+        assert_eq!(check(&gate, &call(2, 9, 3)).unwrap().boot, BootId(5));
+        let other = Header { cluster: vec![2; 16], ..call(2, 9, 3) };
+        assert_eq!(check(&gate, &other).unwrap_err(), Refused::OtherCluster { ours: CLUSTER });
+        let astray = Header { to: 3, ..call(2, 9, 3) };
+        assert!(matches!(check(&gate, &astray), Err(Refused::NotMe { .. })));
+        assert!(matches!(check(&gate, &call(1, 9, 3)), Err(Refused::Myself { .. })));
+        let liar = gate.check(&call(2, 9, 3), &"node-c".into(), |_| Some("node-b".into()));
+        assert!(matches!(liar, Err(Refused::OtherName { .. })));
+    }
+
+    #[test]
+    fn a_disk_never_goes_back_across_processes_and_restarts_of_ours() {
+        let kept = Arc::default();
+        let before = gate(1, &kept);
+        check(&before, &call(2, 9, 30)).unwrap();
+        check(&before, &call(2, 9, 20)).expect("calls of one process overtake each other");
+        assert_eq!(check(&before, &call(2, 10, 29)).unwrap_err(), Refused::Rewound { node: NodeId(2) });
+        let restarted = gate(1, &kept);
+        assert_eq!(check(&restarted, &call(2, 10, 29)).unwrap_err(), Refused::Rewound { node: NodeId(2) });
+        check(&restarted, &call(2, 11, 30)).expect("an honest restart shows what it had");
+    }
+
+    #[test]
+    fn of_two_live_processes_the_earlier_is_not_heard_again() {
+        let gate = gate(1, &Arc::default());
+        check(&gate, &call(2, 9, 3)).unwrap();
+        check(&gate, &call(2, 10, 3)).unwrap();
+        let twin = check(&gate, &call(2, 9, 4)).unwrap_err();
+        assert_eq!(twin, Refused::Twin { node: NodeId(2) });
+        assert!(says_wipe(&twin.into()));
+    }
+
+    #[test]
+    fn marks_are_ordered_vote_first() {
+        let low = Mark { vote_term: 3, log_term: 3, log_index: 90, ..Mark::default() };
+        let high = Mark { vote_term: 4, log_term: 2, log_index: 10, ..Mark::default() };
+        assert!(low < high, "a new leader may cut the log, but not before its vote is on disk");
+        assert_eq!(decode_mark(&encode_mark(&high)), Some(high));
+    }
+}

@@ -1,0 +1,114 @@
+//! The surroundings of a real node: boot clock, TCP with mutual TLS, RocksDB, and threads of its own.
+
+use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::env::{Clock, Entropy, Surroundings, Transport};
+use crate::lease::clock::BootTime;
+use crate::peer::tcp::TcpTransport;
+use crate::peer::tls::PeerTls;
+use crate::storage::{Options, RocksDisk, Storage, StoreError};
+use crate::store::Env;
+
+/// Threads for Raft, its timers and its connections: two, so that one long task never delays a heartbeat.
+const THREADS: usize = 2;
+/// Where the database lies in the data directory.
+const DATABASE: &str = "raft";
+
+/// A real node's surroundings. Made once, before [`Store::start`](crate::store::Store::start).
+pub struct Production {
+    dir: PathBuf,
+    surroundings: Surroundings,
+    threads: Mutex<Option<Threads>>,
+}
+
+impl Production {
+    /// Listens at `listen` once started; keeps the database in `dir`.
+    ///
+    /// # Errors
+    /// The threads cannot be made.
+    pub fn new(dir: &Path, listen: SocketAddr, tls: PeerTls) -> io::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(THREADS).thread_name("raft").enable_all().build()?;
+        let surroundings = Surroundings {
+            clock: Arc::new(SystemClock),
+            transport: Arc::new(TcpTransport::new(listen, tls)),
+            entropy: Arc::new(SystemEntropy),
+            runtime: runtime.handle().clone(),
+        };
+        Ok(Self { dir: dir.to_owned(), surroundings, threads: Mutex::new(Some(Threads(Some(runtime)))) })
+    }
+
+    /// For [`join`](crate::join::join), before there is a store.
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.surroundings.transport)
+    }
+
+    /// The threads of Raft.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.surroundings.runtime
+    }
+}
+
+impl Env for Production {
+    type Disk = RocksDisk;
+
+    fn surroundings(&self) -> Surroundings {
+        self.surroundings.clone()
+    }
+
+    fn open(&self) -> Result<Arc<Storage<RocksDisk>>, StoreError> {
+        Storage::<RocksDisk>::open(&self.dir.join(DATABASE), Options::default())
+    }
+
+    fn keep(&self) -> Box<dyn Any + Send + Sync> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::new(Mutex::new(threads))
+    }
+}
+
+/// A runtime that may be dropped anywhere: its threads end by themselves.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn boot(&self) -> BootTime {
+        let now = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+        BootTime::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    }
+
+    fn wall_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The kernel's random bytes.
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        getrandom::fill(out).expect("Linux always has random bytes once it has booted");
+    }
+}

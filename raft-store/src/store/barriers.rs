@@ -1,0 +1,245 @@
+//! The barrier, driven: facts go in as they are applied, waits come out as futures.
+//!
+//! The decisions are `lease::barrier`'s. This file owns the lock around it, reads the clock, and keeps
+//! one rule of order: a fact is told before anybody can have concluded anything from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::id::{BootId, LogIndex, NodeId};
+use model::state::State;
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::env::Clock;
+use crate::lease::barrier::{Barrier, CannotWait, Outcome, Refused, Ticket, WaiterId};
+use crate::lease::class::{LeaseLength, LengthsInUse};
+use crate::lease::clock::BootTime;
+use crate::lease::holder::{RenewalReply, RenewalRequest, Surrender};
+use crate::machine::Serving;
+use crate::peer::gate::Gate;
+use crate::raft::watched::Listener;
+use crate::types::EntryId;
+
+/// Beyond W, how long a wait goes on before it is told as timed out: room for the deadline itself.
+const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
+
+pub(crate) struct Barriers {
+    me: NodeId,
+    clock: Arc<dyn Clock>,
+    serving: Serving,
+    gate: Arc<Gate>,
+    core: Mutex<Core>,
+    told: watch::Sender<LogIndex>,
+    kicked: Notify,
+}
+
+struct Core {
+    barrier: Barrier,
+    waiting: BTreeMap<WaiterId, oneshot::Sender<Outcome>>,
+    /// Boot ids already told.
+    boots: BTreeMap<NodeId, BootId>,
+    /// The term this node leads.
+    term: Option<u64>,
+    /// Its no-op is not applied yet.
+    noop_due: bool,
+    last: Option<EntryId>,
+    /// The highest index waited for, and which nodes are being asked for it.
+    wanted: LogIndex,
+    asking: BTreeSet<NodeId>,
+}
+
+impl Barriers {
+    pub fn new(
+        me: NodeId,
+        clock: Arc<dyn Clock>,
+        serving: Serving,
+        gate: Arc<Gate>,
+        members: BTreeSet<NodeId>,
+    ) -> Self {
+        let state = &serving.load().state;
+        let barrier = Barrier::new(members, BTreeSet::new(), lengths(state));
+        let core = Core {
+            barrier,
+            waiting: BTreeMap::new(),
+            boots: BTreeMap::new(),
+            term: None,
+            noop_due: false,
+            last: None,
+            wanted: LogIndex(0),
+            asking: BTreeSet::new(),
+        };
+        let told = watch::Sender::new(LogIndex(0));
+        let barriers =
+            Self { me, clock, serving: serving.clone(), gate, core: Mutex::new(core), told, kicked: Notify::new() };
+        barriers.lock().tell_boots(state);
+        barriers
+    }
+
+    /// Raft says who leads. Idempotent.
+    pub fn leadership(&self, term: Option<u64>) {
+        let now = self.clock.boot();
+        let mut core = self.lock();
+        if core.term == term {
+            return;
+        }
+        (core.term, core.noop_due) = (term, term.is_some());
+        match term {
+            Some(term) => core.barrier.elected(term),
+            None => core.barrier.step_down(),
+        }
+        if let Some(last) = core.last {
+            core.noop(self.me, last, now); // it may have been applied before we heard of the election
+        }
+        drop(core);
+        self.kicked.notify_one();
+    }
+
+    /// A renewal arrived: recorded before its quorum round begins.
+    pub fn request(&self, request: &RenewalRequest) -> Result<Ticket, Refused> {
+        let now = self.clock.boot();
+        self.lock().barrier.request(request, now)
+    }
+
+    /// Its quorum round is over.
+    pub async fn grant(&self, ticket: Ticket, read_index: LogIndex) -> Result<RenewalReply, Refused> {
+        let mut told = self.told.subscribe();
+        if told.wait_for(|told| *told >= read_index).await.is_err() {
+            return Err(Refused::NotApplied { read_index });
+        }
+        self.lock().barrier.grant(ticket, read_index, self.clock.boot())
+    }
+
+    /// A node has published.
+    pub fn report(&self, node: NodeId, boot: BootId, published: LogIndex) {
+        self.lock().barrier.report(node, boot, published);
+        self.kicked.notify_one();
+    }
+
+    /// A process gave its leases up.
+    pub fn surrendered(&self, surrender: Surrender) {
+        self.lock().barrier.surrendered(surrender);
+        self.kicked.notify_one();
+    }
+
+    /// Waits until a withdrawal is effective everywhere. Also says which nodes nobody asks yet.
+    pub fn wait(
+        &self,
+        index: LogIndex,
+    ) -> Result<(oneshot::Receiver<Outcome>, BTreeSet<NodeId>), CannotWait> {
+        let lengths = lengths(&self.serving.load().state);
+        let now = self.clock.boot();
+        let mut core = self.lock();
+        core.barrier.lengths(lengths);
+        let give_up_at = now + lengths.longest.wait() + GIVE_UP_AFTER;
+        let id = core.barrier.wait(index, lengths.longest, give_up_at, now)?;
+        let (done, outcome) = oneshot::channel();
+        core.waiting.insert(id, done);
+        core.wanted = core.wanted.max(index);
+        let to_ask: BTreeSet<_> = core
+            .barrier
+            .blocking(index, lengths.longest, now)
+            .into_iter()
+            .filter(|node| *node != self.me && !core.asking.contains(node))
+            .collect();
+        core.asking.extend(&to_ask);
+        drop(core);
+        self.kicked.notify_one();
+        Ok((outcome, to_ask))
+    }
+
+    /// What `node` is still to be asked for; `None` ends the asking.
+    pub fn still_wanted(&self, node: NodeId) -> Option<LogIndex> {
+        let now = self.clock.boot();
+        let mut core = self.lock();
+        let wanted = core.wanted;
+        let length = lengths(&self.serving.load().state).longest;
+        let needed = core.term.is_some()
+            && !core.waiting.is_empty()
+            && core.barrier.blocking(wanted, length, now).contains(&node);
+        if !needed {
+            core.asking.remove(&node);
+        }
+        needed.then_some(wanted)
+    }
+
+    /// Ends waits as events and deadlines allow. Runs as long as the node.
+    pub async fn drive(&self) {
+        loop {
+            let next = self.complete();
+            let now = self.clock.boot();
+            match next.map(|at| at.since(now).unwrap_or_default()) {
+                Some(pause) => tokio::select! {
+                    () = self.kicked.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                },
+                None => self.kicked.notified().await,
+            }
+        }
+    }
+
+    fn complete(&self) -> Option<BootTime> {
+        let now = self.clock.boot();
+        let mut core = self.lock();
+        for (id, outcome) in core.barrier.completed(now) {
+            if let Some(done) = core.waiting.remove(&id) {
+                let _ = done.send(outcome); // nobody listens: the caller's time was up
+            }
+        }
+        core.barrier.next_deadline(now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Barriers {
+    fn applied(&self, last: EntryId, configurations: Vec<BTreeSet<NodeId>>) {
+        let generation = self.serving.load();
+        let now = self.clock.boot();
+        let mut core = self.lock();
+        for nodes in configurations {
+            core.barrier.membership(nodes, now);
+        }
+        core.tell_boots(&generation.state);
+        core.last = Some(last);
+        core.noop(self.me, last, now);
+        core.barrier.applied(LogIndex(last.index), now);
+        if let Some(boot) = self.gate.boot() {
+            core.barrier.report(self.me, boot, generation.index);
+        }
+        drop(core);
+        self.told.send_replace(LogIndex(last.index));
+        self.kicked.notify_one();
+    }
+}
+
+impl Core {
+    /// Tells the barrier of new process starts. The map has one entry per node that ever started.
+    fn tell_boots(&mut self, state: &State) {
+        for (node, boot) in state.boots() {
+            if self.boots.insert(node, boot) != Some(boot) {
+                self.barrier.booted(node, boot);
+            }
+        }
+    }
+
+    /// The first entry of the own term that is seen applied stands for the no-op: not before it.
+    fn noop(&mut self, me: NodeId, applied: EntryId, now: BootTime) {
+        let leader = applied.leader_id;
+        if self.noop_due && self.term == Some(leader.term) && leader.node_id == me.0 {
+            self.barrier.noop_applied(LogIndex(applied.index), now);
+            self.noop_due = false;
+        }
+    }
+}
+
+/// The lease lengths of all tenants. A length that is no class any more counts as the default.
+pub(crate) fn lengths(state: &State) -> LengthsInUse {
+    let of = |ms| LeaseLength::from_millis(ms).unwrap_or(LeaseLength::DEFAULT);
+    let each = state.tenants().map(|tenant| of(tenant.lease_ms));
+    each.map(|length| LengthsInUse { shortest: length, longest: length })
+        .reduce(|a, b| LengthsInUse { shortest: a.shortest.min(b.shortest), longest: a.longest.max(b.longest) })
+        .unwrap_or_default()
+}

@@ -1,0 +1,148 @@
+//! What one running node consists of, and the small questions everything asks of it.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use model::id::{CommandId, LogIndex, NodeId};
+use model::sealer::Sealer;
+use model::time::ClusterTime;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::barriers::Barriers;
+use super::read::Waiting;
+use super::{Settings, Unavailable};
+use crate::env::Surroundings;
+use crate::identity::Identity;
+use crate::lease::cell::LeaseCell;
+use crate::lease::clock::BootTime;
+use crate::lease::holder::Holder;
+use crate::machine::Serving;
+use crate::peer::client::{Peers, Target};
+use crate::peer::gate::Gate;
+use crate::raft::consensus::{Consensus, Role, View};
+use crate::raft::network::target;
+
+/// One node of the cluster.
+pub(crate) struct Inner {
+    /// For tasks that outlive the call that started them.
+    pub this: Weak<Inner>,
+    pub identity: Identity,
+    pub settings: Settings,
+    pub around: Surroundings,
+    pub sealer: Arc<dyn Sealer>,
+    pub serving: Serving,
+    pub gate: Arc<Gate>,
+    pub peers: Arc<Peers>,
+    pub barriers: Arc<Barriers>,
+    pub raft: Box<dyn Consensus>,
+    pub reads: mpsc::Sender<Waiting>,
+    /// The cell of this process start, once Raft gave it a number.
+    pub lease: OnceLock<Arc<LeaseCell>>,
+    /// A cell that never holds a lease, until then.
+    pub no_lease: Arc<LeaseCell>,
+    pub time: TimeKeeper,
+    /// A quorum has seen our disk and found it newer than anything it remembers of us.
+    pub accepted: AtomicBool,
+    /// This leader is handing over and proposes nothing any more.
+    pub handing_over: AtomicBool,
+    /// Why the data directory must never be used again, if a peer said so.
+    pub condemned: OnceLock<String>,
+    /// One inbound snapshot at a time: each needs disk and memory.
+    pub receiving: tokio::sync::Mutex<()>,
+    pub surrender: Notify,
+    pub surrendered: Notify,
+    pub stop: watch::Sender<bool>,
+    /// Lives as long as the node: its threads, in production.
+    pub _keep: Box<dyn Any + Send + Sync>,
+}
+
+impl Inner {
+    pub fn me(&self) -> NodeId {
+        self.identity.node
+    }
+
+    pub fn now(&self) -> BootTime {
+        self.around.clock.boot()
+    }
+
+    pub fn lease(&self) -> &Arc<LeaseCell> {
+        self.lease.get().unwrap_or(&self.no_lease)
+    }
+
+    /// The leader, as this node knows it, and where it is called.
+    pub fn leader(&self, view: &View) -> Option<Leader> {
+        let leader = view.leader?;
+        if leader == self.me() {
+            return (view.role == Role::Leader).then_some(Leader::Here);
+        }
+        Some(Leader::There(target(leader, view.member(leader)?)))
+    }
+
+    /// Waits for the next change of leadership or membership, a little at most.
+    pub async fn look_again(&self, at_most: Duration) {
+        let mut changed = self.raft.changed();
+        let _ = tokio::time::timeout(at_most, changed.changed()).await;
+    }
+
+    /// Waits until this node has published `index`.
+    pub async fn published(&self, index: LogIndex, within: Duration) -> Result<(), Unavailable> {
+        match tokio::time::timeout(within, self.serving.reached(index)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Unavailable { reason: "this node has stopped" }),
+            Err(_) => Err(Unavailable { reason: "this node lags behind" }),
+        }
+    }
+
+    pub fn command_id(&self) -> CommandId {
+        let mut id = [0; 16];
+        self.around.entropy.fill(&mut id);
+        CommandId(id)
+    }
+
+    /// What the leader stamps on a proposal: its wall clock, never before the state's time.
+    pub fn stamp(&self) -> ClusterTime {
+        let applied = self.serving.load().state.cluster().time;
+        ClusterTime(self.around.clock.wall_ms()).max(applied)
+    }
+}
+
+/// Where the leader is.
+#[derive(Clone, Debug)]
+pub(crate) enum Leader {
+    Here,
+    There(Target),
+}
+
+/// Cluster time as this node derives it: the latest known time, and boot time since.
+pub(crate) struct TimeKeeper {
+    anchor: ArcSwap<(BootTime, ClusterTime)>,
+    /// What was answered last: answers never go back.
+    floor: AtomicU64,
+}
+
+impl TimeKeeper {
+    pub fn new(now: BootTime) -> Self {
+        Self { anchor: ArcSwap::from_pointee((now, ClusterTime(0))), floor: AtomicU64::new(0) }
+    }
+
+    /// The leader said that it was `time` when our request, sent at `sent`, reached it.
+    pub fn learn(&self, sent: BootTime, time: ClusterTime) {
+        self.anchor.store(Arc::new((sent, time)));
+    }
+
+    pub fn now(&self, boot: BootTime, applied: ClusterTime) -> ClusterTime {
+        let (sent, time) = **self.anchor.load();
+        let elapsed = boot.since(sent).unwrap_or_default();
+        let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let derived = if time == ClusterTime(0) { applied } else { applied.max(time.plus_ms(elapsed)) };
+        ClusterTime(self.floor.fetch_max(derived.0, Ordering::AcqRel).max(derived.0))
+    }
+}
+
+/// A cell nobody ever stores a lease in.
+pub(crate) fn empty_cell(node: NodeId, now: BootTime) -> Arc<LeaseCell> {
+    Holder::new(node, model::id::BootId(0), crate::lease::class::LengthsInUse::default(), LogIndex(0), now).cell()
+}

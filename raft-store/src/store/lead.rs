@@ -1,0 +1,152 @@
+//! What only a leader does for others: propose, confirm an index, grant a lease.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use model::command::{Answer, Command};
+use model::id::{LogIndex, NodeId};
+use model::time::ClusterTime;
+use tokio::time::{sleep, timeout};
+
+use super::inner::Inner;
+use crate::lease::barrier::{CannotWait, Outcome, Refused};
+use crate::lease::clock::BootTime;
+use crate::lease::holder::{RenewalReply, RenewalRequest};
+use crate::peer::client::Lane;
+use crate::raft::consensus::{ReadError, WriteError};
+use crate::raft::network::target;
+use crate::types::{BadCommand, SealedCommand};
+use crate::wire::AskPublished;
+use crate::wire::method::AwaitPublished;
+
+/// A quorum round takes a few milliseconds; after this there is no quorum.
+pub(crate) const QUORUM_ROUND_MAX: Duration = Duration::from_millis(1_000);
+/// A node that does not publish within this is asked again, by a call that can fail anew.
+const PUBLISH_PATIENCE: Duration = Duration::from_millis(1_000);
+/// Pause before a node that failed to answer is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// A proposal that was applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub index: LogIndex,
+    pub answer: Answer,
+    pub withdrawal: Option<LogIndex>,
+    /// The barrier has not passed; it will hold everywhere at this time.
+    pub pending: Option<ClusterTime>,
+}
+
+/// A proposal that has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDone {
+    #[error("nothing was proposed: {0}")]
+    NotProposed(&'static str),
+    #[error("the outcome is unknown")]
+    Unknown,
+    #[error("the command cannot be proposed: {0}")]
+    Bad(#[from] BadCommand),
+}
+
+impl Inner {
+    /// Stamps, seals, proposes, and lets a withdrawal pass its barrier.
+    pub async fn propose_here(
+        self: &Arc<Self>,
+        mut command: Command,
+        commit_within: Duration,
+    ) -> Result<Done, NotDone> {
+        if self.handing_over.load(Ordering::Acquire) {
+            return Err(NotDone::NotProposed("leadership is being handed over"));
+        }
+        command.stamp.time = self.stamp();
+        let sealed = SealedCommand::seal(&*self.sealer, &command)?;
+        let outcome = match timeout(commit_within, self.raft.write(sealed)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(WriteError::NotLeader)) => return Err(NotDone::NotProposed("this node does not lead")),
+            Ok(Err(WriteError::Unknown)) | Err(_) => return Err(NotDone::Unknown),
+        };
+        let answer = outcome.answer.ok_or(NotDone::Unknown)?;
+        let pending = match outcome.withdrawal {
+            Some(withdrawal) => self.pass_barrier(withdrawal).await,
+            None => None,
+        };
+        Ok(Done { index: outcome.index, answer, withdrawal: outcome.withdrawal, pending })
+    }
+
+    /// Waits until the withdrawal is effective everywhere; else, since when it will be.
+    async fn pass_barrier(self: &Arc<Self>, withdrawal: LogIndex) -> Option<ClusterTime> {
+        let outcome = match self.barriers.wait(withdrawal) {
+            Ok((outcome, to_ask)) => {
+                for node in to_ask {
+                    tokio::spawn(Arc::clone(self).ask_published(node));
+                }
+                outcome.await
+            }
+            Err(CannotWait::TooMany { effective_everywhere_at }) => {
+                return Some(self.in_cluster_time(effective_everywhere_at));
+            }
+            Err(CannotWait::NotLeader) => return Some(self.after_any_lease()),
+        };
+        match outcome {
+            Ok(Outcome::Effective) => None,
+            Ok(
+                Outcome::TimedOut { effective_everywhere_at }
+                | Outcome::LeadershipLost { effective_everywhere_at },
+            ) => Some(self.in_cluster_time(effective_everywhere_at)),
+            Err(_) => Some(self.after_any_lease()),
+        }
+    }
+
+    /// Asks a node until it has published what is waited for, or nobody waits for it any more. One such
+    /// task per node, however many withdrawals wait.
+    async fn ask_published(self: Arc<Self>, node: NodeId) {
+        while let Some(wanted) = self.barriers.still_wanted(node) {
+            if !self.ask_published_once(node, wanted).await {
+                sleep(ASK_AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    async fn ask_published_once(&self, node: NodeId, wanted: LogIndex) -> bool {
+        let view = self.raft.view();
+        let Some(member) = view.member(node) else { return false };
+        let patience_ms = PUBLISH_PATIENCE.as_millis() as u64;
+        let ask = AskPublished { index: wanted.0, patience_ms };
+        let within = PUBLISH_PATIENCE * 2;
+        match self.peers.call::<AwaitPublished>(&target(node, member), Lane::Requests, ask, within).await {
+            Ok(reply) => {
+                self.barriers.report(node, model::id::BootId(reply.boot), LogIndex(reply.index));
+                reply.index >= wanted.0
+            }
+            Err(error) => {
+                tracing::debug!(%node, %error, "a node does not say what it published");
+                false
+            }
+        }
+    }
+
+    /// A quorum-confirmed index, by a round that begins now.
+    pub async fn read_index_here(&self) -> Result<LogIndex, ReadError> {
+        let round = timeout(QUORUM_ROUND_MAX, self.raft.read_index()).await;
+        round.unwrap_or(Err(ReadError::NoQuorum)).map(LogIndex)
+    }
+
+    /// Grants a lease: recorded on arrival, confirmed by a quorum, covered by what is applied here.
+    pub async fn renew_here(&self, request: &RenewalRequest) -> Result<(RenewalReply, ClusterTime), Refused> {
+        let time = self.stamp();
+        let ticket = self.barriers.request(request)?;
+        let read_index = self.read_index_here().await.map_err(|_| Refused::NotLeader)?;
+        Ok((self.barriers.grant(ticket, read_index).await?, time))
+    }
+
+    fn in_cluster_time(&self, at: BootTime) -> ClusterTime {
+        let left = at.since(self.now()).unwrap_or_default();
+        self.stamp().plus_ms(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
+    /// From when a withdrawal that was applied before now holds, whoever leads.
+    fn after_any_lease(&self) -> ClusterTime {
+        let wait = super::barriers::lengths(&self.serving.load().state).longest.wait();
+        self.in_cluster_time(self.now() + wait)
+    }
+}

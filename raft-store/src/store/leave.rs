@@ -1,0 +1,143 @@
+//! Handing over and going away: a planned end costs nobody a request (CONSISTENCY 3 and 10).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use model::id::NodeId;
+use tokio::time::{Instant, timeout};
+
+use super::inner::Inner;
+use crate::peer::client::Lane;
+use crate::raft::config::HEARTBEAT_MS;
+use crate::raft::consensus::{Role, View};
+use crate::raft::network::target;
+use crate::wire::GiveUp;
+use crate::wire::method::Surrender;
+
+/// A successor that does not lead after this is not coming: anyone may be elected then.
+const TRANSFER_MAX: Duration = Duration::from_secs(1);
+/// How long the leader waits for a voter that has everything, before it gives up handing over.
+const SUCCESSOR_MAX: Duration = Duration::from_millis(500);
+/// A node that does not take our surrender in this time costs the next withdrawal a wait, nothing else.
+const SURRENDER_MAX: Duration = Duration::from_millis(300);
+
+/// Why leadership was not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepDownError {
+    /// There is nothing to hand over.
+    #[error("this node does not lead")]
+    NotLeader,
+    /// Nobody could take over at once.
+    #[error("no other voter has the whole log and answers heartbeats")]
+    NoSuccessor,
+    /// The successor was asked and did not lead in time; an election is on.
+    #[error("node {asked} did not take over in time: an election decides")]
+    NotTaken {
+        /// Who was asked.
+        asked: NodeId,
+    },
+}
+
+impl Inner {
+    /// Hands leadership to a voter that acknowledged within a heartbeat and has our last entry. From the
+    /// moment it begins, this node proposes nothing more in its term.
+    pub async fn step_down(&self) -> Result<NodeId, StepDownError> {
+        if self.raft.view().role != Role::Leader {
+            return Err(StepDownError::NotLeader);
+        }
+        self.handing_over.store(true, Ordering::Release);
+        let Some(successor) = self.successor().await else {
+            // Nothing was begun: this node leads on.
+            self.handing_over.store(false, Ordering::Release);
+            return Err(StepDownError::NoSuccessor);
+        };
+        let term = self.raft.view().term;
+        self.raft.transfer(successor).await;
+        let taken = timeout(TRANSFER_MAX, self.another_leads(term)).await;
+        if taken.is_err() {
+            self.raft.elect().await;
+            let _ = timeout(TRANSFER_MAX, self.a_later_term(term)).await; // whoever wins, a new term began
+        }
+        self.handing_over.store(false, Ordering::Release);
+        taken.map_err(|_| StepDownError::NotTaken { asked: successor })
+    }
+
+    async fn successor(&self) -> Option<NodeId> {
+        let deadline = Instant::now() + SUCCESSOR_MAX;
+        loop {
+            let view = self.raft.view();
+            let fit = fit_to_lead(&view, self.me());
+            if fit.is_some() || Instant::now() >= deadline {
+                return fit;
+            }
+            self.look_again(Duration::from_millis(HEARTBEAT_MS / 4)).await;
+        }
+    }
+
+    async fn another_leads(&self, term: u64) -> NodeId {
+        let mut changed = self.raft.changed();
+        loop {
+            let view = self.raft.view();
+            match view.leader {
+                Some(leader) if leader != self.me() && view.term > term => return leader,
+                _ => drop(changed.changed().await),
+            }
+        }
+    }
+
+    async fn a_later_term(&self, term: u64) {
+        let mut changed = self.raft.changed();
+        while self.raft.view().term <= term {
+            changed.changed().await;
+        }
+    }
+
+    /// The way out after SIGTERM, once the last response is written.
+    pub async fn leave(self: &Arc<Self>) {
+        self.surrender.notify_one();
+        let _ = timeout(SURRENDER_MAX, self.surrendered.notified()).await;
+        match self.step_down().await {
+            Ok(successor) => tracing::info!(%successor, "leadership handed over"),
+            Err(StepDownError::NotLeader) => {}
+            Err(error) => tracing::warn!(%error, "leaving without handing over"),
+        }
+        self.tell_surrender().await;
+        self.raft.shutdown().await;
+        self.stop.send_replace(true);
+    }
+
+    /// Tells every member: whoever leads next needs not wait for this process.
+    async fn tell_surrender(&self) {
+        if self.gate.boot().is_none() {
+            return;
+        }
+        let view = self.raft.view();
+        let others: BTreeSet<_> = view.members.membership().nodes().map(|(id, _)| NodeId(*id)).collect();
+        let telling = others.into_iter().filter(|node| *node != self.me()).filter_map(|node| {
+            let to = target(node, view.member(node)?);
+            Some(async move {
+                if let Err(error) =
+                    self.peers.call::<Surrender>(&to, Lane::Requests, GiveUp {}, SURRENDER_MAX).await
+                {
+                    tracing::debug!(%node, %error, "the surrender was not heard");
+                }
+            })
+        });
+        join_all(telling).await;
+    }
+}
+
+/// The voter heard of last among those that have everything.
+fn fit_to_lead(view: &View, me: NodeId) -> Option<NodeId> {
+    // Heard of counts from when the acknowledged heartbeat was sent: one interval, and the way back.
+    let recently = Duration::from_millis(2 * HEARTBEAT_MS);
+    view.voters()
+        .into_iter()
+        .filter(|node| *node != me && view.matched.get(node).is_some_and(|at| *at >= view.last_log))
+        .filter_map(|node| Some((*view.heard.get(&node).filter(|ago| **ago < recently)?, node)))
+        .min()
+        .map(|(_, node)| node)
+}

@@ -1,0 +1,250 @@
+//! The `Store`: one handle to the replicated state, the same on every node.
+//!
+//! Reading is local: a generation and a lease that says how long it may be believed. Writing goes to the
+//! leader, wherever that is, and returns when it is readable here. Nothing in this interface knows Raft.
+
+mod barriers;
+mod inner;
+mod lead;
+mod leave;
+mod members;
+mod propose;
+mod read;
+mod renew;
+mod serve;
+mod start;
+mod status;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::command::{Action, IdempotencyKey};
+use model::id::{BootId, LogIndex, NodeId};
+use model::time::ClusterTime;
+use tokio::sync::watch;
+
+pub use leave::StepDownError;
+pub use propose::{ProposeError, Proposed};
+pub use start::{Env, StartError};
+pub use status::{ClusterStatus, MemberStatus, NodeStatus, Role};
+
+use crate::identity::Identity;
+use crate::lease::cell::LeaseCell;
+use crate::lease::clock::BootTime;
+use crate::machine::Gen;
+use inner::Inner;
+
+/// Proposals wait this long for a leader and a quorum, unless told otherwise: several fail-overs.
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// A learner must be caught up and healthy this long before it may vote, unless told otherwise.
+const STABILISATION: Duration = Duration::from_secs(10);
+/// Voters, unless told otherwise.
+const VOTERS: usize = 3;
+
+/// Where a node is reached, each as `host:port`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// By other nodes.
+    pub peer: String,
+    /// By KMIP clients.
+    pub kmip: String,
+    /// By administrators.
+    pub admin: String,
+}
+
+/// How a node takes part.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where others reach it.
+    pub addresses: Addresses,
+    /// The region of a new cluster; an existing one has its own.
+    pub region: String,
+    /// This node makes the cluster: allowed on the first start of node 1, ignored later.
+    pub bootstrap: bool,
+    /// The secret new nodes must know; empty: nobody is let in.
+    pub join_token: Vec<u8>,
+    /// What new nodes are given to unseal with: the sealed barrier keyring, opaque here.
+    pub keyring: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// How long a proposal may wait for a leader and a quorum.
+    pub propose_deadline: Duration,
+    /// How many voters the cluster wants: 3 or 5.
+    pub voters: usize,
+    /// How long a learner must be healthy before it may vote.
+    pub stabilisation: Duration,
+    /// Version of this binary, for status.
+    pub version: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            addresses: Addresses::default(),
+            region: String::new(),
+            bootstrap: false,
+            join_token: Vec::new(),
+            keyring: Arc::new(Vec::new),
+            propose_deadline: PROPOSE_DEADLINE,
+            voters: VOTERS,
+            stabilisation: STABILISATION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// This node cannot answer now; the same request may be tried again, here or elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}; try again, or another node")]
+pub struct Unavailable {
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// The replicated state, as this node has it. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl Store {
+    /// The generation of this moment. A request captures the lease first, then loads this once.
+    #[must_use]
+    pub fn generation(&self) -> Arc<Gen> {
+        self.inner.serving.load()
+    }
+
+    /// The lease of this process: capture, then check before deriving and before answering.
+    #[must_use]
+    pub fn lease(&self) -> &LeaseCell {
+        self.inner.lease()
+    }
+
+    /// The boot clock leases are checked against.
+    #[must_use]
+    pub fn boot_now(&self) -> BootTime {
+        self.inner.now()
+    }
+
+    /// Cluster time: what is applied or heard from the leader, and the time since. Never goes back.
+    #[must_use]
+    pub fn now(&self) -> ClusterTime {
+        let applied = self.inner.serving.load().state.cluster().time;
+        self.inner.time.now(self.inner.now(), applied)
+    }
+
+    /// The number of this process start, once Raft handed it out.
+    #[must_use]
+    pub fn boot(&self) -> Option<BootId> {
+        self.inner.gate.boot()
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Follows the published index.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<LogIndex> {
+        self.inner.serving.applied()
+    }
+
+    /// Proposes a command, from any node. Returns once it is applied, published on *this* node and, if the
+    /// answer lets a caller conclude a withdrawal, effective on every node.
+    ///
+    /// # Errors
+    /// [`ProposeError`] says whether anything may have happened. A refusal is no error but an answer.
+    pub async fn propose(
+        &self,
+        action: impl Into<Action>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Proposed, ProposeError> {
+        let (inner, action) = (Arc::clone(&self.inner), action.into());
+        let done = self.on_own_threads(async move { inner.propose(action, idempotency).await }).await;
+        done.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    }
+
+    /// A generation that holds everything acknowledged before this call: by one quorum round, shared with
+    /// all callers that wait for the next.
+    ///
+    /// # Errors
+    /// No quorum confirmed it in time.
+    pub async fn read_index(&self) -> Result<Arc<Gen>, Unavailable> {
+        let inner = Arc::clone(&self.inner);
+        let read = self.on_own_threads(async move { inner.read_index().await }).await;
+        read.unwrap_or(Err(Unavailable { reason: "this node stops" }))
+    }
+
+    /// Returns once this node has a number and a lease.
+    ///
+    /// # Errors
+    /// Not within `within`; the reason is what is missing.
+    pub async fn wait_ready(&self, within: Duration) -> Result<(), Unavailable> {
+        let inner = Arc::clone(&self.inner);
+        let waited = self.on_own_threads(async move { inner.wait_ready(within).await }).await;
+        waited.unwrap_or(Err(Unavailable { reason: "this node stops" }))
+    }
+
+    /// This node, as it sees itself.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        self.inner.status()
+    }
+
+    /// All nodes, as they see themselves; takes at most half a second.
+    pub async fn cluster_status(&self) -> ClusterStatus {
+        let inner = Arc::clone(&self.inner);
+        match self.on_own_threads(async move { inner.cluster_status().await }).await {
+            Some(status) => status,
+            None => self.inner.cluster_status().await,
+        }
+    }
+
+    /// Why this data directory must never be used again, if a peer has said so: it was rewound or cloned.
+    #[must_use]
+    pub fn condemned(&self) -> Option<&str> {
+        self.inner.condemned.get().map(String::as_str)
+    }
+
+    /// Hands leadership over; returns who leads now.
+    ///
+    /// # Errors
+    /// [`StepDownError`]; writes go on in every case, after an election at worst.
+    pub async fn step_down(&self) -> Result<NodeId, StepDownError> {
+        let inner = Arc::clone(&self.inner);
+        let left = self.on_own_threads(async move { inner.step_down().await }).await;
+        left.unwrap_or(Err(StepDownError::NotLeader))
+    }
+
+    /// The way out: call it after the last response was written. Surrenders the leases, hands leadership
+    /// over, stops Raft and the peer port. Afterwards this handle and its clones answer nothing.
+    pub async fn shutdown(&self) {
+        let inner = Arc::clone(&self.inner);
+        self.on_own_threads(async move { inner.leave().await }).await;
+    }
+
+    /// Stops at once, telling nobody: what a crash looks like to the others. For tests.
+    pub async fn danger_crash(&self) {
+        let inner = Arc::clone(&self.inner);
+        self.on_own_threads(async move {
+            inner.stop.send_replace(true);
+            inner.raft.shutdown().await;
+        })
+        .await;
+    }
+
+    /// Raft's threads carry everything that waits for Raft; `None` if they are gone.
+    async fn on_own_threads<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        self.inner.around.runtime.spawn(work).await.ok()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({} {})", self.inner.identity.name, self.inner.identity.node)
+    }
+}

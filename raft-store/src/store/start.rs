@@ -1,0 +1,368 @@
+//! Starting a node: open the disk, show it to the others, then take part.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::future::join_all;
+use model::id::NodeId;
+use model::sealer::Sealer;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use super::barriers::Barriers;
+use super::inner::{Inner, TimeKeeper, empty_cell};
+use super::read::READERS_MAX;
+use super::{Settings, Store, Unavailable};
+use crate::env::Surroundings;
+use crate::identity::Identity;
+use crate::machine::{CacheGuard, Machine, MachineOptions};
+use crate::peer::client::{CallError, Lane, Peers};
+use crate::peer::gate::{Gate, Marks, decode_mark, encode_mark, says_wipe};
+use crate::peer::server;
+use crate::raft::config::config;
+use crate::raft::consensus::{Node, Role};
+use crate::raft::network::{Network, target};
+use crate::raft::watched::{Watched, nodes};
+use crate::storage::disk::Disk;
+use crate::storage::{Storage, StoreError};
+use crate::types::{Member, TypeConfig};
+use crate::wire::method::Hello;
+use crate::wire::{Mark, Nothing};
+
+/// Pause between two rounds of showing the disk.
+const SHOW_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// A peer that does not answer a hello in this time is asked again in the next round.
+const HELLO_MAX: Duration = Duration::from_millis(500);
+
+/// Everything a node stands on: its surroundings and its disk.
+pub trait Env: Send + Sync + 'static {
+    /// What the storage runs on.
+    type Disk: Disk;
+
+    /// Clocks, network, randomness, threads.
+    fn surroundings(&self) -> Surroundings;
+
+    /// Opens the storage.
+    ///
+    /// # Errors
+    /// The disk cannot be used, or must not be.
+    fn open(&self) -> Result<Arc<Storage<Self::Disk>>, StoreError>;
+
+    /// Anything that must live as long as the node.
+    fn keep(&self) -> Box<dyn Any + Send + Sync> {
+        Box::new(())
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The storage cannot be opened, or must not be.
+    #[error("the storage cannot be opened")]
+    Storage(#[from] StoreError),
+    /// The peer port cannot be opened.
+    #[error("the peer port cannot be opened")]
+    Listen(#[source] std::io::Error),
+    /// Raft does not start.
+    #[error("raft does not start: {0}")]
+    Raft(String),
+    /// Bootstrap was asked of a node that joined.
+    #[error("node {node} cannot bootstrap: only node 1 can")]
+    NotTheFirst {
+        /// Who was asked.
+        node: NodeId,
+    },
+    /// The threads ended while starting.
+    #[error("the node stopped while it started")]
+    Stopped,
+}
+
+impl Store {
+    /// Starts a node. Returns as soon as it takes part; it may have neither leader nor lease yet, see
+    /// [`Store::wait_ready`].
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub async fn start<E: Env>(
+        env: E,
+        settings: Settings,
+        identity: Identity,
+        sealer: Arc<dyn Sealer>,
+        guard: Arc<dyn CacheGuard>,
+    ) -> Result<Self, StartError> {
+        let runtime = env.surroundings().runtime;
+        let starting = runtime.spawn(start(env, settings, identity, sealer, guard));
+        let inner = starting.await.map_err(|_| StartError::Stopped)??;
+        Ok(Self { inner })
+    }
+}
+
+async fn start<E: Env>(
+    env: E,
+    settings: Settings,
+    identity: Identity,
+    sealer: Arc<dyn Sealer>,
+    guard: Arc<dyn CacheGuard>,
+) -> Result<Arc<Inner>, StartError> {
+    if settings.bootstrap && identity.node != NodeId(1) {
+        return Err(StartError::NotTheFirst { node: identity.node });
+    }
+    let around = env.surroundings();
+    let storage = env.open()?;
+    let options = MachineOptions { sealer: Arc::clone(&sealer), guard, region: settings.region.clone() };
+    let (mut machine, serving) = Machine::open(&storage, options)?;
+    let applied = applied_members(&mut machine).await?;
+
+    let marks = Box::new(StoredMarks(Arc::clone(&storage)));
+    let gate = Arc::new(Gate::new(identity.cluster, identity.node, around.entropy.number(), marks));
+    let peers = Arc::new(Peers::new(Arc::clone(&around.transport), Arc::clone(&gate)));
+    let barriers = Arc::new(Barriers::new(
+        identity.node,
+        Arc::clone(&around.clock),
+        serving.clone(),
+        Arc::clone(&gate),
+        applied,
+    ));
+    let raft = build(&identity, &peers, &barriers, &storage, machine).await?;
+    // Before anything can be lost: the port is ours, or we do not start.
+    let links = around.transport.listen().await.map_err(StartError::Listen)?;
+
+    let (reads, readers) = mpsc::channel(READERS_MAX);
+    let now = around.clock.boot();
+    let node = identity.node;
+    let inner = Arc::new_cyclic(|this| Inner {
+        this: this.clone(),
+        identity,
+        settings,
+        sealer,
+        serving,
+        gate,
+        peers,
+        barriers,
+        raft: Box::new(Node { raft: raft.clone(), storage }),
+        reads,
+        lease: OnceLock::new(),
+        no_lease: empty_cell(node, now),
+        time: TimeKeeper::new(now),
+        accepted: AtomicBool::new(false),
+        handing_over: AtomicBool::new(false),
+        condemned: OnceLock::new(),
+        receiving: tokio::sync::Mutex::new(()),
+        surrender: Notify::new(),
+        surrendered: Notify::new(),
+        stop: watch::Sender::new(false),
+        around,
+        _keep: env.keep(),
+    });
+    inner.raft.may_elect(false);
+    raft.run();
+    if inner.settings.bootstrap && !raft.is_initialized().await.map_err(raft_error)? {
+        inner.bootstrap().await?;
+    }
+    inner.spawn_all(links, readers);
+    Ok(inner)
+}
+
+fn raft_error(error: impl std::fmt::Display) -> StartError {
+    StartError::Raft(error.to_string())
+}
+
+async fn applied_members<D: Disk>(machine: &mut Machine<D>) -> Result<BTreeSet<NodeId>, StartError> {
+    use openraft::storage::RaftStateMachine;
+    let (_, members) = machine.applied_state().await.map_err(raft_error)?;
+    Ok(nodes(members.membership()))
+}
+
+async fn build<D: Disk>(
+    identity: &Identity,
+    peers: &Arc<Peers>,
+    barriers: &Arc<Barriers>,
+    storage: &Arc<Storage<D>>,
+    machine: Machine<D>,
+) -> Result<openraft::Raft<TypeConfig, Watched<Machine<D>>>, StartError> {
+    let config = Arc::new(config().map_err(raft_error)?);
+    let network = Network { me: identity.node, peers: Arc::clone(peers) };
+    let machine = Watched { machine, listener: Arc::clone(barriers) as Arc<_> };
+    openraft::Raft::build(identity.node.0, config, network, storage.log_store(), machine)
+        .await
+        .map_err(raft_error)
+}
+
+impl Inner {
+    async fn bootstrap(&self) -> Result<(), StartError> {
+        let addresses = &self.settings.addresses;
+        let member = Member {
+            name: self.identity.name.clone(),
+            raft: addresses.peer.clone(),
+            kmip: addresses.kmip.clone(),
+            admin: addresses.admin.clone(),
+        };
+        let first = BTreeMap::from([(self.me().0, member)]);
+        self.raft.initialize(first).await.map_err(StartError::Raft)
+    }
+
+    /// Every long-lived task of a node, in one place. All end when the node stops.
+    fn spawn_all(
+        self: &Arc<Self>,
+        links: futures::stream::BoxStream<'static, crate::env::Link>,
+        readers: mpsc::Receiver<super::read::Waiting>,
+    ) {
+        let this = || Arc::clone(self);
+        self.spawn({
+            let (handler, mut stop) = (this(), self.stop.subscribe());
+            async move {
+                let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+                if let Err(error) = server::serve(handler, links, stopped).await {
+                    tracing::error!(%error, "the peer port failed");
+                }
+            }
+        });
+        self.spawn({
+            let this = this();
+            async move { this.show_disk().await }
+        });
+        self.spawn({
+            let this = this();
+            async move { this.follow_leadership().await }
+        });
+        self.spawn({
+            let this = this();
+            async move { this.barriers.drive().await }
+        });
+        self.spawn(this().run_reads(readers));
+        self.spawn(this().run_membership());
+        self.spawn({
+            let this = this();
+            async move {
+                if let Some(surrender) = Arc::clone(&this).run_lease().await {
+                    this.barriers.surrendered(surrender);
+                }
+                this.surrendered.notify_one();
+            }
+        });
+    }
+
+    /// Runs a task until the node stops.
+    fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let mut stop = self.stop.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = task => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+
+    /// Tells the barrier when this node begins and ceases to lead.
+    async fn follow_leadership(&self) {
+        let mut changed = self.raft.changed();
+        loop {
+            let view = self.raft.view();
+            self.barriers.leadership((view.role == Role::Leader).then_some(view.term));
+            if !changed.changed().await {
+                return;
+            }
+        }
+    }
+
+    /// Shows our durable mark to the voters; takes part in votes only once a quorum of them has accepted
+    /// it (CONSISTENCY 10). A single voter has nobody to ask and says so.
+    async fn show_disk(&self) {
+        let view = self.raft.view();
+        let voters = view.voters();
+        let others: Vec<_> = voters.iter().copied().filter(|node| *node != self.me()).collect();
+        if others.is_empty() {
+            tracing::info!("no other voter yet: a rewound disk would not be noticed");
+            return self.take_part();
+        }
+        let needed = voters.len() / 2 + 1 - usize::from(voters.contains(&self.me()));
+        let mut accepted_by = BTreeSet::new();
+        while accepted_by.len() < needed {
+            let asking = others.iter().filter(|node| !accepted_by.contains(*node)).filter_map(|node| {
+                let to = target(*node, view.member(*node)?);
+                Some(async move {
+                    (*node, self.peers.call::<Hello>(&to, Lane::Requests, Nothing {}, HELLO_MAX).await)
+                })
+            });
+            for (node, reply) in join_all(asking).await {
+                match reply {
+                    Ok(_) => drop(accepted_by.insert(node)),
+                    Err(CallError::NotDone(status)) if says_wipe(&status) => {
+                        return self.condemn(status.message()).await;
+                    }
+                    Err(error) => tracing::debug!(%node, %error, "our disk is not accepted yet"),
+                }
+            }
+            if accepted_by.len() < needed {
+                sleep(SHOW_AGAIN_AFTER).await;
+            }
+        }
+        self.take_part();
+    }
+
+    fn take_part(&self) {
+        self.accepted.store(true, Ordering::Release);
+        self.raft.may_elect(true);
+    }
+
+    /// This data directory must not be used again: serve nothing, vote for nobody.
+    async fn condemn(&self, why: &str) {
+        tracing::error!(why, "this node stops for good");
+        let _ = self.condemned.set(why.to_owned()); // the first reason stands
+        self.lease().close();
+        self.raft.shutdown().await;
+        self.stop.send_replace(true);
+    }
+
+    /// See [`Store::wait_ready`].
+    pub async fn wait_ready(&self, within: Duration) -> Result<(), Unavailable> {
+        /// How often to look; a lease has no event of its own.
+        const LOOK_EVERY: Duration = Duration::from_millis(5);
+        let deadline = Instant::now() + within;
+        loop {
+            if self.status().ready {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let reason = match (self.raft.view().leader, self.gate.boot()) {
+                    (None, _) => "no leader is known",
+                    (Some(_), None) => "this process has no boot id yet",
+                    (Some(_), Some(_)) => "no lease was granted yet",
+                };
+                return Err(Unavailable { reason });
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Marks of peers, kept among the node's own records.
+struct StoredMarks<D: Disk>(Arc<Storage<D>>);
+
+impl<D: Disk> Marks for StoredMarks<D> {
+    fn own(&self) -> Mark {
+        let durable = self.0.durable_mark();
+        crate::raft::consensus::mark(durable)
+    }
+
+    fn load(&self, node: NodeId) -> Option<Mark> {
+        match self.0.meta(&mark_name(node)) {
+            Ok(bytes) => decode_mark(&bytes?),
+            Err(error) => {
+                tracing::error!(%error, %node, "the mark of a peer cannot be read");
+                None
+            }
+        }
+    }
+
+    fn keep(&self, node: NodeId, mark: Mark) {
+        self.0.stage_meta(&mark_name(node), encode_mark(&mark));
+    }
+}
+
+fn mark_name(node: NodeId) -> String {
+    format!("mark/{node}")
+}

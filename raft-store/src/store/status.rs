@@ -1,0 +1,197 @@
+//! What a node says of itself, and of all.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use model::id::{ClusterId, LogIndex, NodeId, Realm};
+
+use super::Addresses;
+use super::inner::Inner;
+use crate::lease::class::LengthsInUse;
+use crate::peer::client::Lane;
+pub use crate::raft::consensus::Role;
+use crate::raft::network::target;
+use crate::wire::method::GetStatus;
+use crate::wire::{self, AskStatus};
+
+/// A node that does not answer this fast is shown as not reachable.
+const STATUS_MAX: Duration = Duration::from_millis(500);
+
+/// One node, as it sees itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its member id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// What it is at present.
+    pub role: Role,
+    /// The term it is in.
+    pub term: u64,
+    /// Who leads, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// What it serves from.
+    pub applied: LogIndex,
+    /// Committed entries it does not serve from yet.
+    pub lag: u64,
+    /// What is left of its lease for the tenant with the shortest.
+    pub lease_remaining: Duration,
+    /// Whether it may answer: it holds a lease.
+    pub ready: bool,
+    /// Where it is reached.
+    pub addresses: Addresses,
+    /// Version of its binary.
+    pub version: String,
+}
+
+/// A member and whether it answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Counted from 0 in the order of node ids.
+    pub index: usize,
+    /// Whether it answered just now; else `status` holds what the membership says.
+    pub reachable: bool,
+    /// Whether it votes.
+    pub voter: bool,
+    /// Its own words.
+    pub status: NodeStatus,
+}
+
+/// The cluster, as gathered from its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Bound into every derivation.
+    pub realm: Realm,
+    /// The lineage.
+    pub cluster: ClusterId,
+    /// The region it serves.
+    pub region: String,
+    /// The highest term anybody knows.
+    pub term: u64,
+    /// The leader of that term, if known.
+    pub leader: Option<NodeId>,
+    /// All members by node id.
+    pub nodes: Vec<MemberStatus>,
+}
+
+impl Inner {
+    /// See [`Store::status`](super::Store::status).
+    pub fn status(&self) -> NodeStatus {
+        let view = self.raft.view();
+        let generation = self.serving.load();
+        let LengthsInUse { shortest, .. } = super::barriers::lengths(&generation.state);
+        let lease_remaining = self.lease().remaining(shortest, self.now());
+        let stopped = self.condemned.get().is_some();
+        NodeStatus {
+            node: self.me(),
+            name: self.identity.name.clone(),
+            role: if stopped { Role::Stopped } else { view.role },
+            term: view.term,
+            leader: view.leader,
+            applied: generation.index,
+            lag: view.committed.saturating_sub(generation.index.0),
+            lease_remaining,
+            ready: !stopped && !lease_remaining.is_zero(),
+            addresses: self.settings.addresses.clone(),
+            version: self.settings.version.clone(),
+        }
+    }
+
+    /// See [`Store::cluster_status`](super::Store::cluster_status).
+    pub async fn cluster_status(&self) -> ClusterStatus {
+        let view = self.raft.view();
+        let voters = view.voters();
+        let members = view.members.membership().nodes();
+        let asking = members.enumerate().map(|(index, (id, member))| {
+            let (node, voter) = (NodeId(*id), voters.contains(&NodeId(*id)));
+            async move {
+                if node == self.me() {
+                    return MemberStatus { index, reachable: true, voter, status: self.status() };
+                }
+                let to = target(node, member);
+                let asked = self.peers.call::<GetStatus>(&to, Lane::Requests, AskStatus {}, STATUS_MAX).await;
+                let own_words = asked.ok().map(NodeStatus::from);
+                let reachable = own_words.is_some();
+                let status = own_words.unwrap_or_else(|| silent(node, member));
+                MemberStatus { index, reachable, voter, status }
+            }
+        });
+        let nodes = join_all(asking).await;
+        let newest = nodes.iter().filter(|node| node.reachable).max_by_key(|node| node.status.term);
+        ClusterStatus {
+            realm: self.identity.realm,
+            cluster: self.identity.cluster,
+            region: self.serving.load().state.cluster().region.clone(),
+            term: newest.map_or(view.term, |node| node.status.term),
+            leader: newest.map_or(view.leader, |node| node.status.leader),
+            nodes,
+        }
+    }
+}
+
+/// What the membership says of a node that does not answer.
+fn silent(node: NodeId, member: &crate::types::Member) -> NodeStatus {
+    NodeStatus {
+        node,
+        name: member.name.clone(),
+        role: Role::Stopped,
+        term: 0,
+        leader: None,
+        applied: LogIndex(0),
+        lag: 0,
+        lease_remaining: Duration::ZERO,
+        ready: false,
+        addresses: Addresses {
+            peer: member.raft.clone(),
+            kmip: member.kmip.clone(),
+            admin: member.admin.clone(),
+        },
+        version: String::new(),
+    }
+}
+
+const ROLES: [Role; 5] = [Role::Learner, Role::Follower, Role::Candidate, Role::Leader, Role::Stopped];
+
+impl From<NodeStatus> for wire::Status {
+    fn from(status: NodeStatus) -> Self {
+        let role = ROLES.iter().position(|role| *role == status.role);
+        Self {
+            node: status.node.0,
+            name: status.name,
+            role: role.and_then(|at| u32::try_from(at).ok()).unwrap_or_default(),
+            term: status.term,
+            leader: status.leader.map_or(0, |leader| leader.0),
+            applied: status.applied.0,
+            lag: status.lag,
+            lease_remaining_ms: u64::try_from(status.lease_remaining.as_millis()).unwrap_or(u64::MAX),
+            ready: status.ready,
+            peer_address: status.addresses.peer,
+            kmip_address: status.addresses.kmip,
+            admin_address: status.addresses.admin,
+            version: status.version,
+        }
+    }
+}
+
+impl From<wire::Status> for NodeStatus {
+    fn from(status: wire::Status) -> Self {
+        let role = usize::try_from(status.role).ok().and_then(|at| ROLES.get(at));
+        Self {
+            node: NodeId(status.node),
+            name: status.name,
+            role: role.copied().unwrap_or(Role::Stopped),
+            term: status.term,
+            leader: Some(NodeId(status.leader)).filter(|leader| leader.0 != 0),
+            applied: LogIndex(status.applied),
+            lag: status.lag,
+            lease_remaining: Duration::from_millis(status.lease_remaining_ms),
+            ready: status.ready,
+            addresses: Addresses {
+                peer: status.peer_address,
+                kmip: status.kmip_address,
+                admin: status.admin_address,
+            },
+            version: status.version,
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! What peers say to each other, as protobuf messages: the vocabulary of the peer port.
+//!
+//! Written by hand with `prost`, one struct per message; field numbers are never re-used. `method` lists
+//! the calls, `raft` translates openraft's structs, whose own layouts never touch the wire. Log entries
+//! travel in the form the codec stores: sealed by their leader, opaque to whoever carries them.
+
+pub(crate) mod method;
+pub(crate) mod raft;
+
+use prost::Message;
+
+/// Travels with every call, as one binary metadata value: who speaks, to whom, in which lineage.
+/// A mismatch is refused before the message is even decoded (CONSISTENCY 10).
+#[derive(Clone, PartialEq, Message)]
+pub struct Header {
+    /// The lineage both belong to, 16 bytes; empty while joining.
+    #[prost(bytes = "vec", tag = "1")]
+    pub cluster: Vec<u8>,
+    /// The caller's node id; 0 while joining.
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    /// The node the caller believes it talks to; 0 means whoever answers (joining, asking around).
+    #[prost(uint64, tag = "3")]
+    pub to: u64,
+    /// The caller's boot id; 0 until Raft handed one out.
+    #[prost(uint64, tag = "4")]
+    pub boot: u64,
+    /// Random, one per process start: tells two live processes of one node id apart before either has
+    /// a boot id.
+    #[prost(fixed64, tag = "5")]
+    pub process: u64,
+    /// What the caller had on its disk when this process spoke last.
+    #[prost(message, optional, tag = "6")]
+    pub mark: Option<Mark>,
+}
+
+/// The durable mark: a disk that shows less than its node once showed is rewound or cloned.
+/// Ordered as written: a vote grows before a log is cut, so an honest disk never goes back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Message)]
+pub struct Mark {
+    /// Term of the flushed vote.
+    #[prost(uint64, tag = "1")]
+    pub vote_term: u64,
+    /// Whom it went to.
+    #[prost(uint64, tag = "2")]
+    pub vote_node: u64,
+    /// Whether that leader is known to be elected.
+    #[prost(bool, tag = "3")]
+    pub vote_committed: bool,
+    /// Term of the last flushed entry.
+    #[prost(uint64, tag = "4")]
+    pub log_term: u64,
+    /// Leader of the last flushed entry.
+    #[prost(uint64, tag = "5")]
+    pub log_node: u64,
+    /// Index of the last flushed entry.
+    #[prost(uint64, tag = "6")]
+    pub log_index: u64,
+}
+
+/// A vote.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Vote {
+    /// Term.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    /// Candidate or leader.
+    #[prost(uint64, tag = "2")]
+    pub node: u64,
+    /// Granted by a quorum.
+    #[prost(bool, tag = "3")]
+    pub committed: bool,
+}
+
+/// A log id.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct LogId {
+    /// Term of the leader that proposed the entry.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    /// That leader.
+    #[prost(uint64, tag = "2")]
+    pub node: u64,
+    /// Position.
+    #[prost(uint64, tag = "3")]
+    pub index: u64,
+}
+
+/// Entries from the leader; without entries, a heartbeat.
+#[derive(Clone, PartialEq, Message)]
+pub struct Append {
+    /// The leader's vote.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+    /// The entry right before the first.
+    #[prost(message, optional, tag = "2")]
+    pub previous: Option<LogId>,
+    /// Entries as the codec stores them.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub entries: Vec<Vec<u8>>,
+    /// What a quorum has.
+    #[prost(message, optional, tag = "4")]
+    pub committed: Option<LogId>,
+}
+
+/// Answer to [`Append`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Appended {
+    /// What came of it.
+    #[prost(enumeration = "AppendResult", tag = "1")]
+    pub result: i32,
+    /// For `Partial`: up to here.
+    #[prost(message, optional, tag = "2")]
+    pub matching: Option<LogId>,
+    /// For `HigherVote`: that vote.
+    #[prost(message, optional, tag = "3")]
+    pub vote: Option<Vote>,
+}
+
+/// See [`Appended`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum AppendResult {
+    /// Never sent; what a missing field decodes to.
+    Unspecified = 0,
+    /// All entries are durable.
+    Success = 1,
+    /// Some are.
+    Partial = 2,
+    /// The entry before the first is not the follower's.
+    Conflict = 3,
+    /// The follower knows a higher vote.
+    HigherVote = 4,
+}
+
+/// Asks for a vote, or whether one would be granted.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct AskVote {
+    /// The vote asked for.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+    /// The candidate's last entry.
+    #[prost(message, optional, tag = "2")]
+    pub last: Option<LogId>,
+    /// Asked by the leader to take over: its lease is no reason to refuse.
+    #[prost(bool, tag = "3")]
+    pub transfer: bool,
+}
+
+/// Answer to [`AskVote`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct GiveVote {
+    /// The voter's vote after the answer.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+    /// Whether it is granted.
+    #[prost(bool, tag = "2")]
+    pub granted: bool,
+    /// The voter's last entry.
+    #[prost(message, optional, tag = "3")]
+    pub last: Option<LogId>,
+}
+
+/// One piece of a snapshot. The first carries `begin` and no data, the last carries `end`.
+#[derive(Clone, PartialEq, Message)]
+pub struct SnapshotPiece {
+    /// What this snapshot is.
+    #[prost(message, optional, tag = "1")]
+    pub begin: Option<SnapshotBegin>,
+    /// Bytes, at most [`method::PIECE_BYTES_MAX`].
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: Vec<u8>,
+    /// Length and checksum of everything.
+    #[prost(message, optional, tag = "3")]
+    pub end: Option<SnapshotEnd>,
+}
+
+/// See [`SnapshotPiece`].
+#[derive(Clone, PartialEq, Message)]
+pub struct SnapshotBegin {
+    /// The leader's vote.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+    /// The last entry in the snapshot and the membership in force there, as the codec stores them.
+    #[prost(bytes = "vec", tag = "2")]
+    pub meta: Vec<u8>,
+}
+
+/// See [`SnapshotPiece`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct SnapshotEnd {
+    /// Bytes of data.
+    #[prost(uint64, tag = "1")]
+    pub bytes: u64,
+    /// CRC-32C of the data; against a broken transfer, not against an attacker (that is TLS).
+    #[prost(fixed32, tag = "2")]
+    pub crc: u32,
+}
+
+/// Answer to a snapshot: installed, or refused for a higher vote.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct SnapshotTaken {
+    /// The receiver's vote.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+}
+
+/// The leader asks a voter to take over.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Transfer {
+    /// The leader's vote.
+    #[prost(message, optional, tag = "1")]
+    pub vote: Option<Vote>,
+    /// Who shall lead.
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+    /// What the successor must have.
+    #[prost(message, optional, tag = "3")]
+    pub last: Option<LogId>,
+}
+
+/// Answer to [`Transfer`]: accepted, or why not.
+#[derive(Clone, PartialEq, Message)]
+pub struct Transferred {
+    /// Set when the vote had changed: expected, then actual.
+    #[prost(message, repeated, tag = "1")]
+    pub votes: Vec<Vote>,
+    /// The log was not flushed that far.
+    #[prost(bool, tag = "2")]
+    pub not_flushed: bool,
+    /// How far it was.
+    #[prost(message, optional, tag = "3")]
+    pub flushed: Option<LogId>,
+}
+
+/// A proposal for the leader.
+#[derive(Clone, PartialEq, Message)]
+pub struct Propose {
+    /// Made by the proposing node, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub id: Vec<u8>,
+    /// The command, not yet stamped, as the codec frames it. In the clear, inside mutual TLS: the leader
+    /// checks, stamps and seals it.
+    #[prost(bytes = "vec", tag = "2")]
+    pub command: Vec<u8>,
+    /// How long the commit may take, in milliseconds; the barrier has its own bound.
+    #[prost(uint64, tag = "3")]
+    pub commit_ms: u64,
+}
+
+/// Answer to [`Propose`].
+#[derive(Clone, PartialEq, Message)]
+pub struct ProposalDone {
+    /// What came of it.
+    #[prost(enumeration = "ProposalResult", tag = "1")]
+    pub result: i32,
+    /// Index of the entry.
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
+    /// The answer, as JSON: it names its variants, so a neighbour of another version never misreads it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub answer: Vec<u8>,
+    /// The withdrawal whose barrier passed, or did not yet.
+    #[prost(uint64, optional, tag = "4")]
+    pub withdrawal: Option<u64>,
+    /// For `BarrierPending`: cluster time in milliseconds from which it holds everywhere.
+    #[prost(uint64, tag = "5")]
+    pub effective_ms: u64,
+}
+
+/// See [`ProposalDone`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum ProposalResult {
+    /// Never sent.
+    Unspecified = 0,
+    /// Applied; a withdrawal passed its barrier.
+    Done = 1,
+    /// Nothing was proposed: not the leader, or not now.
+    NotProposed = 2,
+    /// It may or may not take effect.
+    Unknown = 3,
+    /// Applied; the barrier has not passed.
+    BarrierPending = 4,
+}
+
+/// Asks the leader for a quorum-confirmed index.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct AskIndex {}
+
+/// Answer to [`AskIndex`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct ReadIndex {
+    /// Everything committed before the question has at most this index.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+}
+
+/// Asks the leader to renew a lease (node and boot stand in the header).
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Renew {
+    /// Echoed in the reply.
+    #[prost(uint64, tag = "1")]
+    pub nonce: u64,
+    /// What the node has published.
+    #[prost(uint64, tag = "2")]
+    pub published: u64,
+}
+
+/// Answer to [`Renew`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Renewed {
+    /// From the request.
+    #[prost(uint64, tag = "1")]
+    pub nonce: u64,
+    /// The ReadIndex begun after the request arrived.
+    #[prost(uint64, tag = "2")]
+    pub read_index: u64,
+    /// The leader's term.
+    #[prost(uint64, tag = "3")]
+    pub term: u64,
+    /// Cluster time at the leader, milliseconds.
+    #[prost(uint64, tag = "4")]
+    pub time_ms: u64,
+}
+
+/// The boot in the header ends: it never asks for a lease again.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct GiveUp {}
+
+/// The leader waits until the node has published a withdrawal.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct AskPublished {
+    /// Answer once this index is published, or when patience ends.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// Patience in milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub patience_ms: u64,
+}
+
+/// Answer to [`AskPublished`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Published {
+    /// The boot that published.
+    #[prost(uint64, tag = "1")]
+    pub boot: u64,
+    /// What it has published; may be less than asked.
+    #[prost(uint64, tag = "2")]
+    pub index: u64,
+}
+
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Nothing {}
+
+/// Asks for [`Status`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct AskStatus {}
+
+/// What a node says of itself.
+#[derive(Clone, PartialEq, Message)]
+pub struct Status {
+    /// Node id.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// Node name.
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// `Role` as a number.
+    #[prost(uint32, tag = "3")]
+    pub role: u32,
+    /// Current term.
+    #[prost(uint64, tag = "4")]
+    pub term: u64,
+    /// Leader, 0 if unknown.
+    #[prost(uint64, tag = "5")]
+    pub leader: u64,
+    /// Published index.
+    #[prost(uint64, tag = "6")]
+    pub applied: u64,
+    /// Entries known to be committed and not yet published.
+    #[prost(uint64, tag = "7")]
+    pub lag: u64,
+    /// What is left of the lease, milliseconds.
+    #[prost(uint64, tag = "8")]
+    pub lease_remaining_ms: u64,
+    /// Whether it answers requests.
+    #[prost(bool, tag = "9")]
+    pub ready: bool,
+    /// Where peers reach it.
+    #[prost(string, tag = "10")]
+    pub peer_address: String,
+    /// Where KMIP clients reach it.
+    #[prost(string, tag = "11")]
+    pub kmip_address: String,
+    /// Where administrators reach it.
+    #[prost(string, tag = "12")]
+    pub admin_address: String,
+    /// Version of its binary.
+    #[prost(string, tag = "13")]
+    pub version: String,
+}
+
+/// A new node asks to be let in.
+#[derive(Clone, PartialEq, Message)]
+pub struct Join {
+    /// The shared secret; compared in constant time.
+    #[prost(bytes = "vec", tag = "1")]
+    pub token: Vec<u8>,
+    /// Made once per empty data directory, 16 bytes: the same attempt gets the same node id.
+    #[prost(bytes = "vec", tag = "2")]
+    pub attempt: Vec<u8>,
+    /// Where peers will reach it.
+    #[prost(string, tag = "3")]
+    pub peer_address: String,
+    /// Where KMIP clients will reach it.
+    #[prost(string, tag = "4")]
+    pub kmip_address: String,
+    /// Where administrators will reach it.
+    #[prost(string, tag = "5")]
+    pub admin_address: String,
+    /// Whether it may become a voter.
+    #[prost(bool, tag = "6")]
+    pub voter: bool,
+}
+
+/// Answer to [`Join`].
+#[derive(Clone, PartialEq, Message)]
+pub struct Welcome {
+    /// Set when the asked node does not lead: where the leader is reached. Nothing else is set then.
+    #[prost(string, tag = "1")]
+    pub ask_instead: String,
+    /// The realm, 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub realm: Vec<u8>,
+    /// The lineage, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub cluster: Vec<u8>,
+    /// The new node's id: the log index of its join entry.
+    #[prost(uint64, tag = "4")]
+    pub node: u64,
+    /// The sealed barrier keyring, opaque here.
+    #[prost(bytes = "vec", tag = "5")]
+    pub keyring: Vec<u8>,
+    /// The region of the cluster.
+    #[prost(string, tag = "6")]
+    pub region: String,
+}
