@@ -132,7 +132,8 @@ pub(crate) fn unclaimed(item: Item<'_>) -> Result<(), DecodeError> {
 }
 
 /// Declares a structure with both directions of its encoding. A field is
-/// `name: Type = TAG [| TAG_IN_2_X] [since Version] [until Version]`. (A managed object lists all its tags; it knows its own.)
+/// `name: Type = TAG [| TAG_IN_2_X] [since Version] [until Version]`; the versions hold for responses
+/// only. A managed object lists all its tags, and knows its own.
 macro_rules! structure {
     (
         $(#[$meta:meta])*

@@ -149,22 +149,59 @@ macro_rules! operations {
 // number, name, first version, module, and whether request / response borrow from the message.
 operations! {
     Create = 0x01 "Create" V1_0 create / <'a>;
+    CreateKeyPair = 0x02 "CreateKeyPair" V1_0 create_key_pair / <'a>;
     Register = 0x03 "Register" V1_0 register<'a> / <'a>;
+    ReKey = 0x04 "ReKey" V1_0 re_key<'a> / <'a>;
     DeriveKey = 0x05 "DeriveKey" V1_0 derive_key<'a> / <'a>;
+    Certify = 0x06 "Certify" V1_0 certify<'a> / <'a>;
+    ReCertify = 0x07 "ReCertify" V1_0 re_certify<'a> / <'a>;
     Locate = 0x08 "Locate" V1_0 locate / <'a>;
+    Check = 0x09 "Check" V1_0 check<'a> / <'a>;
     Get = 0x0A "Get" V1_0 get<'a> / <'a>;
     GetAttributes = 0x0B "GetAttributes" V1_0 get_attributes<'a> / <'a>;
     GetAttributeList = 0x0C "GetAttributeList" V1_0 get_attribute_list<'a> / <'a>;
     AddAttribute = 0x0D "AddAttribute" V1_0 add_attribute<'a> / <'a>;
     ModifyAttribute = 0x0E "ModifyAttribute" V1_0 modify_attribute<'a> / <'a>;
     DeleteAttribute = 0x0F "DeleteAttribute" V1_0 delete_attribute<'a> / <'a>;
+    ObtainLease = 0x10 "ObtainLease" V1_0 obtain_lease<'a> / <'a>;
+    GetUsageAllocation = 0x11 "GetUsageAllocation" V1_0 get_usage_allocation<'a> / <'a>;
     Activate = 0x12 "Activate" V1_0 activate<'a> / <'a>;
     Revoke = 0x13 "Revoke" V1_0 revoke<'a> / <'a>;
     Destroy = 0x14 "Destroy" V1_0 destroy<'a> / <'a>;
+    Archive = 0x15 "Archive" V1_0 archive<'a> / <'a>;
+    Recover = 0x16 "Recover" V1_0 recover<'a> / <'a>;
+    Validate = 0x17 "Validate" V1_0 validate<'a> / ;
     Query = 0x18 "Query" V1_0 query / <'a>;
+    Cancel = 0x19 "Cancel" V1_0 cancel<'a> / <'a>;
+    Poll = 0x1A "Poll" V1_0 poll<'a> / ;
+    Notify = 0x1B "Notify" V1_0 notify<'a> / ;
+    Put = 0x1C "Put" V1_0 put<'a> / ;
+    ReKeyKeyPair = 0x1D "ReKeyKeyPair" V1_1 re_key_key_pair<'a> / <'a>;
     DiscoverVersions = 0x1E "DiscoverVersions" V1_1 discover_versions / ;
     Encrypt = 0x1F "Encrypt" V1_2 encrypt<'a> / <'a>;
     Decrypt = 0x20 "Decrypt" V1_2 decrypt<'a> / <'a>;
+    Sign = 0x21 "Sign" V1_2 sign<'a> / <'a>;
+    SignatureVerify = 0x22 "SignatureVerify" V1_2 signature_verify<'a> / <'a>;
+    Mac = 0x23 "MAC" V1_2 mac<'a> / <'a>;
+    MacVerify = 0x24 "MACVerify" V1_2 mac_verify<'a> / <'a>;
+    RngRetrieve = 0x25 "RNGRetrieve" V1_2 rng_retrieve / <'a>;
+    RngSeed = 0x26 "RNGSeed" V1_2 rng_seed<'a> / ;
+    Hash = 0x27 "Hash" V1_2 hash<'a> / <'a>;
+    CreateSplitKey = 0x28 "CreateSplitKey" V1_2 create_split_key<'a> / <'a>;
+    JoinSplitKey = 0x29 "JoinSplitKey" V1_2 join_split_key<'a> / <'a>;
+    Import = 0x2A "Import" V1_4 import<'a> / <'a>;
+    Export = 0x2B "Export" V1_4 export<'a> / <'a>;
+    Log = 0x2C "Log" V2_0 log<'a> / ;
+    Login = 0x2D "Login" V2_0 login / <'a>;
+    Logout = 0x2E "Logout" V2_0 logout<'a> / ;
+    DelegatedLogin = 0x2F "DelegatedLogin" V2_0 delegated_login<'a> / <'a>;
+    AdjustAttribute = 0x30 "AdjustAttribute" V2_0 adjust_attribute<'a> / <'a>;
+    SetAttribute = 0x31 "SetAttribute" V2_0 set_attribute<'a> / <'a>;
+    SetEndpointRole = 0x32 "SetEndpointRole" V2_0 set_endpoint_role / ;
+    Pkcs11 = 0x33 "PKCS_11" V2_0 pkcs11<'a> / <'a>;
+    Interop = 0x34 "Interop" V2_0 interop<'a> / ;
+    ReProvision = 0x35 "Re_Provision" V2_0 re_provision<'a> / <'a>;
+    Ping = 0x3B "Ping" V2_1 ping / ;
 }
 
 impl Operation {

@@ -9,8 +9,8 @@ use std::cell::Cell;
 
 use kmip::ttlv::Limits;
 use kmip::{
-    CryptographicAlgorithm, ObjectType, Operation, RequestMessage, RequestPayload, ResponseHeader, ResponseWriter,
-    message::Fit, ops,
+    CryptographicAlgorithm, ObjectType, Operation, RequestMessage, RequestPayload, ResponseHeader,
+    ResponseWriter, message::Fit, ops,
 };
 
 struct Counting;

@@ -1,4 +1,4 @@
-//! Activate: Pre-Active becomes Active (1.x section 4.19, 2.x section 6.1.1).
+//! Activate: Pre-Active becomes Active (1.x section 4.19, 2.x section 6.1).
 
 use crate::UniqueIdentifier;
 use crate::field::structure;

@@ -1,4 +1,4 @@
-//! Add Attribute: one more instance (1.x section 4.14, 2.x section 6.1.2).
+//! Add Attribute: one more instance (1.x section 4.14, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{IndexedAttribute, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Create: a new symmetric key (1.x section 4.1, 2.x section 6.1.8).
+//! Create: a new symmetric key (1.x section 4.1, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{ObjectType, ProtectionStorageMasks, Template, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Decrypt on the server (1.x section 4.30, 2.x section 6.1.13).
+//! Decrypt on the server (1.x section 4.30, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{Bytes, CryptographicParameters, Data, UniqueIdentifier};

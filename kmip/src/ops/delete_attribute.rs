@@ -1,4 +1,4 @@
-//! Delete Attribute (1.x section 4.16, 2.x section 6.1.15).
+//! Delete Attribute (1.x section 4.16, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{Attribute, AttributeName, IndexedAttribute, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Derive Key: from one or several objects (1.x section 4.6, 2.x section 6.1.17).
+//! Derive Key: from one or several objects (1.x section 4.6, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{Bytes, CryptographicParameters, DerivationMethod, ObjectType, Template, UniqueIdentifier};

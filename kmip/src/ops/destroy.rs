@@ -1,4 +1,4 @@
-//! Destroy: the material is gone for good (1.x section 4.21, 2.x section 6.1.18).
+//! Destroy: the material is gone for good (1.x section 4.21, 2.x section 6.1).
 
 use crate::UniqueIdentifier;
 use crate::field::structure;

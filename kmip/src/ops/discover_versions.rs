@@ -1,4 +1,4 @@
-//! Discover Versions: what both sides speak (1.x section 4.26, 2.x section 6.1.19).
+//! Discover Versions: what both sides speak (1.x section 4.26, 2.x section 6.1).
 
 use crate::ProtocolVersion;
 use crate::field::structure;

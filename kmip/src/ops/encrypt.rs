@@ -1,4 +1,4 @@
-//! Encrypt on the server (1.x section 4.29, 2.x section 6.1.20).
+//! Encrypt on the server (1.x section 4.29, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{Bytes, CryptographicParameters, Data, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Get: the object itself (1.x section 4.11, 2.x section 6.1.21).
+//! Get: the object itself (1.x section 4.11, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::ttlv::Writer;

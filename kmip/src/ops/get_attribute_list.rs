@@ -1,4 +1,4 @@
-//! Get Attribute List: the names of what is set (1.x section 4.13, 2.x section 6.1.22).
+//! Get Attribute List: the names of what is set (1.x section 4.13, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{AttributeName, UniqueIdentifier};

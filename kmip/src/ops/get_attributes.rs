@@ -1,4 +1,4 @@
-//! Get Attributes (1.x section 4.12, 2.x section 6.1.23).
+//! Get Attributes (1.x section 4.12, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{AttributeList, AttributeName, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Locate: identifiers of objects that have these attributes (1.x section 4.9, 2.x section 6.1.32).
+//! Locate: identifiers of objects that have these attributes (1.x section 4.9, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{AttributeList, ObjectGroupMember, StorageStatusMask, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Modify Attribute: change an instance that exists (1.x section 4.15, 2.x section 6.1.34).
+//! Modify Attribute: change an instance that exists (1.x section 4.15, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{Attribute, IndexedAttribute, UniqueIdentifier};

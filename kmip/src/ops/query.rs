@@ -1,4 +1,4 @@
-//! Query: what the server can do (1.x section 4.25, 2.x section 6.1.38).
+//! Query: what the server can do (1.x section 4.25, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{

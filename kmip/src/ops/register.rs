@@ -1,4 +1,4 @@
-//! Register: an object the client has (1.x section 4.3, 2.x section 6.1.42).
+//! Register: an object the client has (1.x section 4.3, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{ManagedObject, ObjectType, ProtectionStorageMasks, Template, UniqueIdentifier};

@@ -1,4 +1,4 @@
-//! Revoke: Deactivated or Compromised from now on (1.x section 4.20, 2.x section 6.1.45).
+//! Revoke: Deactivated or Compromised from now on (1.x section 4.20, 2.x section 6.1).
 
 use crate::field::structure;
 use crate::{DateTime, RevocationReason, UniqueIdentifier};
