@@ -1,6 +1,7 @@
 //! PKCS#11, with SoftHSM behind it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crypto::{L1Payload, L2};
 use cryptoki::context::Pkcs11;
@@ -298,7 +299,6 @@ async fn child_unwraps() {
     // Every session and the module itself are lost, and come back within the call.
     Pkcs11::new(hsm.module).unwrap().finalize().unwrap();
     root.unwrap(PLACE, &wrapped).await.unwrap();
-    Pkcs11::new(hsm.module).unwrap().finalize().unwrap();
     root.probe().await.unwrap();
 }
 
@@ -339,6 +339,39 @@ async fn child_opens_with_others() {
 }
 
 #[tokio::test]
+async fn a_vanished_token_is_unreachable_and_never_withdrawn() {
+    let Some(hsm) = softhsm_alone().await else { return };
+    open_or_make(&hsm.settings("restart", "kept", "e0")).await;
+    hsm.child("pkcs11::child_loses_its_tokens", &[]);
+}
+
+#[tokio::test]
+#[ignore = "run by a_vanished_token_is_unreachable_and_never_withdrawn in a process of its own"]
+async fn child_loses_its_tokens() {
+    let Some(hsm) = softhsm().await else { return };
+    let root = Pkcs11Root::open(&hsm.settings("restart", "kept", "e0")).await.unwrap();
+    let wrapped = wrap(&root).await;
+    let hidden = hsm.hide_tokens();
+    for restarted in [false, true, false] {
+        if restarted {
+            Pkcs11::new(hsm.module).unwrap().finalize().unwrap();
+        }
+        let lost = [root.probe().await.map(drop), root.unwrap(PLACE, &wrapped).await.map(drop)];
+        for error in lost.into_iter().filter_map(Result::err) {
+            assert_eq!(error.action(), Action::RetryWithinLease, "{error}");
+        }
+    }
+    drop(hidden);
+    let patience = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = root.unwrap(PLACE, &wrapped).await {
+        assert_eq!(error.action(), Action::RetryWithinLease, "{error}");
+        assert!(Instant::now() < patience, "it did not come back: {error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    root.probe().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_key_deleted_by_another_process_is_destroyed() {
     let Some(hsm) = softhsm_alone().await else { return };
     let root = open_or_make(&hsm.settings("restart", "gone", "e1")).await;
@@ -357,6 +390,35 @@ async fn child_deletes_the_key() {
     let session = own_session(&hsm, "restart");
     let key = session.find_objects(&template(&settings)).unwrap()[0];
     session.destroy_object(key).unwrap();
+}
+
+/// Prints figures; run with `--ignored --nocapture --exact pkcs11::how_fast`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn how_fast() {
+    const CALLS: u32 = 2_000;
+    let Some(hsm) = softhsm_alone().await else { return };
+    let root = open_or_make(&hsm.settings("main", "one", "01")).await;
+    let wrapped = wrap(&*root).await;
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        root.unwrap(PLACE, &wrapped).await.unwrap();
+    }
+    println!("one caller: {:?} per unwrap", start.elapsed() / CALLS);
+    let start = Instant::now();
+    let callers = (0..8).map(|_| {
+        let (root, wrapped) = (Arc::clone(&root), wrapped.clone());
+        tokio::spawn(async move {
+            for _ in 0..CALLS / 8 {
+                root.unwrap(PLACE, &wrapped).await.unwrap();
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    println!("eight callers: {:.0} unwraps/s", f64::from(CALLS) / start.elapsed().as_secs_f64());
+    println!("probe: {:?}", root.probe().await.unwrap().round_trip);
 }
 
 #[tokio::test]

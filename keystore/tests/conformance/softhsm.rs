@@ -137,6 +137,13 @@ impl SoftHsm {
         settings
     }
 
+    /// Takes all tokens away until the result is dropped.
+    pub fn hide_tokens(&self) -> Hidden {
+        let hidden = Hidden { shown: self.folder.join("tokens"), away: self.folder.join("tokens.away") };
+        fs::rename(&hidden.shown, &hidden.away).unwrap();
+        hidden
+    }
+
     /// A PIN file with this content.
     pub fn pin_file(&self, pin: &str) -> PathBuf {
         let file = self.folder.join(format!("pin-{}", &pin[..pin.len().min(8)]));
@@ -158,6 +165,18 @@ impl SoftHsm {
             "{text}\n{}",
             String::from_utf8_lossy(&ran.stderr)
         );
+    }
+}
+
+/// Tokens that are away.
+pub struct Hidden {
+    shown: PathBuf,
+    away: PathBuf,
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        fs::rename(&self.away, &self.shown).unwrap();
     }
 }
 

@@ -88,10 +88,11 @@ pub fn during(operation: Operation) -> impl Fn(Error) -> Fault {
 }
 
 impl Fault {
-    /// True if a new session may do better: handles are gone, or the module says nothing definite.
+    /// True if a new session may do better: handles are gone, or the module says nothing definite. An
+    /// absent key is believed only of a new session.
     pub fn is_loss(&self) -> bool {
         match self {
-            Self::SessionEnded => true,
+            Self::SessionEnded | Self::KeyAbsent { .. } => true,
             Self::Call { operation: Operation::Login | Operation::Generate, .. } => false,
             Self::Call { error: Error::Pkcs11(code, _), .. } => !is_definite(*code),
             _ => false,

@@ -10,7 +10,7 @@
 //! and session numbers begin again: so every call is made [inside](Module::enter), and a session
 //! belongs to one epoch, the time between two starts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,13 @@ const PIN_FILE_BYTES_MAX: usize = 256;
 /// A PIN in memory that is wiped when dropped.
 type Pin = Zeroizing<String>;
 
-/// Restarts of one module in one [`RESTART_WINDOW`]: enough to heal, too few for a mistaken setting
-/// that is tried again and again to disturb the module's other users.
-const RESTARTS_MAX: u32 = 3;
+/// Least time between two restarts of a module: a token that comes back is seen again within it, and
+/// one that stays away costs its module little.
+const RESTART_INTERVAL: Duration = Duration::from_secs(3);
 
-/// See [`RESTARTS_MAX`].
-const RESTART_WINDOW: Duration = Duration::from_secs(10);
+/// Pause before a restart, for what kept a token from being seen to pass: another process writing it,
+/// or a connection on its way back.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a restart looks whether calls are in progress, 10 ms apart: 200 ms, far longer than a
 /// call takes that does not fail itself.
@@ -54,7 +55,7 @@ pub struct Module {
     path: PathBuf,
     logins: Mutex<BTreeMap<String, Login>>,
     epoch: RwLock<Epoch>,
-    restarts: Mutex<VecDeque<Instant>>,
+    restarted: Mutex<Option<Instant>>,
 }
 
 /// Counts the starts of a module.
@@ -95,7 +96,7 @@ impl Module {
             path: real,
             logins: Mutex::default(),
             epoch: RwLock::default(),
-            restarts: Mutex::default(),
+            restarted: Mutex::default(),
         });
         module.initialize()?;
         Ok(Arc::clone(loaded.insert(module)))
@@ -118,17 +119,14 @@ impl Module {
     }
 
     /// After a pause, stops the module and starts it anew, if it is of no use to anybody: none of our
-    /// log-ins lives, no call is in progress, and it was not done too often. Every session is gone
+    /// log-ins lives, no call is in progress, and it was not done just now. Every session is gone
     /// afterwards. The caller is not inside.
-    pub fn restart(&self, pause: Duration) -> bool {
-        if self.serves_somebody() {
+    pub fn restart(&self) -> bool {
+        if self.serves_somebody() || !self.may_restart(Instant::now()) {
             return false;
         }
-        std::thread::sleep(pause);
+        std::thread::sleep(RESTART_PAUSE);
         let Some(mut epoch) = (0..RESTART_TURNS).find_map(|_| self.alone()) else { return false };
-        if !self.may_restart(Instant::now()) {
-            return false;
-        }
         tracing::warn!(module = %self.path.display(), "restarting a module that lost its tokens");
         epoch.0 += 1;
         for login in lock(&self.logins).values_mut() {
@@ -160,11 +158,10 @@ impl Module {
     }
 
     fn may_restart(&self, now: Instant) -> bool {
-        let mut recent = lock(&self.restarts);
-        recent.retain(|at| now.duration_since(*at) < RESTART_WINDOW);
-        let may = recent.len() < RESTARTS_MAX as usize;
+        let mut last = lock(&self.restarted);
+        let may = last.is_none_or(|last| now.duration_since(last) >= RESTART_INTERVAL);
         if may {
-            recent.push_back(now);
+            *last = Some(now);
         }
         may
     }

@@ -1,7 +1,6 @@
 //! A token reached through a module loaded into this process.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crypto::{L1Payload, L1PayloadError, random};
 use cryptoki::mechanism::Mechanism;
@@ -20,10 +19,6 @@ use crate::KeyAttributes;
 
 /// Length of an AES-256 key in bytes.
 const KEY_BYTES: u64 = 32;
-
-/// Pause before a module is started anew, for what kept it from seeing its token to pass: another
-/// process writing it, or a connection on its way back.
-const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// Associated data of the self-check: a place no payload has.
 const CHECK_AAD: &[u8] = b"keyraft/v1/aad/pkcs11-self-check";
@@ -168,16 +163,13 @@ fn gcm<'a>(iv: &'a mut [u8; IV_BYTES], aad: &'a [u8]) -> Result<Mechanism<'a>, F
     Ok(Mechanism::AesGcm(params))
 }
 
-/// Connects; while the module proves blind, starts it anew as often as it allows.
+/// Connects; if the module proves blind, once more after starting it anew.
 fn connect(place: &Place) -> Result<Live, Fault> {
     let _turn = Turn::wait(&place.settings.pin_file);
     let module = Module::load(&place.settings.module)?;
-    loop {
-        let answer = connect_within(&module, place);
-        let blind = answer.as_ref().is_err_and(Fault::may_be_a_blind_module);
-        if !(blind && module.restart(RESTART_PAUSE)) {
-            return answer;
-        }
+    match connect_within(&module, place) {
+        Err(fault) if fault.may_be_a_blind_module() && module.restart() => connect_within(&module, place),
+        answer => answer,
     }
 }
 
@@ -187,7 +179,14 @@ fn connect_within(module: &Arc<Module>, Place { settings, serial }: &Place) -> R
     let wanted = serial.get().or(settings.token_serial.as_ref()).map(String::as_str);
     let token = module.find_token(&settings.token, wanted)?;
     let session = module.session(*epoch, Access::Read, &token, &settings.pin_file)?;
-    let key = find_key(&session, settings)?;
+    let key = find_key(&session, settings).or_else(|fault| {
+        // Some modules find nothing in a token that has just vanished. That its key is gone is believed
+        // only of a token that answered before and after the search.
+        if matches!(fault, Fault::KeyAbsent { .. }) {
+            module.find_token(&settings.token, Some(serial_of(&token.info)))?;
+        }
+        Err(fault)
+    })?;
     read_attributes(&session, key, settings)?;
     serial.get_or_init(|| serial_of(&token.info).to_owned());
     Ok(Live { session, token: token.info, key })
