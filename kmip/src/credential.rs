@@ -76,6 +76,49 @@ impl Encode for Credential<'_> {
     }
 }
 
+/// A text that is not printed: a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText<'a>(Text<'a>);
+
+impl std::ops::Deref for SecretText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for SecretText<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Text::Borrowed(text))
+    }
+}
+
+impl fmt::Debug for SecretText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl<'a> Decode<'a> for SecretText<'a> {
+    fn decode(item: Item<'a>) -> Result<Self, DecodeError> {
+        item.text().map(Self::from)
+    }
+}
+
+impl Encode for SecretText<'_> {
+    fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+        w.text(tag, &self.0);
+    }
+}
+
+#[cfg(test)]
+impl crate::sample::Sample for SecretText<'_> {
+    fn sample(s: &mut crate::sample::Sampler) -> Self {
+        Self(crate::sample::Sample::sample(s))
+    }
+}
+
 structure! {
     struct CredentialParts<'a> {
         kind: CredentialType = CREDENTIAL_TYPE,
@@ -95,7 +138,7 @@ structure! {
         /// Username.
         username: Text<'a> = USERNAME,
         /// Password.
-        password: Option<Text<'a>> = PASSWORD,
+        password: Option<SecretText<'a>> = PASSWORD,
     }
 }
 
@@ -105,7 +148,7 @@ structure! {
         /// Device Serial Number.
         serial_number: Option<Text<'a>> = DEVICE_SERIAL_NUMBER,
         /// Password.
-        password: Option<Text<'a>> = PASSWORD,
+        password: Option<SecretText<'a>> = PASSWORD,
         /// Device Identifier.
         device_identifier: Option<Text<'a>> = DEVICE_IDENTIFIER,
         /// Network Identifier.
@@ -147,9 +190,9 @@ structure! {
         /// Username.
         username: Text<'a> = USERNAME,
         /// Password.
-        password: Option<Text<'a>> = PASSWORD,
+        password: Option<SecretText<'a>> = PASSWORD,
         /// One Time Password.
-        one_time_password: Text<'a> = ONE_TIME_PASSWORD,
+        one_time_password: SecretText<'a> = ONE_TIME_PASSWORD,
     }
 }
 
