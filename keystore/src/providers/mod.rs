@@ -19,13 +19,13 @@ fn probe_payload() -> Result<L1Payload, RootError> {
 fn payload_from(l1_ref: &str, bytes: &[u8]) -> Result<L1Payload, RootError> {
     L1Payload::from_bytes(bytes).map_err(|error| match error {
         L1PayloadError::Arena(full) => RootError::Memory(full),
-        L1PayloadError::Length { .. } | L1PayloadError::WrongPlace => corrupt(l1_ref),
-        L1PayloadError::WrongKey | L1PayloadError::RefTooLong { .. } => corrupt(l1_ref),
+        L1PayloadError::Length { .. }
+        | L1PayloadError::WrongPlace
+        | L1PayloadError::WrongKey
+        | L1PayloadError::RefTooLong { .. } => {
+            RootError::Corrupt { root: l1_ref.to_owned(), detail: "it holds no payload of 64 bytes" }
+        }
     })
-}
-
-fn corrupt(l1_ref: &str) -> RootError {
-    RootError::Corrupt { root: l1_ref.to_owned(), detail: "what it holds is not a payload of 64 bytes" }
 }
 
 /// True if both hold the same bytes; takes the same time wherever they differ.

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! The layers, outermost first: this file speaks [`RootKeystore`]; `pool` runs blocking calls on a
-//! fixed set of threads, each owning one [`token::Token`]; `session` is the token reached through
-//! a module loaded into this process; `module` holds what exists once per process (the module, the
-//! log-in); `fault` decides what an answer means. A module in a process of its own is another
+//! fixed set of threads, each owning one `token::Token`; `session` is the token reached through
+//! a module loaded into this process; `module` and `login` hold what exists once per process;
+//! `fault` decides what an answer means. A module in a process of its own is another
 //! implementation of `Token`; nothing above it changes.
 //!
 //! Never here: a PIN tried again after it was refused (tokens lock), a key chosen among several, a
@@ -18,6 +18,7 @@
 
 mod create;
 mod fault;
+mod login;
 mod module;
 mod pool;
 mod session;

@@ -5,7 +5,8 @@ use cryptoki::object::Attribute;
 use cryptoki::types::Ulong;
 
 use super::fault::{BEFORE_OPEN, Fault, Operation, Phase, during};
-use super::module::{Access, Module, Turn, serial_of};
+use super::login::Turn;
+use super::module::{Access, Module, serial_of};
 use super::session::{key_name, key_template};
 use super::{OPEN_TIMEOUT, Pkcs11Settings, key_ref};
 use crate::RootError;

@@ -1,9 +1,7 @@
 //! What exists once per process: each loaded module, and the log-in at each of its tokens.
 //!
-//! `C_Initialize` may run once per module and process, and log-in belongs to the process and the
-//! token, not to a session: closing the last session logs everybody out, after which private keys
-//! are simply not found. So modules live in one table and are never unloaded, and an anchor session
-//! per token stays open. A PIN that a token refused is remembered and never tried again.
+//! `C_Initialize` may run once per module and process, so modules live in one table and are never
+//! unloaded.
 //!
 //! Some modules see tokens only when they start, or stay blind after a lost connection until they
 //! are started anew ([`Module::restart`]). Nothing may call a module meanwhile (PKCS#11 3.1, 5.4.2),
@@ -11,7 +9,6 @@
 //! belongs to one epoch, the time between two starts.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -21,18 +18,11 @@ use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
-use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
-use cryptoki::types::AuthPin;
-use zeroize::Zeroizing;
 
 use super::fault::{Fault, Operation, during};
-
-/// Longest PIN file in bytes; PINs have 4 to 64 characters, and a wrong file should be noticed.
-const PIN_FILE_BYTES_MAX: usize = 256;
-
-/// A PIN in memory that is wiped when dropped.
-type Pin = Zeroizing<String>;
+use super::login::Login;
 
 /// Least time between two restarts of a module: a token that comes back is seen again within it, and
 /// one that stays away costs its module little.
@@ -46,9 +36,6 @@ const RESTART_PAUSE: Duration = Duration::from_millis(100);
 /// call takes that does not fail itself.
 const RESTART_TURNS: u32 = 20;
 
-/// How often a [`Turn`] is tried for, 10 ms apart: 3 s, in which twenty others log in.
-const TURN_TRIES: u32 = 300;
-
 /// A loaded and initialised module.
 pub struct Module {
     pkcs11: Pkcs11,
@@ -61,15 +48,6 @@ pub struct Module {
 /// Counts the starts of a module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epoch(u64);
-
-/// Our log-in at one token.
-#[derive(Default)]
-struct Login {
-    /// Open for the life of the process, so that the log-in outlives every worker's session.
-    anchor: Option<Session>,
-    /// The PIN this token refused.
-    refused: Option<Pin>,
-}
 
 /// One module's place in the table: its own lock, so that a library that hangs while loading keeps
 /// no other from being loaded.
@@ -130,7 +108,7 @@ impl Module {
         tracing::warn!(module = %self.path.display(), "restarting a module that lost its tokens");
         epoch.0 += 1;
         for login in lock(&self.logins).values_mut() {
-            login.anchor = None;
+            login.forget();
         }
         // An error means that it was stopped already, which is as good.
         let _stopped = self.pkcs11.clone().finalize();
@@ -208,57 +186,15 @@ impl Module {
         };
         let session = Some(opened.map_err(during(Operation::Connect))?);
         let session = LiveSession { session, module: Arc::clone(self), epoch };
-        self.log_in(&session, token, pin_file)?;
+        // Held over the attempt: two threads must not try one wrong PIN each.
+        let mut logins = lock(&self.logins);
+        let login = logins.entry(serial_of(&token.info).to_owned()).or_default();
+        login.ensure(&session, &token.info, pin_file, || self.anchor(token.slot))?;
         Ok(session)
     }
 
-    /// Logs in, unless this process is logged in already; one attempt at most.
-    fn log_in(&self, session: &Session, token: &Found, pin_file: &Path) -> Result<(), Fault> {
-        let Found { slot, info } = token;
-        // Held over the attempt: two threads must not try one wrong PIN each.
-        let mut logins = lock(&self.logins);
-        let login = logins.entry(serial_of(info).to_owned()).or_default();
-        if is_logged_in(session)? {
-            return login.keep(&self.pkcs11, *slot);
-        }
-        let pin = read_pin(pin_file)?;
-        let name = || label_of(info).to_owned();
-        if login.refused.as_ref() == Some(&pin) {
-            return Err(Fault::PinRefused { token: name(), pin_file: pin_file.to_owned() });
-        }
-        if info.user_pin_final_try() {
-            return Err(Fault::PinFinalTry { token: name() });
-        }
-        match session.login(UserType::User, Some(&AuthPin::new(pin.as_str().into()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => login.keep(&self.pkcs11, *slot),
-            Err(Error::Pkcs11(code, _)) if is_about_the_pin(code) => {
-                login.refused = Some(pin);
-                Err(Fault::PinRefused { token: name(), pin_file: pin_file.to_owned() })
-            }
-            Err(error) => Err(during(Operation::Login)(error)),
-        }
-    }
-}
-
-/// Our turn to log in, among all processes of this machine that use the same PIN file: the file is
-/// the lock. A software token writes its state at each log-in, and one that starts or logs in
-/// meanwhile may see no token, or a wrong PIN.
-pub struct Turn {
-    _locked: Option<File>,
-}
-
-impl Turn {
-    /// Waits for the turn, and goes without it if there is no such file or the wait is too long.
-    pub fn wait(pin_file: &Path) -> Self {
-        let Ok(file) = File::open(pin_file) else { return Self { _locked: None } };
-        let locked = (0..TURN_TRIES).any(|_| {
-            let free = file.try_lock().is_ok();
-            if !free {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            free
-        });
-        Self { _locked: Some(file).filter(|_| locked) }
+    fn anchor(&self, slot: Slot) -> Result<Session, Fault> {
+        self.pkcs11.open_ro_session_no_drop(slot).map_err(during(Operation::Connect))
     }
 }
 
@@ -316,26 +252,6 @@ impl Drop for LiveSession {
     }
 }
 
-impl Login {
-    fn lives(&self) -> bool {
-        self.anchor.as_ref().is_some_and(|anchor| anchor.get_session_info().is_ok())
-    }
-
-    /// Keeps the log-in alive: an anchor session that works.
-    fn keep(&mut self, pkcs11: &Pkcs11, slot: Slot) -> Result<(), Fault> {
-        if !self.lives() {
-            self.anchor = Some(pkcs11.open_ro_session_no_drop(slot).map_err(during(Operation::Connect))?);
-        }
-        Ok(())
-    }
-}
-
-/// True if the session sees private objects.
-pub fn is_logged_in(session: &Session) -> Result<bool, Fault> {
-    let info = session.get_session_info().map_err(during(Operation::Connect))?;
-    Ok(matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser))
-}
-
 fn is_token(info: &TokenInfo, label: &str, serial: Option<&str>) -> bool {
     label_of(info) == label && serial.is_none_or(|serial| serial_of(info) == serial)
 }
@@ -348,34 +264,6 @@ pub fn label_of(token: &TokenInfo) -> &str {
 /// A token's serial number as it is written in key references.
 pub fn serial_of(token: &TokenInfo) -> &str {
     token.serial_number().trim()
-}
-
-/// Codes that blame the PIN, so that trying it again would bring the token nearer to its lock.
-fn is_about_the_pin(code: RvError) -> bool {
-    matches!(
-        code,
-        RvError::PinIncorrect
-            | RvError::PinInvalid
-            | RvError::PinLenRange
-            | RvError::PinExpired
-            | RvError::PinLocked
-            | RvError::UserPinNotInitialized
-    )
-}
-
-fn read_pin(file: &Path) -> Result<Pin, Fault> {
-    let broken = |problem: String| Fault::PinFile { path: file.to_owned(), problem };
-    let bytes = std::fs::read(file)
-        .map(Zeroizing::new)
-        .map_err(|error| broken(format!("cannot be read: {error}")))?;
-    if bytes.len() > PIN_FILE_BYTES_MAX {
-        return Err(broken(format!("has more than {PIN_FILE_BYTES_MAX} bytes")));
-    }
-    let text = str::from_utf8(&bytes).map_err(|_| broken("is not UTF-8".to_owned()))?;
-    match text.trim_end_matches(['\n', '\r']) {
-        "" => Err(broken("is empty".to_owned())),
-        pin => Ok(Zeroizing::new(pin.to_owned())),
-    }
 }
 
 /// Nothing between two updates of what these locks guard can panic; a poisoned one is taken all the

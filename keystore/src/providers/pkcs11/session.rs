@@ -12,7 +12,8 @@ use cryptoki::types::Ulong;
 use zeroize::Zeroizing;
 
 use super::fault::{Fault, Operation, during};
-use super::module::{Access, LiveSession, Module, Turn, is_logged_in, label_of, serial_of};
+use super::login::{Turn, is_logged_in};
+use super::module::{Access, LiveSession, Module, label_of, serial_of};
 use super::token::{Blob, IV_BYTES, KeyFacts, TAG_BYTES, Token};
 use super::{KeyId, Pkcs11Settings};
 use crate::KeyAttributes;
@@ -152,8 +153,10 @@ impl Live {
 fn not_a_payload(error: L1PayloadError) -> Fault {
     match error {
         L1PayloadError::Arena(full) => Fault::Memory(full),
-        L1PayloadError::Length { .. } | L1PayloadError::RefTooLong { .. } => Fault::WrongAnswer,
-        L1PayloadError::WrongPlace | L1PayloadError::WrongKey => Fault::WrongAnswer,
+        L1PayloadError::Length { .. }
+        | L1PayloadError::WrongPlace
+        | L1PayloadError::WrongKey
+        | L1PayloadError::RefTooLong { .. } => Fault::WrongAnswer,
     }
 }
 
