@@ -5,10 +5,10 @@
 //! bincode in its fixed-width little-endian form, which `wincode` reads too; bincode is unmaintained
 //! (RUSTSEC-2025-0141) and no other module may touch it.
 //!
-//! Decoding never panics, never allocates more than a small multiple of the input, and never ignores
-//! trailing bytes. Schema 1 is `model`'s own records: golden bytes fail the moment one of them changes its
-//! layout, and then the old shape moves here as its own struct. openraft's structs are never stored; see
-//! [`records`].
+//! Decoding never panics, never allocates more than 1 MiB ahead of the bytes that are there (serde's own
+//! bound), and never ignores trailing bytes. Schema 1 is `model`'s own records: golden bytes fail the moment
+//! one of them changes its layout, and then the old shape moves here as its own struct. openraft's structs
+//! are never stored; see [`records`].
 
 mod frame;
 pub mod records;

@@ -129,8 +129,7 @@ fn unflatten(flat: MembershipV1) -> Result<Membership, BadBytes> {
     if flat.configs.is_empty() && flat.members.is_empty() {
         return Ok(Membership::default());
     }
-    let configs: Vec<BTreeSet<u64>> =
-        flat.configs.into_iter().map(|ids| ids.into_iter().collect()).collect();
+    let configs: Vec<BTreeSet<u64>> = flat.configs.into_iter().map(|ids| ids.into_iter().collect()).collect();
     let members: BTreeMap<u64, Member> = flat
         .members
         .into_iter()
@@ -140,10 +139,7 @@ fn unflatten(flat: MembershipV1) -> Result<Membership, BadBytes> {
 }
 
 fn flatten_members(members: &Members) -> StoredMembershipV1 {
-    StoredMembershipV1 {
-        id: members.log_id().map(Into::into),
-        membership: flatten(members.membership()),
-    }
+    StoredMembershipV1 { id: members.log_id().map(Into::into), membership: flatten(members.membership()) }
 }
 
 fn unflatten_members(flat: StoredMembershipV1) -> Result<Members, BadBytes> {
@@ -184,8 +180,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, BadBytes> {
 /// # Errors
 /// None in practice: a vote has a fixed size.
 pub fn encode_vote(vote: &Vote) -> Result<Vec<u8>, BadBytes> {
-    let flat =
-        VoteV1 { term: vote.leader_id.term, node: vote.leader_id.node_id, committed: vote.committed };
+    let flat = VoteV1 { term: vote.leader_id.term, node: vote.leader_id.node_id, committed: vote.committed };
     frame::encode(Kind::Vote, &flat)
 }
 

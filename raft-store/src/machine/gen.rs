@@ -21,11 +21,12 @@ pub struct Gen {
 
 /// What must happen to cached keys around the publishing of a generation.
 pub trait CacheGuard: Send + Sync + 'static {
-    /// From now on nothing derived under the old epochs enters the cache; the new generation follows.
-    fn close_epochs(&self, effects: &[Effect]);
+    /// From now on nothing derived under generations before `index` enters the cache; that generation
+    /// follows.
+    fn close_epochs(&self, index: LogIndex, effects: &[Effect]);
 
     /// Ends the use of the cached keys concerned; the new generation is public.
-    fn purge(&self, effects: &[Effect]);
+    fn purge(&self, index: LogIndex, effects: &[Effect]);
 }
 
 /// The reading side, cheap to clone.
@@ -72,11 +73,11 @@ impl Publisher {
     pub(super) fn publish(&self, next: Gen, effects: &[Effect]) {
         let index = next.index;
         if !effects.is_empty() {
-            self.guard.close_epochs(effects);
+            self.guard.close_epochs(index, effects);
         }
         self.generation.store(Arc::new(next));
         if !effects.is_empty() {
-            self.guard.purge(effects);
+            self.guard.purge(index, effects);
         }
         self.applied.send_replace(index);
     }

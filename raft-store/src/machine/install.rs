@@ -24,7 +24,11 @@ use crate::types::SnapshotMeta;
 impl<D: Disk> Machine<D> {
     /// Replaces the state by a snapshot's. Refuses it whole, with the old state intact, if anything in it
     /// is wrong.
-    pub(super) async fn install(&mut self, meta: &SnapshotMeta, data: SnapshotData) -> Result<(), StoreError> {
+    pub(super) async fn install(
+        &mut self,
+        meta: &SnapshotMeta,
+        data: SnapshotData,
+    ) -> Result<(), StoreError> {
         let applied = Applied {
             generation: self.applied.generation + 1,
             last: meta.last_log_id,
@@ -103,8 +107,7 @@ impl<D: Disk> Beside<D> {
 
     fn chunk(&self, sums: &mut Sums, chunk: &[(RowKey, Row)]) -> Result<(), StoreError> {
         let revision = LogIndex(self.meta.last_log_id.map_or(0, |id| id.index));
-        let changed: Changed =
-            chunk.iter().map(|(key, row)| (*key, (revision, Some(row.clone())))).collect();
+        let changed: Changed = chunk.iter().map(|(key, row)| (*key, (revision, Some(row.clone())))).collect();
         let mut batch = Batch::default();
         let generation = self.living + 1;
         rows::write(&mut batch, self.storage.disk(), &*self.sealer, generation, sums, &changed)?;

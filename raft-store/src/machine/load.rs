@@ -26,11 +26,7 @@ pub(super) struct Loaded {
 }
 
 /// Reads the living generation. An empty disk gives the empty state of `region`.
-pub(super) fn load<D: Disk>(
-    disk: &D,
-    sealer: &dyn Sealer,
-    region: &str,
-) -> Result<Loaded, StoreError> {
+pub(super) fn load<D: Disk>(disk: &D, sealer: &dyn Sealer, region: &str) -> Result<Loaded, StoreError> {
     let bad = |source| StoreError::Record { what: "applied mark", source };
     let applied = match disk.get(Space::Meta, APPLIED)? {
         Some(bytes) => records::decode_applied(&bytes).map_err(bad)?,

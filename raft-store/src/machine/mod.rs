@@ -17,9 +17,7 @@ use futures::{Stream, StreamExt};
 use model::id::LogIndex;
 use model::sealer::Sealer;
 use model::state::{Effect, State};
-use openraft::storage::{
-    ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot,
-};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot};
 use openraft::{OptionalSend, StoredMembership};
 
 pub use r#gen::{CacheGuard, Gen, Serving};
@@ -70,10 +68,7 @@ impl<D: Disk> Machine<D> {
     ///
     /// # Errors
     /// [`StoreError`] if a row is missing, moved, altered or not understood: this node must not serve.
-    pub fn open(
-        storage: &Arc<Storage<D>>,
-        options: MachineOptions,
-    ) -> Result<(Self, Serving), StoreError> {
+    pub fn open(storage: &Arc<Storage<D>>, options: MachineOptions) -> Result<(Self, Serving), StoreError> {
         let MachineOptions { sealer, guard, region } = options;
         let Loaded { applied, sums, state } = load::load(storage.disk(), &*sealer, &region)?;
         if load::has_others(storage.disk(), applied.generation)? {

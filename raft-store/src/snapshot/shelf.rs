@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const CURRENT: &str = "current";
 const TEMPORARY: &str = ".part";
+/// Bytes copied at once.
+const COPY_BYTES: usize = 256 * 1024;
 
 /// The place for snapshots, on disk or in memory. Clones are the same place.
 #[derive(Clone, Debug, Default)]
@@ -85,17 +87,36 @@ impl Shelf {
         match &self.place {
             Place::Ram(current) => *unpoisoned(current) = Some(data.clone()),
             Place::Dir { path, .. } => {
-                let Source::File { part, .. } = &*data.0 else {
-                    return Err(io::Error::other("a snapshot in memory cannot be kept in a directory"));
+                let part = match self.part_of(data) {
+                    Some(part) => part,
+                    // It lies elsewhere under its own name: another node's, or what is current here.
+                    None => self.copy(data)?,
                 };
-                if let Some(part) = unpoisoned(part).take() {
-                    std::fs::rename(&part.0, path.join(CURRENT))?;
-                    mem::forget(part);
-                }
+                std::fs::rename(&part.0, path.join(CURRENT))?;
+                mem::forget(part);
                 File::open(path)?.sync_all()?;
             }
         }
         Ok(())
+    }
+
+    fn part_of(&self, data: &SnapshotData) -> Option<Part> {
+        match &*data.0 {
+            Source::File { part, .. } => unpoisoned(part).take(),
+            Source::Ram(_) => None,
+        }
+    }
+
+    fn copy(&self, data: &SnapshotData) -> io::Result<Part> {
+        let mut writer = self.create()?;
+        let mut offset = 0;
+        while offset < data.len() {
+            let piece = data.read_at(offset, COPY_BYTES)?;
+            writer.write(&piece)?;
+            offset += piece.len() as u64;
+        }
+        let copied = writer.finish()?;
+        self.part_of(&copied).ok_or_else(|| io::Error::other("a copy has no file of its own"))
     }
 
     /// The current snapshot, if there is one.

@@ -344,7 +344,9 @@ pub enum StoreError {
         source: Arc<BadCommand>,
     },
     /// A row does not open, does not decode, or lies in another's place.
-    #[error("a row of table {table} is not what was written there: {why}; wipe this node and join it as a new one")]
+    #[error(
+        "a row of table {table} is not what was written there: {why}; wipe this node and join it as a new one"
+    )]
     Row {
         /// The table's number.
         table: u8,

@@ -1,0 +1,218 @@
+//! One of every kind of command and row, with every optional part present.
+
+use std::collections::BTreeMap;
+
+use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
+use model::commands::*;
+use model::id::*;
+use model::object::*;
+use model::row::{Cluster, Joined, Remembered, Row, RowKey};
+use model::service::*;
+use model::tenant::*;
+use model::time::ClusterTime;
+use model::uid::{Fields, Header, Kdf, Kind, Uid};
+
+pub const TENANT: TenantHandle = TenantHandle([0xa1, 0xa2, 0xa3, 0xa4]);
+pub const SERVICE: ServiceHandle = ServiceHandle([0xb1, 0xb2, 0xb3, 0xb4]);
+
+pub fn command(id: u8, action: impl Into<Action>) -> Command {
+    let stamp = Stamp { id: CommandId([id; 16]), time: ClusterTime(1_700_000_000_000) };
+    Command { stamp, idempotency: None, action: action.into() }
+}
+
+pub fn uid(tenant: TenantHandle, kind: Kind, number: u32) -> Uid {
+    let mut nonce = [0; 12];
+    nonce[..4].copy_from_slice(&number.to_be_bytes());
+    let registered = kind == Kind::Registered;
+    let fields = Fields {
+        kind,
+        kdf: Kdf::Hkdf,
+        tenant,
+        service: SERVICE,
+        l2_version: L2Version(1),
+        created_s: 1_700_000_000,
+        algorithm: if registered { 0 } else { 3 },
+        length_bytes: if registered { 0 } else { 32 },
+        usage_mask: if registered { 0 } else { 12 },
+        nonce,
+    };
+    Uid { header: Header::new(&fields), tag: [0x77; 8] }
+}
+
+fn wrap() -> Wrap {
+    Wrap { revision: 1, l1_ref: "software:1".into(), wrapped: vec![0xc1; 5] }
+}
+
+fn description() -> Description {
+    Description {
+        activation_date: Some(1),
+        deactivation_date: Some(2),
+        process_start_date: Some(3),
+        protect_stop_date: Some(4),
+        names: vec![Name { value: "a name".into(), name_type: 1 }],
+        attributes: vec![StoredAttribute { name: "x-a".into(), index: 2, value: vec![9, 8] }],
+    }
+}
+
+pub fn create_tenant(handle: TenantHandle, name: &str) -> CreateTenant {
+    CreateTenant {
+        handle,
+        name: TenantName::parse(name).unwrap(),
+        region: "eu-1".into(),
+        labels: BTreeMap::from([("team".into(), "blue".into())]),
+        lease_ms: LEASE_MS_DEFAULT,
+        auto_register: true,
+        l2_commitment: [0x0c; 32],
+        wraps: vec![wrap()],
+    }
+}
+
+pub fn register_service(tenant: TenantHandle) -> RegisterService {
+    RegisterService {
+        tenant,
+        handle: SERVICE,
+        name: ServiceName::parse("mongodb").unwrap(),
+        service_type: ServiceType::Mongodb,
+        policy: ServicePolicy::default(),
+        seed: vec![0x5e; 6],
+        seed_commitment: [0x5c; 32],
+        reenable: false,
+    }
+}
+
+pub fn record_object(tenant: TenantHandle, number: u32) -> RecordObject {
+    let uid = uid(tenant, Kind::Recorded, number);
+    let names = vec![Name { value: format!("object {number}"), name_type: 1 }];
+    let description = Description {
+        activation_date: None,
+        deactivation_date: None,
+        process_start_date: None,
+        protect_stop_date: None,
+        names,
+        attributes: Vec::new(),
+    };
+    RecordObject { uid, salt: [0x5a; 32], description }
+}
+
+/// Every action once, in the order of [`Action::NAMES`].
+pub fn actions() -> Vec<Action> {
+    let (tenant, service) = (TENANT, SERVICE);
+    let recorded = uid(tenant, Kind::Recorded, 7);
+    let reason = Revocation { code: 2, message: Some("lost".into()) };
+    let labels = BTreeMap::from([("k".into(), "v".into())]);
+    vec![
+        IssueBootId { node: NodeId(3) }.into(),
+        create_tenant(tenant, "tenant-a").into(),
+        SetTenantLabels { tenant, labels, if_revision: Some(LogIndex(9)) }.into(),
+        SuspendTenant { tenant }.into(),
+        ResumeTenant { tenant }.into(),
+        TerminateTenant { tenant }.into(),
+        AddL2Version { tenant, version: L2Version(2), commitment: [2; 32], wraps: vec![wrap()] }.into(),
+        register_service(tenant).into(),
+        SetServicePolicy { tenant, service, policy: ServicePolicy::default() }.into(),
+        SuspendService { tenant, service }.into(),
+        ResumeService { tenant, service }.into(),
+        ShredService { tenant, service }.into(),
+        RecordObject { uid: recorded, salt: [1; 32], description: description() }.into(),
+        RegisterObject {
+            uid: uid(tenant, Kind::Registered, 8),
+            object_type: 2,
+            salt: [3; 32],
+            record: vec![0xee; 4],
+            description: description(),
+        }
+        .into(),
+        ActivateObject { uid: recorded }.into(),
+        RevokeObject { uid: recorded, reason, compromise_occurrence_date: Some(5) }.into(),
+        DestroyObject { uid: recorded }.into(),
+        ChangeAttributes {
+            uid: recorded,
+            if_revision: LogIndex(4),
+            names: description().names,
+            attributes: description().attributes,
+            dates: Dates {
+                activation_date: Some(1),
+                deactivation_date: None,
+                process_start_date: None,
+                protect_stop_date: Some(6),
+            },
+            withdraws: true,
+        }
+        .into(),
+        JoinNode { attempt: [0x10; 16], name: "node-b".into(), voter: true }.into(),
+    ]
+}
+
+/// Every action as a command; each carries an idempotency key.
+pub fn commands() -> Vec<Command> {
+    let key = IdempotencyKey { key: [0xd1; 32], request: [0xd2; 32] };
+    let with_key = |action| Command { idempotency: Some(key), ..command(0xcd, action) };
+    actions().into_iter().map(with_key).collect()
+}
+
+fn object(body: Body) -> Object {
+    let place = Place { index: LogIndex(12), item: 1 };
+    Object {
+        body,
+        names: description().names,
+        attributes: description().attributes,
+        revision: LogIndex(13),
+        withdrawn_at: LogIndex(14),
+        ..Object::ephemeral(uid(TENANT, Kind::EphemeralActive, 1), place)
+    }
+}
+
+/// Every kind of row once, and objects with every kind of body.
+pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
+    let time = ClusterTime(1_700_000_000_123);
+    let tenant = Tenant {
+        handle: TENANT,
+        name: TenantName::parse("tenant-a").unwrap(),
+        region: "eu-1".into(),
+        labels: BTreeMap::from([("team".into(), "blue".into())]),
+        state: TenantState::Suspended,
+        lease_ms: 3_000,
+        auto_register: true,
+        versions: vec![L2 { version: L2Version(1), commitment: [1; 32], wraps: vec![wrap()], created: time }],
+        created: time,
+        revision: LogIndex(5),
+        withdrawn_at: LogIndex(4),
+    };
+    let service = Service {
+        tenant: TENANT,
+        handle: SERVICE,
+        name: ServiceName::parse("mongodb").unwrap(),
+        service_type: ServiceType::Mongodb,
+        state: ServiceState::Active,
+        policy: ServicePolicy::default(),
+        seed: Some(vec![0x5e; 3]),
+        seed_commitment: [0x5c; 32],
+        created: time,
+        revision: LogIndex(6),
+        withdrawn_at: LogIndex(0),
+    };
+    let remembered = Remembered {
+        request: [0xd2; 32],
+        answer: Answer::Service { handle: SERVICE, created: true },
+        index: LogIndex(6),
+        withdrawal: Some(LogIndex(6)),
+        expires: time,
+    };
+    let joined =
+        Joined { node: NodeId(3), attempt: [4; 16], name: "node-b".into(), voter: true, joined: time };
+    let cluster = Cluster { format: 1, region: "eu-1".into(), last_boot: BootId(8), time };
+    let key = RowKey::Object(TENANT, uid(TENANT, Kind::EphemeralActive, 1));
+    let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
+    vec![
+        ("cluster", RowKey::Cluster, Row::Cluster(cluster)),
+        ("tenant", RowKey::Tenant(TENANT), Row::Tenant(tenant)),
+        ("service", RowKey::Service(TENANT, SERVICE), Row::Service(service)),
+        ("object_override", key, Row::Object(object(Body::Override))),
+        ("object_derived", key, Row::Object(object(Body::Derived { salt: [5; 32] }))),
+        ("object_material", key, Row::Object(object(material))),
+        ("object_erased", key, Row::Object(object(Body::Erased))),
+        ("idempotency", RowKey::Idempotency([0xd1; 32]), Row::Idempotency(remembered)),
+        ("node", RowKey::Node(NodeId(3)), Row::Node(joined)),
+        ("boot", RowKey::Boot(NodeId(3)), Row::Boot(BootId(8))),
+    ]
+}
