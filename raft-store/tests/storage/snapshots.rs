@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::state::Effect;
-use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
+use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine, StorageHelper};
 use raft_store::snapshot::{SnapshotData, verify};
 use raft_store::storage::disk::Disk;
 use raft_store::storage::{Options, RamDisk, RocksDisk, Storage, Syncing};
@@ -159,9 +159,14 @@ async fn an_install_killed_half_way_leaves_the_old_state_or_the_new() {
         let (mut olds, mut news) = (0, 0);
         for kept in 0..=disk.unsynced() {
             let crashed = disk.after_crash(kept);
-            let node = Node::open(Storage::open_ram(crashed.clone(), Options::default()).unwrap()).unwrap();
+            let mut node =
+                Node::open(Storage::open_ram(crashed.clone(), Options::default()).unwrap()).unwrap();
             if node.index().0 == 20 {
                 assert_eq!(node.state(), before);
+                // The snapshot itself was kept: openraft finishes the install at start.
+                let (log, machine) = (&mut node.log, &mut node.machine);
+                StorageHelper::new(log, machine).with_id(1).get_initial_state().await.unwrap();
+                assert_eq!((node.index().0, node.state()), (90, source.state()));
                 olds += 1;
             } else {
                 assert_eq!((node.index().0, node.state()), (90, source.state()));
