@@ -64,12 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twice_the_work_is_about_twice_the_time() {
+    fn more_work_takes_more_time() {
         let work = |rounds: u64| {
             black_box((0..rounds).fold(0_u64, |sum, i| black_box(sum.wrapping_add(i))));
         };
-        let found = compare(|| work(2_000), || work(1_000));
-        assert!((1.5..3.0).contains(&found.ratio), "{found:?}");
+        let found = compare(|| work(10_000), || work(1_000));
+        assert!((3.0..30.0).contains(&found.ratio), "{found:?}"); // wide: the machine has company
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl Line {
                     _ => None,
                 });
                 let uid = format!("node{}-key{}", self.index, keys.len());
-                let fill = u8::try_from(keys.len()).unwrap() ^ 0x5A;
+                let fill = u8::try_from(keys.len() % 251).unwrap();
                 keys.insert(uid.clone(), ([fill; 32], State::PreActive, names.collect()));
                 *placeholder = Some(uid.clone());
                 let object_type = ObjectType::SymmetricKey;

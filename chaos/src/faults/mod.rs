@@ -1,0 +1,116 @@
+//! What can happen to a node. To add a fault, write one file and one row in [`FAULTS`].
+
+mod freeze;
+mod kill;
+mod kill_leader;
+
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::cluster::Cluster;
+use crate::random::Random;
+
+/// Every fault there is.
+pub const FAULTS: &[Fault] = &[kill::FAULT, kill_leader::FAULT, freeze::FAULT];
+
+/// Something that happens to one node and ends.
+#[derive(Debug)]
+pub struct Fault {
+    /// On the command line and in the result.
+    pub name: &'static str,
+    /// Whom it meets.
+    pub victim: Victim,
+    /// Shortest and longest time until it ends, in milliseconds.
+    pub lasts_ms: (u64, u64),
+    /// Makes it happen.
+    pub strike: fn(&mut Cluster, usize) -> anyhow::Result<()>,
+    /// Whether it has happened, seen from outside.
+    pub has_bitten: fn(&Cluster, usize) -> bool,
+    /// Ends it.
+    pub heal: fn(&mut Cluster, usize) -> anyhow::Result<()>,
+}
+
+/// Whom a fault meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// Any node, by chance.
+    Any,
+    /// The leader of the moment.
+    Leader,
+}
+
+impl Fault {
+    /// The faults with these names.
+    pub fn select(names: &[String]) -> anyhow::Result<Vec<&'static Self>> {
+        let find = |name: &String| match FAULTS.iter().find(|fault| fault.name == name) {
+            Some(fault) => Ok(fault),
+            None => {
+                let known: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+                bail!("there is no fault {name:?}; there are {}", known.join(", "));
+            }
+        };
+        names.iter().map(find).collect()
+    }
+}
+
+/// One step of the plan.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Peace before it.
+    pub pause: Duration,
+    /// What happens.
+    pub fault: &'static Fault,
+    /// To whom, when any node will do.
+    pub node: usize,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// Shortest and longest peace between two faults, in milliseconds.
+const PAUSE_MS: (u64, u64) = (500, 2_500);
+
+/// The endless plan that a seed decides: every fault once in random order, then any.
+pub fn plan(faults: &[&'static Fault], seed: u64, nodes: usize) -> impl Iterator<Item = Step> {
+    let mut random = Random::new(seed, 1);
+    let mut first: Vec<&'static Fault> = faults.to_vec();
+    for end in (1..first.len()).rev() {
+        first.swap(end, random.index(end + 1));
+    }
+    let all = faults.to_vec();
+    std::iter::from_fn(move || {
+        let fault = first.pop().unwrap_or_else(|| all[random.index(all.len())]);
+        let pause = random.between_ms(PAUSE_MS.0, PAUSE_MS.1);
+        let lasts = random.between_ms(fault.lasts_ms.0, fault.lasts_ms.1);
+        Some(Step { pause, fault, node: random.index(nodes), lasts })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(seed: u64) -> Vec<(&'static str, usize, Duration)> {
+        let faults: Vec<_> = FAULTS.iter().collect();
+        plan(&faults, seed, 3).take(20).map(|step| (step.fault.name, step.node, step.lasts)).collect()
+    }
+
+    #[test]
+    fn a_seed_decides_the_plan_and_every_fault_comes_first_once() {
+        assert_eq!(names(1), names(1));
+        assert_ne!(names(1), names(2));
+        for seed in 0..50 {
+            let mut first: Vec<_> = names(seed)[..FAULTS.len()].iter().map(|(name, ..)| *name).collect();
+            first.sort_unstable();
+            let mut all: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
+            all.sort_unstable();
+            assert_eq!(first, all, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn unknown_faults_are_refused_with_the_known_ones() {
+        let error = Fault::select(&["flood".to_owned()]).expect_err("there is none").to_string();
+        assert!(error.contains("kill-leader"), "{error}");
+    }
+}

@@ -1,0 +1,248 @@
+//! What the clients know: every object, what was acknowledged about it, what was seen, what broke.
+//!
+//! The oracle of the run. An operation ends in one of three ways, and "unknown" is never taken for
+//! "failed": its effect may appear, now or later, and is then held to.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use client::{Error, KeyBytes};
+use kmip::ResultReason;
+
+use crate::invariants::{self, Promise, Violation};
+
+/// Time since the run began.
+pub type Time = Duration;
+
+/// Two keys are the same if these are: a keyed 64-bit hash, so that the ledger holds no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub u64);
+
+/// How an operation ended, as far as its client knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Acknowledged.
+    Ok,
+    /// Surely without effect.
+    Failed,
+    /// Anything may have happened, or may still.
+    Unknown,
+}
+
+impl Outcome {
+    /// What an error says about a write.
+    pub const fn of(error: &Error) -> Self {
+        match error {
+            Error::OutcomeUnknown { .. } | Error::Protocol { .. } => Self::Unknown,
+            Error::Refused { .. } | Error::Unavailable { .. } | Error::Tls { .. } | Error::Settings(_) => {
+                Self::Failed
+            }
+        }
+    }
+
+    /// In the result.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A write, from before its first byte left to its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Before the request was sent.
+    pub begun: Time,
+    /// After the answer came; `None` while it runs.
+    pub ended: Option<(Time, Outcome)>,
+}
+
+impl Write {
+    /// When it was acknowledged.
+    pub fn acknowledged(&self) -> Option<Time> {
+        self.ended.and_then(|(at, outcome)| (outcome == Outcome::Ok).then_some(at))
+    }
+
+    /// Whether it surely had no effect.
+    pub fn failed(&self) -> bool {
+        matches!(self.ended, Some((_, Outcome::Failed)))
+    }
+}
+
+/// One object, or the attempt to make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name; ephemeral keys have none.
+    pub name: Option<String>,
+    /// Its identifier, once known.
+    pub identifier: Option<String>,
+    /// Its making.
+    pub made: Write,
+    /// The bytes it has, once seen.
+    pub fingerprint: Option<Fingerprint>,
+    /// Its activation, if tried.
+    pub activated: Option<Write>,
+    /// Its destruction, if tried.
+    pub destroyed: Option<Write>,
+}
+
+/// What a Get brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The key.
+    Key(Fingerprint),
+    /// A definite no, with its reason.
+    Refused(ResultReason),
+    /// Nothing to rely on.
+    Unavailable,
+}
+
+/// One Get.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Whom it asked.
+    pub node: usize,
+    /// Before the request was sent.
+    pub begun: Time,
+    /// After the answer came.
+    pub ended: Time,
+    /// What it was.
+    pub answer: Answer,
+}
+
+/// Shared by all clients of a run.
+#[derive(Clone)]
+pub struct Ledger(Arc<Shared>);
+
+struct Shared {
+    begun: Instant,
+    hasher: RandomState,
+    book: Mutex<Book>,
+}
+
+/// What is written down.
+#[derive(Default)]
+pub struct Book {
+    objects: Vec<Object>,
+    /// Operations by name and outcome.
+    pub counts: BTreeMap<(&'static str, Outcome), u64>,
+    /// How often each promise was put to the test.
+    pub tests: BTreeMap<Promise, u64>,
+    /// Promises broken.
+    pub violations: Vec<Violation>,
+}
+
+/// Violations kept in full: the first ones say what happened, thousands more say nothing new.
+const VIOLATIONS_MAX: usize = 100;
+
+impl Ledger {
+    /// An empty one; time begins now.
+    pub fn new() -> Self {
+        let book = Mutex::new(Book::default());
+        Self(Arc::new(Shared { begun: Instant::now(), hasher: RandomState::new(), book }))
+    }
+
+    /// Time since the run began.
+    pub fn now(&self) -> Time {
+        self.0.begun.elapsed()
+    }
+
+    /// What stands for a key.
+    pub fn fingerprint(&self, key: &KeyBytes) -> Fingerprint {
+        self.fingerprint_of(key.expose())
+    }
+
+    /// What stands for these bytes.
+    pub fn fingerprint_of(&self, bytes: &[u8]) -> Fingerprint {
+        Fingerprint(self.0.hasher.hash_one(bytes))
+    }
+
+    /// The book, for as long as no await happens.
+    pub fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.book().objects.len()
+    }
+
+    /// Writes down that an object is about to be made.
+    pub fn begin_object(&self, name: Option<String>) -> usize {
+        let made = Write { begun: self.now(), ended: None };
+        let mut book = self.book();
+        let (identifier, fingerprint, activated, destroyed) = (None, None, None, None);
+        book.objects.push(Object { name, identifier, made, fingerprint, activated, destroyed });
+        book.objects.len() - 1
+    }
+
+    /// Writes down how its making ended.
+    pub fn end_object(&self, index: usize, outcome: Outcome, made: Option<(String, Option<Fingerprint>)>) {
+        let now = self.now();
+        let mut book = self.book();
+        let object = &mut book.objects[index];
+        object.made.ended = Some((now, outcome));
+        if let Some((identifier, fingerprint)) = made {
+            object.identifier = Some(identifier);
+            object.fingerprint = fingerprint;
+        }
+    }
+
+    /// Writes down that an object is about to be changed.
+    pub fn begin_write(&self, index: usize, which: fn(&mut Object) -> &mut Option<Write>) {
+        let begun = self.now();
+        *which(&mut self.book().objects[index]) = Some(Write { begun, ended: None });
+    }
+
+    /// Writes down how that ended.
+    pub fn end_write(&self, index: usize, which: fn(&mut Object) -> &mut Option<Write>, outcome: Outcome) {
+        let now = self.now();
+        if let Some(write) = which(&mut self.book().objects[index]) {
+            write.ended = Some((now, outcome));
+        }
+    }
+
+    /// Counts an operation.
+    pub fn count(&self, operation: &'static str, outcome: Outcome) {
+        *self.book().counts.entry((operation, outcome)).or_default() += 1;
+    }
+
+    /// A copy of an object.
+    pub fn object(&self, index: usize) -> Object {
+        self.book().objects[index].clone()
+    }
+
+    /// Holds a Get against what is known, and learns from it.
+    pub fn judge_read(&self, index: usize, read: &Read) {
+        let mut book = self.book();
+        let object = book.objects[index].clone();
+        for verdict in invariants::judge_read(&object, read) {
+            book.note(verdict, &object);
+        }
+        if let (Answer::Key(seen), None) = (&read.answer, object.fingerprint) {
+            book.objects[index].fingerprint = Some(*seen);
+        }
+    }
+
+    /// Writes down whether a promise held.
+    pub fn note(&self, verdict: invariants::Verdict, index: usize) {
+        let mut book = self.book();
+        let object = book.objects[index].clone();
+        book.note(verdict, &object);
+    }
+}
+
+impl Book {
+    fn note(&mut self, verdict: invariants::Verdict, object: &Object) {
+        *self.tests.entry(verdict.promise).or_default() += 1;
+        if let Err(what) = verdict.held
+            && self.violations.len() < VIOLATIONS_MAX
+        {
+            self.violations.push(Violation { promise: verdict.promise, what, object: object.clone() });
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The result: for programs as JSON, for people on a page of 80 columns.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use crate::cluster::NODES;
+use crate::faults::Fault;
+use crate::invariants::{Promise, Violation};
+use crate::judge::Settled;
+use crate::ledger::{Ledger, Outcome};
+use crate::timeline::{Miss, Probed, Strike, lost_on_survivors};
+
+/// Lost derivations shown in full.
+const LOST_SHOWN: usize = 20;
+/// Violations printed; the result file has more.
+const VIOLATIONS_PRINTED: usize = 5;
+
+/// Everything there is to say about a run.
+pub struct Report {
+    /// Broken promises: the run failed.
+    pub violations: Vec<Violation>,
+    /// What the run did not put to the test: it proves nothing about that.
+    pub not_exercised: Vec<String>,
+    replay: String,
+    value: Value,
+}
+
+impl Report {
+    /// Puts the run together.
+    #[allow(clippy::too_many_arguments)] // each is one thing the run left behind
+    pub fn new(
+        replay: String,
+        seed: u64,
+        seconds: u64,
+        faults: &[&'static Fault],
+        strikes: &[Strike],
+        probed: &[Probed; NODES],
+        ledger: &Ledger,
+        healed: Duration,
+        settled: Settled,
+    ) -> Self {
+        let book = ledger.book();
+        let not_exercised =
+            not_exercised(faults, strikes, |promise| book.tests.get(&promise).copied().unwrap_or(0));
+        let missed: Vec<Miss> = probed.iter().flat_map(|probed| probed.missed.iter().cloned()).collect();
+        let lost = lost_on_survivors(strikes, &missed);
+        let derived: u64 = probed.iter().map(|probed| probed.succeeded).sum();
+        let slowest = probed.iter().map(|probed| probed.slowest).max().unwrap_or_default();
+        let tests: serde_json::Map<String, Value> = Promise::ALL
+            .iter()
+            .map(|promise| (promise.name().to_owned(), json!(book.tests.get(promise).copied().unwrap_or(0))))
+            .collect();
+        let violations: Vec<Value> = book
+            .violations
+            .iter()
+            .map(|broken| {
+                let object = format!("{:?}", broken.object);
+                json!({ "promise": broken.promise.name(), "what": broken.what, "object": object })
+            })
+            .collect();
+        let value = json!({
+            "seed": seed,
+            "seconds": seconds,
+            "replay": replay,
+            "passed": violations.is_empty() && not_exercised.is_empty(),
+            "violations": violations,
+            "not_exercised": not_exercised,
+            "promises_tested": tests,
+            "operations": operations(&book.counts),
+            "faults": strikes,
+            "recovery": {
+                "write_gap_after_leader_loss_ms": spread(strikes.iter().filter_map(|strike| strike.write_gap)),
+                "served_again_after_return_ms": spread(strikes.iter().map(|strike| strike.ready - strike.healed)),
+                "final_heal_ms": healed.as_millis(),
+            },
+            "derivations": {
+                "succeeded": derived,
+                "slowest_ms": slowest.as_millis(),
+                "lost_on_surviving_nodes": lost.len(),
+                "lost": lost.iter().take(LOST_SHOWN).collect::<Vec<_>>(),
+            },
+            "settled": settled,
+        });
+        Self { violations: book.violations.clone(), not_exercised, replay, value }
+    }
+
+    /// Writes the result file.
+    pub fn write(&self, file: &Path) -> anyhow::Result<()> {
+        let text = format!("{:#}\n", self.value);
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Prints the page.
+    #[allow(clippy::print_stdout)] // the answer of a command
+    pub fn print(&self, file: &Path) {
+        let value = &self.value;
+        println!("\nfaults                     {:>8}", value["faults"].as_array().map_or(0, Vec::len));
+        for (operation, outcomes) in value["operations"].as_object().into_iter().flatten() {
+            let of = |outcome: &str| outcomes[outcome].as_u64().unwrap_or(0);
+            let (ok, failed, unknown) = (of("ok"), of("failed"), of("unknown"));
+            println!("{operation:<26} {ok:>8} ok  {failed:>7} failed  {unknown:>7} unknown");
+        }
+        for (promise, tests) in value["promises_tested"].as_object().into_iter().flatten() {
+            println!("{promise:<34} put to the test {tests} times");
+        }
+        let recovery = &value["recovery"];
+        let shown = |name: &str| {
+            let spread = &recovery[name];
+            format!("p50 {} ms, max {} ms, of {}", spread["p50"], spread["max"], spread["count"])
+        };
+        println!("writes back after leader loss      {}", shown("write_gap_after_leader_loss_ms"));
+        println!("node serves after its return       {}", shown("served_again_after_return_ms"));
+        let derivations = &value["derivations"];
+        println!(
+            "derivations on surviving nodes     {} lost (target 0)",
+            derivations["lost_on_surviving_nodes"]
+        );
+        println!(
+            "                                   of {}; slowest {} ms",
+            derivations["succeeded"], derivations["slowest_ms"]
+        );
+        for lost in derivations["lost"].as_array().into_iter().flatten().take(3) {
+            println!(
+                "  node {} at {} ms: {}",
+                lost["node"],
+                lost["begun"],
+                lost["why"].as_str().unwrap_or("")
+            );
+        }
+        println!("\nresult       {}", file.display());
+        println!("again with   {}", self.replay);
+        for broken in self.violations.iter().take(VIOLATIONS_PRINTED) {
+            println!("\nBROKEN {}: {}\n  {:?}", broken.promise.name(), broken.what, broken.object);
+        }
+        for missing in &self.not_exercised {
+            println!("\nNOT EXERCISED: {missing}");
+        }
+        match (self.violations.is_empty(), self.not_exercised.is_empty()) {
+            (false, _) => println!("\nFAILED: {} promises broken", self.violations.len()),
+            (true, false) => println!("\nNOT EXERCISED: no promise broken, but not all were put to the test"),
+            (true, true) => println!("\nPASSED"),
+        }
+    }
+}
+
+fn operations(counts: &std::collections::BTreeMap<(&'static str, Outcome), u64>) -> Value {
+    let mut operations = serde_json::Map::new();
+    for ((operation, outcome), count) in counts {
+        let outcomes = operations.entry(*operation).or_insert_with(|| json!({}));
+        outcomes[outcome.name()] = json!(count);
+    }
+    Value::Object(operations)
+}
+
+/// What would make the run's silence meaningless.
+fn not_exercised(
+    faults: &[&'static Fault],
+    strikes: &[Strike],
+    tests: impl Fn(Promise) -> u64,
+) -> Vec<String> {
+    let mut missing = Vec::new();
+    for fault in faults {
+        let of_this = || strikes.iter().filter(|strike| strike.fault == fault.name);
+        if of_this().next().is_none() {
+            missing.push(format!("the fault {} never struck; run longer", fault.name));
+        }
+        for strike in of_this().filter(|strike| !strike.bitten || !strike.noticed) {
+            let (at, node) = (strike.struck.as_secs(), strike.node);
+            let why = if strike.bitten { "no client noticed" } else { "the process was unharmed" };
+            missing.push(format!("the fault {} on node {node} at {at} s did not bite: {why}", fault.name));
+        }
+        let leaderless = of_this().filter(|strike| strike.was_leader && strike.write_gap.is_none()).count();
+        if leaderless > 0 {
+            missing
+                .push(format!("writes did not come back during {leaderless} of the faults {}", fault.name));
+        }
+    }
+    for promise in Promise::ALL {
+        if tests(promise) == 0 {
+            missing.push(format!("{} was never put to the test", promise.name()));
+        }
+    }
+    missing
+}
+
+fn spread(times: impl Iterator<Item = Duration>) -> Value {
+    let mut ms: Vec<u128> = times.map(|time| time.as_millis()).collect();
+    ms.sort_unstable();
+    json!({ "count": ms.len(), "p50": ms.get(ms.len() / 2), "max": ms.last() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::FAULTS;
+
+    fn strike(fault: &'static str, bitten: bool, noticed: bool) -> Strike {
+        let at = Duration::from_secs(1);
+        let (node, was_leader, write_gap) = (0, false, None);
+        Strike { fault, node, was_leader, struck: at, healed: at, ready: at, bitten, noticed, write_gap }
+    }
+
+    #[test]
+    fn silence_counts_only_when_everything_was_put_to_the_test() {
+        let faults: Vec<_> = FAULTS.iter().collect();
+        let all: Vec<_> = FAULTS.iter().map(|fault| strike(fault.name, true, true)).collect();
+        assert!(not_exercised(&faults, &all, |_| 1).is_empty());
+        assert_eq!(not_exercised(&faults, &all[1..], |_| 1).len(), 1);
+        assert_eq!(not_exercised(&faults, &all, |_| 0).len(), Promise::ALL.len());
+        for (bitten, noticed) in [(false, true), (true, false)] {
+            let mut weak = all.clone();
+            weak[0] = strike(FAULTS[0].name, bitten, noticed);
+            assert_eq!(not_exercised(&faults, &weak, |_| 1).len(), 1);
+        }
+        let mut leaderless = all;
+        leaderless[0].was_leader = true;
+        assert_eq!(not_exercised(&faults, &leaderless, |_| 1).len(), 1);
+    }
+
+    #[test]
+    fn spreads_of_nothing_are_null() {
+        assert_eq!(spread(std::iter::empty()), json!({ "count": 0, "p50": null, "max": null }));
+        let times = [30, 10, 20].map(Duration::from_millis);
+        assert_eq!(spread(times.into_iter()), json!({ "count": 3, "p50": 20, "max": 30 }));
+    }
+}
