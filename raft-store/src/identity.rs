@@ -80,7 +80,9 @@ pub enum IdentityError {
         path: PathBuf,
     },
     /// The name in the file is not the one in the certificate or configuration.
-    #[error("the data directory belongs to node {stored:?}, but this process is configured as {configured:?}")]
+    #[error(
+        "the data directory belongs to node {stored:?}, but this process is configured as {configured:?}"
+    )]
     OtherNode {
         /// The name in the file.
         stored: String,
@@ -146,7 +148,8 @@ pub(crate) fn join_attempt(dir: &Path, draw: impl FnOnce() -> [u8; 16]) -> Resul
     prepare(dir)?;
     let path = dir.join(ATTEMPT_FILE);
     if let Some(text) = read_private(&path)? {
-        return unhex(text.trim()).ok_or(IdentityError::Damaged { path, what: "not 16 bytes in hexadecimal" });
+        return unhex(text.trim())
+            .ok_or(IdentityError::Damaged { path, what: "not 16 bytes in hexadecimal" });
     }
     refuse_unless_empty(dir)?;
     let attempt = draw();
@@ -172,7 +175,8 @@ fn parse(text: &str) -> Result<Identity, &'static str> {
         return Err("not an identity of a format this binary knows");
     }
     let mut field = |name: &'static str| {
-        let line = lines.next().and_then(|line| line.strip_prefix(name)).and_then(|rest| rest.strip_prefix(' '));
+        let line =
+            lines.next().and_then(|line| line.strip_prefix(name)).and_then(|rest| rest.strip_prefix(' '));
         line.ok_or(name)
     };
     Ok(Identity {

@@ -4,6 +4,7 @@
 //! number lies in the directory before the first question: whatever crashes, a retry gets the same node
 //! id, and a directory that was wiped gets another (CONSISTENCY 10).
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,9 @@ pub enum JoinError {
     /// The directory cannot be a new node's.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The keyring could not be kept.
+    #[error("the keyring received from a member cannot be kept: {0}")]
+    Keyring(#[source] io::Error),
     /// A member said no; asking again will not help.
     #[error("refused: {0}")]
     Refused(String),
@@ -76,6 +80,7 @@ pub async fn join(
     request: &JoinRequest,
     transport: Arc<dyn Transport>,
     entropy: &dyn Entropy,
+    keep: impl FnOnce(&[u8]) -> io::Result<()>,
 ) -> Result<Joined, JoinError> {
     let attempt = identity::join_attempt(dir, || {
         let mut attempt = [0; 16];
@@ -83,6 +88,7 @@ pub async fn join(
         attempt
     })?;
     let joined = ask(attempt, request, &transport).await?;
+    keep(&joined.keyring).map_err(JoinError::Keyring)?;
     identity::write(dir, &joined.identity)?;
     Ok(joined)
 }

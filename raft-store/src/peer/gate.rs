@@ -67,7 +67,9 @@ pub(crate) enum Refused {
     OtherName { node: NodeId, expected: String, name: String },
     #[error("node {node} is not a member")]
     NotAMember { node: NodeId },
-    #[error("node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node")]
+    #[error(
+        "node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node"
+    )]
     Rewound { node: NodeId },
     #[error("node {node} runs twice: a later process of it is known; wipe it and join as a new node")]
     Twin { node: NodeId },
@@ -153,7 +155,8 @@ impl Gate {
     /// so only the first mark of a new process must not lie below.
     fn witness(&self, node: NodeId, process: u64, mark: Mark) -> Result<(), Refused> {
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = all.entry(node).or_insert_with(|| Seen { highest: self.marks.load(node), ..Seen::default() });
+        let seen =
+            all.entry(node).or_insert_with(|| Seen { highest: self.marks.load(node), ..Seen::default() });
         if seen.ended.contains(&process) {
             return Err(Refused::Twin { node });
         }

@@ -109,8 +109,11 @@ async fn dispatch<H: Handler>(handler: Arc<H>, request: http::Request<Body>) -> 
         return Status::unauthenticated("no peer certificate").into_http();
     };
     if request.uri().path() == JoinCluster::PATH {
-        return unary::<JoinCluster, _>(request, move |message| async move { handler.join(name, message).await })
-            .await;
+        return unary::<JoinCluster, _>(
+            request,
+            move |message| async move { handler.join(name, message).await },
+        )
+        .await;
     }
     let caller = match read_header(&request).and_then(|header| handler.admit(&header, &name)) {
         Ok(caller) => caller,
@@ -128,7 +131,9 @@ async fn route<H: Handler>(h: Arc<H>, who: Caller, request: http::Request<Body>)
         AppendEntries::PATH => {
             unary::<AppendEntries, _>(request, move |m| async move { h.append(who, m).await }).await
         }
-        RequestVote::PATH => unary::<RequestVote, _>(request, move |m| async move { h.vote(who, m).await }).await,
+        RequestVote::PATH => {
+            unary::<RequestVote, _>(request, move |m| async move { h.vote(who, m).await }).await
+        }
         PreVote::PATH => unary::<PreVote, _>(request, move |m| async move { h.pre_vote(who, m).await }).await,
         InstallSnapshot::PATH => snapshot(h, who, request).await,
         TransferLeader::PATH => {
@@ -140,14 +145,18 @@ async fn route<H: Handler>(h: Arc<H>, who: Caller, request: http::Request<Body>)
         GetReadIndex::PATH => {
             unary::<GetReadIndex, _>(request, move |m| async move { h.read_index(who, m).await }).await
         }
-        RenewLease::PATH => unary::<RenewLease, _>(request, move |m| async move { h.renew(who, m).await }).await,
+        RenewLease::PATH => {
+            unary::<RenewLease, _>(request, move |m| async move { h.renew(who, m).await }).await
+        }
         Surrender::PATH => {
             unary::<Surrender, _>(request, move |m| async move { h.surrender(who, m).await }).await
         }
         AwaitPublished::PATH => {
             unary::<AwaitPublished, _>(request, move |m| async move { h.published(who, m).await }).await
         }
-        GetStatus::PATH => unary::<GetStatus, _>(request, move |m| async move { h.status(who, m).await }).await,
+        GetStatus::PATH => {
+            unary::<GetStatus, _>(request, move |m| async move { h.status(who, m).await }).await
+        }
         Hello::PATH => unary::<Hello, _>(request, move |m| async move { h.hello(who, m).await }).await,
         _ => Status::unimplemented("no such call on the peer port").into_http(),
     }
@@ -238,7 +247,11 @@ impl Connected for Incoming {
 }
 
 impl AsyncRead for Incoming {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0.io).poll_read(cx, buf)
     }
 }

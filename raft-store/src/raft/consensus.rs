@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use model::id::NodeId;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -21,8 +21,8 @@ use openraft::{ChangeMembers, Instant, RaftMetrics, ReadPolicy, ServerState};
 use super::watched::Watched;
 use crate::machine::Machine;
 use crate::snapshot::{SnapshotData, SnapshotWriter};
-use crate::storage::{DurableMark, Storage};
 use crate::storage::disk::Disk;
+use crate::storage::{DurableMark, Storage};
 use crate::types::{Member, Members, Outcome, SealedCommand, SnapshotMeta, TypeConfig, Vote};
 use crate::wire::Mark;
 
@@ -214,7 +214,9 @@ impl<D: Disk> Consensus for Node<D> {
         Box::pin(async move {
             match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
                 Ok(linearizer) => Ok(linearizer.read_log_id().index()),
-                Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => Err(ReadError::NoQuorum),
+                Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
+                    Err(ReadError::NoQuorum)
+                }
                 Err(_) => Err(ReadError::NotLeader),
             }
         })
@@ -253,7 +255,10 @@ impl<D: Disk> Consensus for Node<D> {
     }
 
     fn changed(&self) -> Changed {
-        Changed(self.raft.metrics())
+        let mut metrics = self.raft.metrics();
+        // A fresh receiver counts everything before it as unseen.
+        let _ = metrics.changed().now_or_never();
+        Changed(metrics)
     }
 
     fn may_elect(&self, yes: bool) {

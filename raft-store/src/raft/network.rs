@@ -10,9 +10,7 @@ use std::sync::Arc;
 use futures::stream::{Stream, StreamExt};
 use model::id::NodeId;
 use openraft::alias::{SnapshotOf, VoteOf};
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -87,7 +85,9 @@ impl RaftNetworkV2<TypeConfig> for ToNode {
         let reply = self.answered(RPCTypes::AppendEntries, &option, reply)?;
         let reply = reply.read().map_err(|error| network_error(&error))?;
         match (reply, sent) {
-            (AppendEntriesResponse::Success, Some(last)) => Ok(AppendEntriesResponse::PartialSuccess(Some(last))),
+            (AppendEntriesResponse::Success, Some(last)) => {
+                Ok(AppendEntriesResponse::PartialSuccess(Some(last)))
+            }
             (reply, _) => Ok(reply),
         }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt};
 use model::id::NodeId;
+use openraft::OptionalSend;
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftStateMachine};
-use openraft::OptionalSend;
 
 use crate::types::{EntryId, EntryPayload, Membership, TypeConfig};
 

@@ -70,8 +70,15 @@ impl Barriers {
             asking: BTreeSet::new(),
         };
         let told = watch::Sender::new(LogIndex(0));
-        let barriers =
-            Self { me, clock, serving: serving.clone(), gate, core: Mutex::new(core), told, kicked: Notify::new() };
+        let barriers = Self {
+            me,
+            clock,
+            serving: serving.clone(),
+            gate,
+            core: Mutex::new(core),
+            told,
+            kicked: Notify::new(),
+        };
         barriers.lock().tell_boots(state);
         barriers
     }
@@ -240,6 +247,9 @@ pub(crate) fn lengths(state: &State) -> LengthsInUse {
     let of = |ms| LeaseLength::from_millis(ms).unwrap_or(LeaseLength::DEFAULT);
     let each = state.tenants().map(|tenant| of(tenant.lease_ms));
     each.map(|length| LengthsInUse { shortest: length, longest: length })
-        .reduce(|a, b| LengthsInUse { shortest: a.shortest.min(b.shortest), longest: a.longest.max(b.longest) })
+        .reduce(|a, b| LengthsInUse {
+            shortest: a.shortest.min(b.shortest),
+            longest: a.longest.max(b.longest),
+        })
         .unwrap_or_default()
 }

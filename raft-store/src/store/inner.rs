@@ -52,8 +52,11 @@ pub(crate) struct Inner {
     pub condemned: OnceLock<String>,
     /// One inbound snapshot at a time: each needs disk and memory.
     pub receiving: tokio::sync::Mutex<()>,
+    /// Ends the renewals; then says that they ended.
     pub surrender: Notify,
     pub surrendered: Notify,
+    /// The peer port is closed.
+    pub closed: Notify,
     pub stop: watch::Sender<bool>,
     /// Lives as long as the node: its threads, in production.
     pub _keep: Box<dyn Any + Send + Sync>,
@@ -144,5 +147,6 @@ impl TimeKeeper {
 
 /// A cell nobody ever stores a lease in.
 pub(crate) fn empty_cell(node: NodeId, now: BootTime) -> Arc<LeaseCell> {
-    Holder::new(node, model::id::BootId(0), crate::lease::class::LengthsInUse::default(), LogIndex(0), now).cell()
+    Holder::new(node, model::id::BootId(0), crate::lease::class::LengthsInUse::default(), LogIndex(0), now)
+        .cell()
 }

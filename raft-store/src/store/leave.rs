@@ -10,6 +10,7 @@ use model::id::NodeId;
 use tokio::time::{Instant, timeout};
 
 use super::inner::Inner;
+use super::start::CLOSE_MAX;
 use crate::peer::client::Lane;
 use crate::raft::config::HEARTBEAT_MS;
 use crate::raft::consensus::{Role, View};
@@ -107,6 +108,7 @@ impl Inner {
         self.tell_surrender().await;
         self.raft.shutdown().await;
         self.stop.send_replace(true);
+        let _ = timeout(2 * CLOSE_MAX, self.closed.notified()).await; // bounded there as well
     }
 
     /// Tells every member: whoever leads next needs not wait for this process.

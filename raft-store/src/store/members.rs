@@ -34,7 +34,9 @@ impl Inner {
         let token = &self.settings.join_token;
         if token.is_empty() || !bool::from(token.as_slice().ct_eq(&join.token)) {
             tracing::warn!(%name, "a node with a wrong join token was refused");
-            return Err(Status::permission_denied("the join token is wrong, or this cluster takes nobody in"));
+            return Err(Status::permission_denied(
+                "the join token is wrong, or this cluster takes nobody in",
+            ));
         }
         match self.leader(&self.raft.view()) {
             None => Err(Status::unavailable("no leader is known; try again")),

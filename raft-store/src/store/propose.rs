@@ -49,7 +49,9 @@ pub enum ProposeError {
     #[error("the outcome is unknown: it may take effect or not; look before trying again")]
     OutcomeUnknown,
     /// Committed, but some node may still answer with what was withdrawn.
-    #[error("committed at {index}, but a node that cannot be reached may still serve until {effective_everywhere_at}")]
+    #[error(
+        "committed at {index}, but a node that cannot be reached may still serve until {effective_everywhere_at}"
+    )]
     BarrierPending {
         /// Index of its entry.
         index: LogIndex,
@@ -102,7 +104,11 @@ impl Inner {
                 Err(NotDone::NotProposed(reason)) => reason,
             };
             if Instant::now() + LOOK_AGAIN >= deadline {
-                return Err(if unknown { ProposeError::OutcomeUnknown } else { ProposeError::Unavailable { reason } });
+                return Err(if unknown {
+                    ProposeError::OutcomeUnknown
+                } else {
+                    ProposeError::Unavailable { reason }
+                });
             }
             self.look_again(LOOK_AGAIN).await;
         }
@@ -116,7 +122,12 @@ impl Inner {
         }
     }
 
-    async fn propose_there(&self, target: &Target, command: &Command, left: Duration) -> Result<Done, NotDone> {
+    async fn propose_there(
+        &self,
+        target: &Target,
+        command: &Command,
+        left: Duration,
+    ) -> Result<Done, NotDone> {
         let message = Propose {
             id: command.stamp.id.0.to_vec(),
             command: encode_command(command).map_err(crate::types::BadCommand::from)?,

@@ -60,8 +60,12 @@ impl Inner {
                 None => None,
                 Some(Leader::Here) => self.read_index_here().await.ok(),
                 Some(Leader::There(target)) => {
-                    let asked =
-                        self.peers.call::<GetReadIndex>(&target, Lane::Requests, AskIndex {}, QUORUM_ROUND_MAX);
+                    let asked = self.peers.call::<GetReadIndex>(
+                        &target,
+                        Lane::Requests,
+                        AskIndex {},
+                        QUORUM_ROUND_MAX,
+                    );
                     asked.await.ok().map(|reply| LogIndex(reply.index))
                 }
             };

@@ -14,8 +14,8 @@ use super::barriers::lengths;
 use super::inner::{Inner, Leader};
 use crate::lease::holder::{Holder, RenewalReply, RenewalRequest, Surrender};
 use crate::peer::client::Lane;
-use crate::wire::method::RenewLease;
 use crate::wire::Renew;
+use crate::wire::method::RenewLease;
 
 /// A renewal that takes longer is worth less than the next one.
 const RENEWAL_MAX: Duration = Duration::from_millis(1_500);
@@ -41,8 +41,7 @@ impl Inner {
         };
         self.gate.booted(boot);
         let published = self.serving.load();
-        let mut holder =
-            Holder::new(self.me(), boot, lengths(&published.state), published.index, self.now());
+        let mut holder = Holder::new(self.me(), boot, lengths(&published.state), published.index, self.now());
         drop(published);
         if self.lease.set(holder.cell()).is_err() {
             tracing::error!("a second lease task in one process: ignored");

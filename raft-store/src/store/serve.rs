@@ -23,9 +23,9 @@ use crate::snapshot::{SnapshotData, SnapshotWriter};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
-    self, Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Header, Join, Nothing,
-    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Transfer,
-    Transferred, Welcome,
+    self, Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Header, Join,
+    Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken,
+    Transfer, Transferred, Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -93,9 +93,9 @@ impl Inner {
 
 async fn next(pieces: &mut Streaming<SnapshotPiece>) -> Result<SnapshotPiece, Status> {
     let piece = timeout(PIECE_MAX, pieces.message()).await;
-    piece.map_err(|_| Status::deadline_exceeded("the snapshot stalled"))??.ok_or_else(|| {
-        Status::data_loss("the snapshot ended before its end")
-    })
+    piece
+        .map_err(|_| Status::deadline_exceeded("the snapshot stalled"))??
+        .ok_or_else(|| Status::data_loss("the snapshot ended before its end"))
 }
 
 /// Syncs the file: off the threads that carry heartbeats.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::stream::BoxStream;
 use model::id::NodeId;
 use model::sealer::Sealer;
 use tokio::sync::{Notify, mpsc, watch};
@@ -16,7 +17,7 @@ use super::barriers::Barriers;
 use super::inner::{Inner, TimeKeeper, empty_cell};
 use super::read::READERS_MAX;
 use super::{Settings, Store, Unavailable};
-use crate::env::Surroundings;
+use crate::env::{Link, Surroundings};
 use crate::identity::Identity;
 use crate::machine::{CacheGuard, Machine, MachineOptions};
 use crate::peer::client::{CallError, Lane, Peers};
@@ -36,6 +37,9 @@ use crate::wire::{Mark, Nothing};
 const SHOW_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// A peer that does not answer a hello in this time is asked again in the next round.
 const HELLO_MAX: Duration = Duration::from_millis(500);
+
+/// Calls under way when the node stops have this long.
+pub(super) const CLOSE_MAX: Duration = Duration::from_millis(500);
 
 /// Everything a node stands on: its surroundings and its disk.
 pub trait Env: Send + Sync + 'static {
@@ -153,6 +157,7 @@ async fn start<E: Env>(
         receiving: tokio::sync::Mutex::new(()),
         surrender: Notify::new(),
         surrendered: Notify::new(),
+        closed: Notify::new(),
         stop: watch::Sender::new(false),
         around,
         _keep: env.keep(),
@@ -207,19 +212,11 @@ impl Inner {
     /// Every long-lived task of a node, in one place. All end when the node stops.
     fn spawn_all(
         self: &Arc<Self>,
-        links: futures::stream::BoxStream<'static, crate::env::Link>,
+        links: BoxStream<'static, Link>,
         readers: mpsc::Receiver<super::read::Waiting>,
     ) {
         let this = || Arc::clone(self);
-        self.spawn({
-            let (handler, mut stop) = (this(), self.stop.subscribe());
-            async move {
-                let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-                if let Err(error) = server::serve(handler, links, stopped).await {
-                    tracing::error!(%error, "the peer port failed");
-                }
-            }
-        });
+        tokio::spawn(this().serve_peers(links));
         self.spawn({
             let this = this();
             async move { this.show_disk().await }
@@ -254,6 +251,25 @@ impl Inner {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
+    }
+
+    /// Serves the peer port until the node stops, and then until the calls under way are answered.
+    async fn serve_peers(self: Arc<Self>, links: BoxStream<'static, Link>) {
+        let (mut stop, mut ended) = (self.stop.subscribe(), self.stop.subscribe());
+        let closing = async move { drop(stop.wait_for(|stop| *stop).await) };
+        let too_long = async move {
+            drop(ended.wait_for(|stop| *stop).await);
+            sleep(CLOSE_MAX).await;
+        };
+        tokio::select! {
+            served = server::serve(Arc::clone(&self), links, closing) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "the peer port failed");
+                }
+            }
+            () = too_long => {}
+        }
+        self.closed.notify_one();
     }
 
     /// Tells the barrier when this node begins and ceases to lead.

@@ -1,9 +1,9 @@
 //! The calls of the peer port: one row each, with its path, its messages and its bounds.
 
 use super::{
-    Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Join, Nothing, ProposalDone,
-    Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status, Transfer, Transferred,
-    Welcome,
+    Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Join, Nothing,
+    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status,
+    Transfer, Transferred, Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by

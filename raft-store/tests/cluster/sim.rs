@@ -1,0 +1,273 @@
+//! A cluster in memory, on one thread, under tokio's paused clock: hours pass in seconds, and a seed decides
+//! all randomness the store asks for. What it does not decide is openraft's election jitter.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::id::{ClusterId, LogIndex, NodeId, Realm};
+use model::sealer::Sealer;
+use model::state::Effect;
+use raft_store::env::{Clock, Entropy, Surroundings, Transport};
+use raft_store::join::{JoinRequest, ask};
+use raft_store::lease::clock::BootTime;
+use raft_store::storage::{Fatal, Options, RamDisk, Storage, StoreError};
+use raft_store::{Addresses, CacheGuard, Env, Identity, Settings, Store};
+use tokio::time::{Instant, sleep};
+
+use crate::commands::REGION;
+use crate::net::Net;
+use crate::sealer::InsecureSealer;
+
+pub const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+const TOKEN: &[u8] = b"let me in";
+const WALL_START_MS: u64 = 1_800_000_000_000;
+
+/// Runs a simulation; a failure says how to see it again.
+pub fn simulate<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(Dice) -> F) {
+    let seed = std::env::var("CLUSTER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_0000);
+    println!("replay: CLUSTER_SEED={seed} cargo test --release -p raft-store --test cluster {name}");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_be_bytes()))
+        .build()
+        .unwrap();
+    runtime.block_on(scenario(Dice::new(seed)));
+}
+
+/// Random numbers from the seed (splitmix64).
+#[derive(Clone)]
+pub struct Dice(Arc<Mutex<u64>>);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(seed)))
+    }
+
+    pub fn roll(&self) -> u64 {
+        let mut state = self.0.lock().unwrap();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&self, bound: usize) -> usize {
+        (self.roll() % bound as u64) as usize
+    }
+}
+
+impl Entropy for Dice {
+    fn fill(&self, out: &mut [u8]) {
+        for eight in out.chunks_mut(8) {
+            eight.copy_from_slice(&self.roll().to_be_bytes()[..eight.len()]);
+        }
+    }
+}
+
+/// Both clocks follow the paused one, each node's boot clock from its own beginning.
+struct SimClock {
+    born: Instant,
+    offset: Duration,
+}
+
+impl Clock for SimClock {
+    fn boot(&self) -> BootTime {
+        BootTime::from_nanos(u64::try_from((self.offset + self.born.elapsed()).as_nanos()).unwrap())
+    }
+
+    fn wall_ms(&self) -> u64 {
+        WALL_START_MS + u64::try_from(self.born.elapsed().as_millis()).unwrap()
+    }
+}
+
+/// Nothing is cached here.
+pub struct NoCache;
+
+impl CacheGuard for NoCache {
+    fn close_epochs(&self, _: LogIndex, _: &[Effect]) {}
+    fn purge(&self, _: LogIndex, _: &[Effect]) {}
+}
+
+struct SimEnv {
+    disk: RamDisk,
+    surroundings: Surroundings,
+}
+
+impl Env for SimEnv {
+    type Disk = RamDisk;
+
+    fn surroundings(&self) -> Surroundings {
+        self.surroundings.clone()
+    }
+
+    fn open(&self) -> Result<Arc<Storage<RamDisk>>, StoreError> {
+        let on_fatal = Fatal::new(|why| eprintln!("a node stopped: {why}"));
+        Storage::<RamDisk>::open_ram(self.disk.clone(), Options { on_fatal, ..Options::default() })
+    }
+}
+
+pub struct SimNode {
+    pub name: &'static str,
+    pub identity: Identity,
+    pub disk: RamDisk,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    store: Option<Store>,
+}
+
+pub struct Sim {
+    pub net: Arc<Net>,
+    pub dice: Dice,
+    pub nodes: Vec<SimNode>,
+    sealer: Arc<dyn Sealer>,
+}
+
+impl Sim {
+    /// One bootstrapped node.
+    pub async fn single(dice: Dice) -> Self {
+        let net = Arc::<Net>::default();
+        let identity = Identity {
+            realm: Realm([0x11; 16]),
+            cluster: ClusterId([0x22; 16]),
+            node: NodeId(1),
+            name: NAMES[0].into(),
+        };
+        let mut sim = Self { net, dice, nodes: Vec::new(), sealer: Arc::new(InsecureSealer::default()) };
+        sim.add(NAMES[0], identity);
+        sim.start(0).await;
+        sim
+    }
+
+    /// Three voters, all fresh.
+    pub async fn three(dice: Dice) -> Self {
+        let mut sim = Self::single(dice).await;
+        sim.store(0).wait_ready(Duration::from_secs(5)).await.unwrap();
+        for (number, name) in NAMES.into_iter().enumerate().skip(1) {
+            sim.join(name, u8::try_from(number).unwrap()).await;
+        }
+        for at in 0..3 {
+            sim.store(at).wait_ready(Duration::from_secs(5)).await.unwrap();
+        }
+        sim.until("three voters", || async {
+            sim.store(0).cluster_status().await.nodes.iter().filter(|node| node.voter).count() == 3
+        })
+        .await;
+        sim
+    }
+
+    async fn join(&mut self, name: &'static str, attempt: u8) {
+        let addresses = Addresses { peer: name.into(), ..Addresses::default() };
+        let request = JoinRequest {
+            name: name.into(),
+            addresses,
+            peers: vec![NAMES[0].into()],
+            token: TOKEN.into(),
+            voter: true,
+            within: Duration::from_secs(5),
+        };
+        let transport = self.net.of(name);
+        let joined = ask([attempt; 16], &request, &transport).await.unwrap();
+        let again = ask([attempt; 16], &request, &transport).await.unwrap();
+        assert_eq!(joined, again, "a retried join gets the same node id");
+        assert_eq!((&joined.region[..], &joined.keyring[..]), (REGION, &b"keyring"[..]));
+        let at = self.add(name, joined.identity);
+        self.start(at).await;
+    }
+
+    fn add(&mut self, name: &'static str, identity: Identity) -> usize {
+        let offset = Duration::from_secs(1_000 + self.dice.roll() % 100_000);
+        self.nodes.push(SimNode {
+            name,
+            identity,
+            disk: RamDisk::default(),
+            transport: self.net.of(name),
+            clock: Arc::new(SimClock { born: Instant::now(), offset }),
+            store: None,
+        });
+        self.nodes.len() - 1
+    }
+
+    /// Starts the process of a node on the disk it has.
+    pub async fn start(&mut self, at: usize) {
+        let settings = Settings {
+            addresses: Addresses { peer: self.nodes[at].name.into(), ..Addresses::default() },
+            region: REGION.into(),
+            bootstrap: at == 0,
+            join_token: TOKEN.into(),
+            keyring: Arc::new(|| b"keyring".to_vec()),
+            stabilisation: Duration::from_millis(200),
+            ..Settings::default()
+        };
+        let node = &mut self.nodes[at];
+        let surroundings = Surroundings {
+            clock: Arc::clone(&node.clock),
+            transport: Arc::clone(&node.transport),
+            entropy: Arc::new(self.dice.clone()),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let env = SimEnv { disk: node.disk.clone(), surroundings };
+        let sealer = Arc::clone(&self.sealer);
+        let started = Store::start(env, settings, node.identity.clone(), sealer, Arc::new(NoCache)).await;
+        node.store = Some(started.unwrap());
+    }
+
+    /// The process is gone; of what was not synced, a random part is lost.
+    pub async fn crash(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        self.net.kill(node.name);
+        let kept = self.dice.below(node.disk.unsynced() + 1);
+        node.disk = node.disk.after_crash(kept);
+        if let Some(store) = node.store.take() {
+            store.danger_crash().await;
+        }
+    }
+
+    pub fn store(&self, at: usize) -> &Store {
+        self.nodes[at].store.as_ref().expect("the node runs")
+    }
+
+    pub fn is_up(&self, at: usize) -> bool {
+        self.nodes[at].store.is_some()
+    }
+
+    pub fn up(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|at| self.is_up(*at)).collect()
+    }
+
+    pub fn isolate(&self, at: usize) {
+        self.net.isolate(self.nodes[at].name, &NAMES);
+    }
+
+    /// Who leads, as most of those running see it.
+    pub async fn leader(&self) -> usize {
+        self.leader_among(&self.up()).await
+    }
+
+    /// Waits until all of these agree on a leader among them, and it knows.
+    pub async fn leader_among(&self, among: &[usize]) -> usize {
+        let begun = Instant::now();
+        loop {
+            let believed: Vec<_> = among.iter().map(|at| self.store(*at).status().leader).collect();
+            if let Some(leader) = believed[0].filter(|_| believed.iter().all(|b| *b == believed[0])) {
+                let at = self.nodes.iter().position(|node| node.identity.node == leader).unwrap();
+                if among.contains(&at) {
+                    return at;
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "no leader among {among:?}: {believed:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a condition holds, at most twenty seconds of simulated time.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) {
+        let begun = Instant::now();
+        while !holds().await {
+            assert!(begun.elapsed() < Duration::from_secs(20), "not in time: {what}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
