@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use model::sealer::Unopenable;
 use openraft::storage::RaftStateMachine;
 use raft_store::storage::disk::{Batch, Disk, Pair, Space};
 use raft_store::storage::{Options, RamDisk, Storage, StoreError};
@@ -70,8 +71,8 @@ async fn two_swapped_rows_do_not_open() {
         let other = disk.after_crash(0);
         put(&other, Space::Rows, &pair[0].0, &pair[1].1);
         put(&other, Space::Rows, &pair[1].0, &pair[0].1);
-        let error = refused(&other);
-        assert!(matches!(error, StoreError::Row { .. }), "{error}");
+        let StoreError::Row { why, .. } = refused(&other) else { panic!("refused for another reason") };
+        assert_eq!(why, Unopenable::NotAuthentic.to_string(), "the seal alone must refuse it");
     }
 }
 
