@@ -1,1 +1,18 @@
-//! To be written.
+//! REST for those who run tenants and nodes, described by OpenAPI generated from this code.
+//!
+//! Every answer that is not a success is a problem document (RFC 9457) that says what happened and what to
+//! do. Every change leaves an audit record before its answer. Nothing here sees a key.
+#![forbid(unsafe_code)]
+
+mod app;
+mod auth;
+mod idempotency;
+mod problem;
+mod router;
+mod routes;
+mod server;
+
+pub use app::{App, Scrape};
+pub use auth::DevelopmentToken;
+pub use router::openapi;
+pub use server::{Door, serve};

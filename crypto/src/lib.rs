@@ -14,6 +14,7 @@ pub mod arena;
 pub mod cache;
 #[cfg(feature = "danger-known-keys")]
 pub mod danger;
+pub mod digest;
 pub mod hierarchy;
 pub mod iv;
 pub mod kdf;

@@ -11,7 +11,7 @@ use raft_store::{ProposeError, Role};
 use tokio::time::{Instant, sleep};
 
 use crate::commands::{create, handle, key, suspend};
-use crate::sim::{Sim, simulate};
+use crate::sim::{LOG_KEPT, SNAPSHOT_EVERY, Sim, simulate};
 
 #[test]
 fn a_single_node_serves_and_survives_a_crash() {
@@ -78,7 +78,7 @@ fn a_cut_off_leader_is_replaced_and_its_lease_runs_out() {
         let (cut, old_term) = (Instant::now(), sim.store(old).status().term);
         sim.isolate(old);
 
-        let new = sim.leader_among(&rest).await;
+        sim.leader_among(&rest).await;
         println!("fail-over (simulated): {:?}", cut.elapsed());
         assert!(cut.elapsed() < Duration::from_millis(1_600), "{:?}", cut.elapsed());
         sim.store(rest[0]).propose(create(1, 3_000), None).await.unwrap();
@@ -104,7 +104,6 @@ fn a_cut_off_leader_is_replaced_and_its_lease_runs_out() {
         .await;
         let generation = sim.store(old).read_index().await.unwrap();
         assert!(generation.state.tenant(handle(1)).is_some());
-        let _ = new;
     });
 }
 
@@ -230,5 +229,28 @@ fn a_rewound_disk_is_not_heard() {
         let status = sim.store(victim).status();
         assert_eq!((status.role, status.ready), (Role::Stopped, false));
         println!("{}", sim.store(victim).condemned().unwrap());
+    });
+}
+
+#[test]
+fn a_node_that_was_away_too_long_gets_a_snapshot() {
+    simulate("a_node_that_was_away", |dice| async move {
+        let mut sim = Sim::three(dice).await;
+        let leader = sim.leader().await;
+        let away = (leader + 1) % 3;
+        sim.crash(away).await;
+        let writes = 3 * (SNAPSHOT_EVERY + LOG_KEPT);
+        for number in 0..u32::try_from(writes).unwrap() {
+            sim.store(leader).propose(create(number, 3_000), None).await.unwrap();
+        }
+        sim.start(away).await;
+        sim.store(away).wait_ready(Duration::from_secs(10)).await.unwrap();
+        let [ours, theirs] = [away, leader].map(|at| sim.store(at).generation());
+        assert!(ours.state.tenants().eq(theirs.state.tenants()), "the same tenants, by a snapshot");
+        sim.store(away).propose(suspend(1), None).await.unwrap();
+        sim.crash(away).await;
+        sim.start(away).await;
+        sim.store(away).wait_ready(Duration::from_secs(10)).await.unwrap();
+        assert!(sim.store(away).generation().state.tenant(handle(0)).is_some());
     });
 }

@@ -20,6 +20,9 @@ use crate::net::Net;
 use crate::sealer::InsecureSealer;
 
 pub const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+/// Small, so that snapshots and purges happen in every longer run.
+pub const SNAPSHOT_EVERY: u64 = 30;
+pub const LOG_KEPT: u64 = 10;
 const TOKEN: &[u8] = b"let me in";
 const WALL_START_MS: u64 = 1_800_000_000_000;
 
@@ -199,6 +202,8 @@ impl Sim {
             join_token: TOKEN.into(),
             keyring: Arc::new(|| b"keyring".to_vec()),
             stabilisation: Duration::from_millis(200),
+            snapshot_every: SNAPSHOT_EVERY,
+            log_kept: LOG_KEPT,
             ..Settings::default()
         };
         let node = &mut self.nodes[at];

@@ -1,0 +1,92 @@
+//! The nodes of the cluster.
+
+use axum::Json;
+use axum::extract::State;
+use raft_store::Role;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Operator;
+use crate::problem::Problem;
+
+/// The cluster as this node sees it.
+#[derive(Serialize, ToSchema)]
+pub struct ClusterView {
+    /// The realm all derivations are bound to.
+    realm: String,
+    /// The lineage of this Raft group.
+    cluster_id: String,
+    /// The region it serves.
+    region: String,
+    /// The current term.
+    term: u64,
+    /// Node id of the leader, if one is known.
+    leader: Option<u64>,
+    /// Every member.
+    nodes: Vec<NodeView>,
+}
+
+/// One member.
+#[derive(Serialize, ToSchema)]
+pub struct NodeView {
+    /// Position in this list.
+    index: usize,
+    /// Node id.
+    node_id: u64,
+    /// `leader`, `follower`, `candidate`, `learner`, or `unreachable`.
+    role: &'static str,
+    /// KMIP address.
+    kmip: String,
+    /// Administration address.
+    admin: String,
+    /// Whether it may answer KMIP requests.
+    ready: bool,
+    /// What is left of its freshness lease, in milliseconds.
+    lease_remaining_ms: u64,
+    /// Log index it has applied.
+    applied: u64,
+    /// Entries it is behind.
+    lag: u64,
+    /// Version of its binary.
+    version: String,
+}
+
+/// The nodes of the cluster.
+#[utoipa::path(get, path = "/v1/cluster", responses((status = 200, body = ClusterView), (status = 401, body = Problem)))]
+pub async fn show(State(app): State<App>, _: Operator) -> Result<Json<ClusterView>, Problem> {
+    let cluster = app.engine()?.store().cluster_status().await;
+    let nodes = cluster.nodes.iter().map(|member| {
+        let status = &member.status;
+        NodeView {
+            index: member.index,
+            node_id: status.node.0,
+            role: if member.reachable { role(status.role) } else { "unreachable" },
+            kmip: status.addresses.kmip.clone(),
+            admin: status.addresses.admin.clone(),
+            ready: member.reachable && status.ready,
+            lease_remaining_ms: u64::try_from(status.lease_remaining.as_millis()).unwrap_or(u64::MAX),
+            applied: status.applied.0,
+            lag: status.lag,
+            version: status.version.to_string(),
+        }
+    });
+    Ok(Json(ClusterView {
+        realm: cluster.realm.to_string(),
+        cluster_id: cluster.cluster.to_string(),
+        region: cluster.region.clone(),
+        term: cluster.term,
+        leader: cluster.leader.map(|leader| leader.0),
+        nodes: nodes.collect(),
+    }))
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+        Role::Stopped => "stopped",
+    }
+}

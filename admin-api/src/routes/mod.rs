@@ -1,0 +1,6 @@
+//! What each route does.
+
+pub mod cluster;
+pub mod health;
+pub mod services;
+pub mod tenants;

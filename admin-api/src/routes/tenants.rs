@@ -1,0 +1,321 @@
+//! The lives of tenants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use engine::{Administrator, Engine, NewTenant};
+use model::command::{Action, IdempotencyKey};
+use model::commands::{ResumeTenant, SetTenantLabels, SuspendTenant, TerminateTenant};
+use model::id::{LogIndex, TenantName};
+use model::tenant::{LEASE_MS_DEFAULT, Tenant};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Operator;
+use crate::idempotency;
+use crate::problem::Problem;
+
+/// A tenant to be.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTenantRequest {
+    /// A DNS label, unique for ever.
+    name: String,
+    /// The cluster's region; another one is refused.
+    #[serde(default)]
+    region: Option<String>,
+    /// Free labels.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    /// Freshness lease in milliseconds, 2000 to 60000.
+    #[serde(default)]
+    lease_ms: Option<u32>,
+    /// Whether services register themselves on first contact.
+    #[serde(default = "yes")]
+    auto_register: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A change of a tenant.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRequest {
+    /// The labels it has from then on.
+    labels: BTreeMap<String, String>,
+}
+
+/// A tenant.
+#[derive(Serialize, ToSchema)]
+pub struct TenantView {
+    /// Its name.
+    name: String,
+    /// Its handle, as it stands in identifiers.
+    handle: String,
+    /// `active`, `suspended` or `terminated`.
+    state: &'static str,
+    /// Its region.
+    region: String,
+    /// Its labels.
+    labels: BTreeMap<String, String>,
+    /// Freshness lease in milliseconds.
+    lease_ms: u32,
+    /// Whether services register themselves on first contact.
+    auto_register: bool,
+    /// The key that makes new keys: `L2-<tenant>-primary`.
+    primary: Option<String>,
+    /// The version of that key.
+    l2_version: Option<u16>,
+    /// When it was created, in seconds since the epoch.
+    created: u64,
+}
+
+/// Tenants.
+#[derive(Serialize, ToSchema)]
+pub struct TenantList {
+    /// By name.
+    items: Vec<TenantView>,
+}
+
+/// One version of a tenant's key.
+#[derive(Serialize, ToSchema)]
+pub struct VersionView {
+    /// `L2-<tenant>-primary`, older ones with their version.
+    name: String,
+    /// Counts the material.
+    version: u16,
+    /// Whether it makes new keys.
+    primary: bool,
+    /// The roots that wrap it.
+    roots: Vec<String>,
+    /// When it was made, in seconds since the epoch.
+    created: u64,
+}
+
+/// Versions of a tenant's key.
+#[derive(Serialize, ToSchema)]
+pub struct VersionList {
+    /// Newest first.
+    items: Vec<VersionView>,
+}
+
+fn view(tenant: &Tenant) -> TenantView {
+    TenantView {
+        name: tenant.name.to_string(),
+        handle: tenant.handle.to_string(),
+        state: tenant.state.as_str(),
+        region: tenant.region.clone(),
+        labels: tenant.labels.clone(),
+        lease_ms: tenant.lease_ms,
+        auto_register: tenant.auto_register,
+        primary: tenant.primary().map(|l2| tenant.l2_name(l2.version)),
+        l2_version: tenant.primary().map(|l2| l2.version.0),
+        created: tenant.created.as_secs(),
+    }
+}
+
+/// A tenant with its entity tag.
+fn tagged(status: StatusCode, tenant: &Tenant) -> Response {
+    let mut response = (status, Json(view(tenant))).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", tenant.revision)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// A tenant by name, not older than the request.
+pub async fn find(engine: &Engine, name: &str) -> Result<Arc<Tenant>, Problem> {
+    let name = TenantName::parse(name).map_err(|_| Problem::not_found("tenant"))?;
+    let generation = engine.store().read_index().await.map_err(engine::Refused::from)?;
+    generation.state.tenant_named(&name).cloned().ok_or_else(|| Problem::not_found("tenant"))
+}
+
+/// A body, or a problem that says what is wrong with it.
+pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    body.map(|Json(value)| value).map_err(|rejection| {
+        let status = rejection.status();
+        Problem::new(status, "bad-body", "Bad body", rejection.body_text(), "see /v1/openapi.json")
+    })
+}
+
+/// Creates a tenant with its own key hierarchy.
+#[utoipa::path(post, path = "/v1/tenants", request_body = CreateTenantRequest, responses(
+    (status = 201, body = TenantView), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    Operator(who): Operator,
+    headers: HeaderMap,
+    request: Result<Json<CreateTenantRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let request = body(request)?;
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    let key = idempotency::key(&headers, &who.subject, &[b"POST /v1/tenants\n", &bytes])?;
+    let name = TenantName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let new = NewTenant {
+        name,
+        region: request.region,
+        labels: request.labels,
+        lease_ms: request.lease_ms.unwrap_or(LEASE_MS_DEFAULT),
+        auto_register: request.auto_register,
+    };
+    let tenant = app.engine()?.create_tenant(&who, new, key).await?;
+    Ok(tagged(StatusCode::CREATED, &tenant))
+}
+
+/// Lists tenants by name.
+#[utoipa::path(get, path = "/v1/tenants", responses((status = 200, body = TenantList)))]
+pub async fn list(State(app): State<App>, _: Operator) -> Result<Json<TenantList>, Problem> {
+    let generation = app.engine()?.store().read_index().await.map_err(engine::Refused::from)?;
+    let mut items: Vec<TenantView> = generation.state.tenants().map(|tenant| view(tenant)).collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(TenantList { items }))
+}
+
+/// Shows a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{name}", params(("name" = String, Path)), responses(
+    (status = 200, body = TenantView), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    _: Operator,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, &*find(app.engine()?, &name).await?))
+}
+
+/// Lists the versions of a tenant's key.
+#[utoipa::path(get, path = "/v1/tenants/{name}/versions", params(("name" = String, Path)), responses(
+    (status = 200, body = VersionList), (status = 404, body = Problem)))]
+pub async fn versions(
+    State(app): State<App>,
+    _: Operator,
+    Path(name): Path<String>,
+) -> Result<Json<VersionList>, Problem> {
+    let tenant = find(app.engine()?, &name).await?;
+    let primary = tenant.primary().map(|l2| l2.version);
+    let items = tenant.versions.iter().rev().map(|l2| VersionView {
+        name: tenant.l2_name(l2.version),
+        version: l2.version.0,
+        primary: primary == Some(l2.version),
+        roots: l2.wraps.iter().map(|wrap| wrap.l1_ref.clone()).collect(),
+        created: l2.created.as_secs(),
+    });
+    Ok(Json(VersionList { items: items.collect() }))
+}
+
+/// Replaces a tenant's labels. With `If-Match`, only if the tenant is still as it was read.
+#[utoipa::path(patch, path = "/v1/tenants/{name}", params(("name" = String, Path)), request_body = LabelRequest,
+    responses((status = 200, body = TenantView), (status = 412, body = Problem)))]
+pub async fn label(
+    State(app): State<App>,
+    Operator(who): Operator,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    request: Result<Json<LabelRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let request = body(request)?;
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let if_revision = if_match(&headers)?;
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    let key = idempotency::key(&headers, &who.subject, &[b"PATCH\n", name.as_bytes(), &bytes])?;
+    let command = SetTenantLabels { tenant: tenant.handle, labels: request.labels, if_revision };
+    engine.administer(&who, tenant.handle, &name, command, key).await?;
+    Ok(tagged(StatusCode::OK, &*find(engine, &name).await?))
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
+    number
+        .map(|number| Some(LogIndex(number)))
+        .ok_or_else(|| Problem::bad_request("If-Match is not an entity tag"))
+}
+
+/// `POST /v1/tenants/{name}:{verb}`: finds the verb.
+pub async fn act(
+    State(app): State<App>,
+    Operator(who): Operator,
+    Path(target): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (name, verb) = target.split_once(':').ok_or_else(|| Problem::not_found("resource"))?;
+    let key = idempotency::key(&headers, &who.subject, &[b"POST\n", target.as_bytes()])?;
+    let engine = app.engine()?;
+    let tenant = find(engine, name).await?;
+    match verb {
+        "suspend" => suspend(engine, &who, &tenant, key).await?,
+        "resume" => resume(engine, &who, &tenant, key).await?,
+        "rotate" => rotate(engine, &who, &tenant, key).await?,
+        "terminate" => terminate(engine, &who, &tenant, key).await?,
+        _ => return Err(Problem::not_found("action")),
+    }
+    Ok(tagged(StatusCode::OK, &*find(engine, name).await?))
+}
+
+async fn change(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    action: impl Into<Action>,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    engine.administer(who, tenant.handle, tenant.name.as_str(), action, key).await?;
+    Ok(())
+}
+
+/// Refuses every answer for the tenant until it is resumed; answered when that holds on every node.
+#[utoipa::path(post, path = "/v1/tenants/{name}:suspend", params(("name" = String, Path)), responses(
+    (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
+pub async fn suspend(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    change(engine, who, tenant, SuspendTenant { tenant: tenant.handle }, key).await
+}
+
+/// Ends a suspension.
+#[utoipa::path(post, path = "/v1/tenants/{name}:resume", params(("name" = String, Path)), responses(
+    (status = 200, body = TenantView), (status = 404, body = Problem)))]
+pub async fn resume(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    change(engine, who, tenant, ResumeTenant { tenant: tenant.handle }, key).await
+}
+
+/// Makes the next version of the tenant's key; older ones keep answering.
+#[utoipa::path(post, path = "/v1/tenants/{name}:rotate", params(("name" = String, Path)), responses(
+    (status = 200, body = TenantView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn rotate(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    engine.rotate_l2(who, tenant.handle, key).await?;
+    Ok(())
+}
+
+/// Erases the tenant's keys for ever; answered when that holds on every node.
+#[utoipa::path(post, path = "/v1/tenants/{name}:terminate", params(("name" = String, Path)), responses(
+    (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
+pub async fn terminate(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    change(engine, who, tenant, TerminateTenant { tenant: tenant.handle }, key).await
+}

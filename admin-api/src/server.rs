@@ -1,0 +1,149 @@
+//! The two listeners: one for browsers and machines with tokens, one that demands an operator's
+//! certificate.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tower::ServiceExt as _;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
+use crate::app::App;
+use crate::router::router;
+
+/// Open connections: people and automation, not the platform's data path.
+const CONNECTIONS_MAX: usize = 1_024;
+/// A handshake takes two round trips.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the first byte of a request's header to its last.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams one HTTP/2 connection may hold open.
+const STREAMS_MAX: u32 = 64;
+/// Open requests may take this long once the node drains.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: long enough for others to close file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Which listener a request came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// 8443: asks for no client certificate.
+    Public,
+    /// 8493: demands an operator's certificate.
+    Operator,
+}
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Address.
+    pub address: SocketAddr,
+    /// On the operator port, whose certificate was verified.
+    pub operator: Option<PeerCertificate>,
+}
+
+/// A verified operator's certificate.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerCertificate {
+    /// SHA-256 of the leaf.
+    pub certificate: [u8; 32],
+    /// Its subject.
+    pub subject: String,
+}
+
+/// Serves until `draining` turns true.
+pub async fn serve(
+    app: App,
+    door: Door,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    mut draining: watch::Receiver<bool>,
+) {
+    let router = router(app);
+    let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = draining.changed() => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&open).try_acquire_owned() else { continue };
+        let (tls, router, draining) = (Arc::clone(&tls), router.clone(), draining.clone());
+        connections.spawn(async move {
+            let _place = place;
+            let accepted = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await;
+            match accepted {
+                Ok(Ok(stream)) => talk(stream, address, door, router, draining).await,
+                Ok(Err(error)) => tracing::info!(%address, %error, "administration handshake refused"),
+                Err(_) => tracing::info!(%address, "administration handshake took too long"),
+            }
+        });
+    }
+    drop(listener);
+    let _ = timeout(DRAIN_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+async fn talk(
+    stream: TlsStream<TcpStream>,
+    address: SocketAddr,
+    door: Door,
+    router: Router,
+    mut draining: watch::Receiver<bool>,
+) {
+    let operator = match door {
+        Door::Public => None,
+        Door::Operator => {
+            match stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(describe) {
+                Some(operator) => Some(operator),
+                None => return,
+            }
+        }
+    };
+    let peer = Peer { address, operator };
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = draining.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%address, %error, "administration connection ended");
+    }
+}
+
+fn describe(leaf: &CertificateDer<'_>) -> Option<PeerCertificate> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let subject = certificate.subject().to_string();
+    Some(PeerCertificate { certificate: crypto::digest::sha256(&[leaf]), subject })
+}

@@ -1,0 +1,181 @@
+//! What administrators do to tenants and services. Every action leaves an audit record before its
+//! answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use audit::{Batch, Entry, Kind, Operation, Outcome};
+use crypto::random;
+use model::command::{Action, Answer, IdempotencyKey};
+use model::commands::{AddL2Version, CreateTenant};
+use model::id::{L2Version, ServiceName, TenantHandle, TenantName};
+use model::refusal::Refusal;
+use model::service::{Service, ServicePolicy, ServiceType};
+use model::tenant::Tenant;
+
+use crate::engine::{DRAWS_MAX, Engine};
+use crate::refused::Refused;
+
+/// Who administers, and from where: for the audit record.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    /// Where the connection comes from.
+    pub address: std::net::SocketAddr,
+    /// SHA-256 of the certificate, for operators by mutual TLS.
+    pub certificate: Option<[u8; 32]>,
+    /// A name fit for a record: the subject of a token or certificate.
+    pub subject: String,
+}
+
+/// A tenant to be.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// Unique for ever.
+    pub name: TenantName,
+    /// The cluster's, unless another one is insisted on (and then refused).
+    pub region: Option<String>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Freshness lease in milliseconds.
+    pub lease_ms: u32,
+    /// Whether services register themselves on first contact.
+    pub auto_register: bool,
+}
+
+/// Numbers of administrative actions in audit records; KMIP operations stay below.
+const ADMIN_OPERATIONS: u16 = 0x4000;
+
+impl Engine {
+    /// Makes a tenant with its first L2 version, wrapped by the platform's root.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason, [`Refused::KeyUnavailable`], [`Refused::NotNow`].
+    pub async fn create_tenant(
+        &self,
+        who: &Administrator,
+        new: NewTenant,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Arc<Tenant>, Refused> {
+        let region = match &new.region {
+            Some(region) => region.clone(),
+            None => self.store.read_index().await?.state.cluster().region.clone(),
+        };
+        for _ in 0..DRAWS_MAX {
+            let handle = TenantHandle(random::bytes());
+            let (commitment, wrap) = self.roots.make_l2(handle, L2Version(1)).await?;
+            let command = CreateTenant {
+                handle,
+                name: new.name.clone(),
+                region: region.clone(),
+                labels: new.labels.clone(),
+                lease_ms: new.lease_ms,
+                auto_register: new.auto_register,
+                l2_commitment: commitment.0,
+                wraps: vec![wrap],
+            };
+            match self.administer(who, handle, new.name.as_str(), command, idempotency).await {
+                Err(Refused::Refused(Refusal::HandleTaken)) => {}
+                Err(refused) => return Err(refused),
+                Ok(Answer::Tenant(handle)) => return self.tenant(handle),
+                Ok(_) => return Err(Refused::Internal { cause: "unexpected_answer" }),
+            }
+        }
+        Err(Refused::Internal { cause: "no_free_handle" })
+    }
+
+    /// Makes the next L2 version of a tenant; older ones keep answering for older identifiers.
+    ///
+    /// # Errors
+    /// As [`Engine::create_tenant`]; two rotations at once make one version.
+    pub async fn rotate_l2(
+        &self,
+        who: &Administrator,
+        tenant: TenantHandle,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Arc<Tenant>, Refused> {
+        let generation = self.store.read_index().await?;
+        let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
+        let primary = known.primary().map_or(L2Version(0), |primary| primary.version);
+        let version = primary.next().ok_or(Refused::Refused(Refusal::VersionConflict))?;
+        let (commitment, wrap) = self.roots.make_l2(tenant, version).await?;
+        let command = AddL2Version { tenant, version, commitment: commitment.0, wraps: vec![wrap] };
+        self.administer(who, tenant, &known.l2_name(version), command, idempotency).await?;
+        self.tenant(tenant)
+    }
+
+    /// Registers a service for an administrator, who may enable a shredded identity again.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason, [`Refused::NotNow`].
+    pub async fn add_service(
+        &self,
+        who: &Administrator,
+        tenant: TenantHandle,
+        name: &ServiceName,
+        service_type: ServiceType,
+        policy: ServicePolicy,
+    ) -> Result<(Arc<Service>, bool), Refused> {
+        let generation = self.store.read_index().await?;
+        let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
+        let outcome = self.register_service(known, name, service_type, policy, true).await;
+        self.note_admin(who, "register_service", Some(tenant), name.as_str(), outcome.as_ref().err()).await?;
+        let (handle, created) = outcome?;
+        let generation = self.store.generation();
+        let service = generation.state.service(tenant, handle).cloned();
+        service.map(|service| (service, created)).ok_or(Refused::Internal { cause: "service_not_published" })
+    }
+
+    /// Proposes an administrator's action about a tenant and records it; `target` names its object to people.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason; [`Refused::NotNow`]; [`Refused::NotEverywhereYet`].
+    pub async fn administer(
+        &self,
+        who: &Administrator,
+        tenant: TenantHandle,
+        target: &str,
+        action: impl Into<Action>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Answer, Refused> {
+        let action = action.into();
+        let name = action.name();
+        let outcome = match self.store.propose(action, idempotency).await {
+            Ok(proposed) => match proposed.answer {
+                Answer::Refused(refusal) => Err(refusal.into()),
+                answer => Ok(answer),
+            },
+            Err(error) => Err(error.into()),
+        };
+        self.note_admin(who, name, Some(tenant), target, outcome.as_ref().err()).await?;
+        outcome
+    }
+
+    async fn note_admin(
+        &self,
+        who: &Administrator,
+        name: &'static str,
+        tenant: Option<TenantHandle>,
+        target: &str,
+        refused: Option<&Refused>,
+    ) -> Result<(), Refused> {
+        let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        let code = ADMIN_OPERATIONS + u16::try_from(position).unwrap_or_default();
+        let outcome = if refused.is_some() { Outcome::Refused } else { Outcome::Ok };
+        let mut batch = Batch::new();
+        batch.push(&Entry {
+            tenant,
+            certificate: who.certificate,
+            peer: Some(who.address),
+            identifier: target,
+            reason: refused.map_or("", Refused::cause),
+            detail: &who.subject,
+            ..Entry::new(Kind::AdminAction, Operation { code, name }, outcome, self.wall_ms())
+        });
+        self.append(batch).await
+    }
+
+    fn tenant(&self, handle: TenantHandle) -> Result<Arc<Tenant>, Refused> {
+        let generation = self.store.generation();
+        generation.state.tenant(handle).cloned().ok_or(Refused::Internal { cause: "tenant_not_published" })
+    }
+}

@@ -1,0 +1,123 @@
+//! Making keys: ephemeral ones by saying their name, recorded and registered ones by a small write.
+
+use crypto::L3Place;
+use model::command::{Action, Answer};
+use model::commands::{Description, RecordObject, RegisterObject};
+use model::uid::{Fields, Header, Kdf, Kind, Uid};
+
+use crate::hot::commitments;
+use crate::refused::Refused;
+use crate::turn::Turn;
+
+/// The derivation function of new keys.
+const KDF: Kdf = Kdf::Hkdf;
+
+/// What a derived key is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    /// KMIP Cryptographic Algorithm.
+    pub algorithm: u32,
+    /// KMIP Cryptographic Length in bits.
+    pub length_bits: u32,
+    /// KMIP Cryptographic Usage Mask.
+    pub usage_mask: u32,
+}
+
+impl Turn<'_> {
+    /// Makes an ephemeral key: nothing is written, the identifier says everything. Pre-Active, or Active
+    /// where the service's policy says so.
+    ///
+    /// # Errors
+    /// [`Refused::Invalid`] for a key that is not derived; [`Refused::KeyUnavailable`].
+    pub async fn create_ephemeral(&mut self, spec: KeySpec) -> Result<Uid, Refused> {
+        let active = self.service.policy.auto_activate;
+        self.derive_identifier(if active { Kind::EphemeralActive } else { Kind::EphemeralPreActive }, spec)
+            .await
+    }
+
+    /// Makes a derived key with a record beside it.
+    ///
+    /// # Errors
+    /// As [`Turn::create_ephemeral`], and what the state refuses.
+    pub async fn create_recorded(&mut self, spec: KeySpec, description: Description) -> Result<Uid, Refused> {
+        let uid = self.derive_identifier(Kind::Recorded, spec).await?;
+        self.change(RecordObject { uid, salt: crypto::random::bytes(), description }).await?;
+        Ok(uid)
+    }
+
+    /// Keeps exact material, wrapped under a root of its own. `material` is whatever the caller wants back;
+    /// it is opaque here.
+    ///
+    /// # Errors
+    /// [`Refused::KeyUnavailable`], and what the state refuses.
+    pub async fn register(
+        &mut self,
+        object_type: u32,
+        material: &[u8],
+        description: Description,
+    ) -> Result<Uid, Refused> {
+        let none = KeySpec { algorithm: 0, length_bits: 0, usage_mask: 0 };
+        let header = self.header(Kind::Registered, none, 0)?;
+        let uid = self.identifier(header)?;
+        let salt = crypto::random::bytes();
+        let hot = self.l3(L3Place::of(&header)).await?;
+        self.check_lease()?;
+        let root = hot.l3().material_root(&header, &salt).map_err(|error| {
+            tracing::error!(%error, "a material root could not be derived");
+            Refused::Internal { cause: "material_root_not_derived" }
+        })?;
+        let record = root.wrap(object_type, 1, material);
+        drop((root, hot));
+        self.change(RegisterObject { uid, object_type, salt, record, description }).await?;
+        Ok(uid)
+    }
+
+    async fn derive_identifier(&mut self, kind: Kind, spec: KeySpec) -> Result<Uid, Refused> {
+        let bytes =
+            crypto::material::material_bytes(spec.algorithm, spec.length_bits).ok_or(Refused::Invalid {
+                reason: "no symmetric key of this algorithm and length is made here",
+            })?;
+        let header = self.header(kind, spec, bytes)?;
+        // A key that cannot be derived now is not promised.
+        self.l3(L3Place::of(&header)).await?;
+        self.check_lease()?;
+        self.identifier(header)
+    }
+
+    fn header(&self, kind: Kind, spec: KeySpec, length_bytes: u8) -> Result<Header, Refused> {
+        if spec.usage_mask >= 1 << 24 {
+            return Err(Refused::Invalid { reason: "the usage mask has bits no identifier holds" });
+        }
+        let primary = self.tenant.primary().ok_or(Refused::Internal { cause: "tenant_without_l2" })?;
+        let created_s = u32::try_from(self.now().as_secs()).unwrap_or(u32::MAX);
+        Ok(Header::new(&Fields {
+            kind,
+            kdf: KDF,
+            tenant: self.tenant.handle,
+            service: self.service.handle,
+            l2_version: primary.version,
+            created_s,
+            algorithm: u8::try_from(spec.algorithm)
+                .map_err(|_| Refused::Invalid { reason: "the algorithm has no derived keys" })?,
+            length_bytes,
+            usage_mask: spec.usage_mask,
+            nonce: self.engine.nonces.next(),
+        }))
+    }
+
+    fn identifier(&self, header: Header) -> Result<Uid, Refused> {
+        let version = header.fields().l2_version;
+        let bound = commitments(&self.tenant, &self.service, version)
+            .ok_or(Refused::Internal { cause: "primary_without_commitment" })?;
+        Ok(self.engine.hot.tag_key(self.tenant.handle)?.make(header, &bound))
+    }
+
+    /// Proposes a change and looks at its effect.
+    pub(crate) async fn change(&mut self, action: impl Into<Action>) -> Result<(), Refused> {
+        let proposed = self.engine.store.propose(action, None).await?;
+        if let Answer::Refused(refusal) = proposed.answer {
+            return Err(refusal.into());
+        }
+        self.look_again()
+    }
+}

@@ -1,0 +1,201 @@
+//! The key service: authorise a caller, unseal, derive locally or propose, audit.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
+use crypto::{Keyring, L3Cache, NonceSource, Seed};
+use model::command::Answer;
+use model::commands::RegisterService;
+use model::id::{BootId, Realm, ServiceHandle, ServiceName};
+use model::refusal::Refusal;
+use model::service::{ServicePolicy, ServiceType};
+use model::tenant::Tenant;
+use raft_store::Store;
+
+use crate::caller::Caller;
+use crate::hot::Hot;
+use crate::refused::Refused;
+use crate::roots::Roots;
+use crate::turn::Turn;
+
+/// How often a random handle is drawn anew: with a million services a hit has odds of one in 4,000, so
+/// eight draws never suffice only if the generator is broken.
+pub(crate) const DRAWS_MAX: usize = 8;
+
+/// The key service of one node; one per process, shared by every connection.
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) audit: AuditLog,
+    pub(crate) roots: Roots,
+    pub(crate) hot: Hot,
+    pub(crate) nonces: NonceSource,
+    realm: Realm,
+}
+
+/// What the engine is made of.
+pub struct Parts {
+    /// The replicated store, ready, its cache guard over `cache`.
+    pub store: Store,
+    /// The audit log of this boot.
+    pub audit: AuditLog,
+    /// The roots of trust this node has open.
+    pub roots: Roots,
+    /// The barrier keyring, unsealed.
+    pub keyring: Arc<Keyring>,
+    /// The cache of L3 keys.
+    pub cache: Arc<L3Cache>,
+    /// The number of this process start.
+    pub boot: BootId,
+}
+
+impl Engine {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// If no secret memory is left.
+    pub fn new(parts: Parts) -> Result<Self, crypto::ArenaError> {
+        Ok(Self {
+            realm: parts.keyring.realm(),
+            store: parts.store,
+            audit: parts.audit,
+            roots: parts.roots,
+            hot: Hot::new(parts.keyring, parts.cache),
+            nonces: NonceSource::new(parts.boot)?,
+        })
+    }
+
+    /// The replicated store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// The realm all derivations are bound to.
+    #[must_use]
+    pub fn realm(&self) -> Realm {
+        self.realm
+    }
+
+    /// How many L3 keys are hot.
+    #[must_use]
+    pub fn hot_keys(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Whether this node may answer: its lease is valid and its audit log works.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.audit.healthy() && self.store.status().ready
+    }
+
+    /// Begins the turn of a request that has arrived whole.
+    ///
+    /// # Errors
+    /// See [`Refused::NotNow`] and [`Refused::Identity`].
+    pub async fn begin<'e>(&'e self, caller: &'e Caller) -> Result<Turn<'e>, Refused> {
+        Turn::begin(self, caller).await
+    }
+
+    /// Records something that concerns no tenant's key: a refused connection, a request that was not
+    /// served at all.
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`].
+    pub async fn note_security(
+        &self,
+        operation: Operation,
+        caller: Option<&Caller>,
+        address: std::net::SocketAddr,
+        certificate: Option<[u8; 32]>,
+        reason: &str,
+        detail: &str,
+    ) -> Result<(), Refused> {
+        let tenant = caller.and_then(|caller| {
+            self.store.generation().state.tenant_named(&caller.tenant).map(|tenant| tenant.handle)
+        });
+        let mut batch = Batch::new();
+        batch.push(&Entry {
+            tenant,
+            certificate: certificate.or(caller.map(|caller| caller.certificate)),
+            peer: Some(address),
+            reason,
+            detail,
+            ..Entry::new(Kind::SecurityEvent, operation, Outcome::Refused, self.wall_ms())
+        });
+        self.append(batch).await
+    }
+
+    pub(crate) async fn append(&self, batch: Batch) -> Result<(), Refused> {
+        match self.audit.append(batch).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "an answer was withheld: its audit record is not durable");
+                Err(Refused::Unaudited)
+            }
+        }
+    }
+
+    /// The node's wall clock for audit records; it decides nothing.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Registers the caller's service, where the tenant's policy allows it.
+    pub(crate) async fn register_on_first_contact(
+        &self,
+        tenant: &Tenant,
+        caller: &Caller,
+    ) -> Result<(), Refused> {
+        if !tenant.auto_register {
+            return Err(Refused::Identity { reason: "the service is not registered" });
+        }
+        let policy = ServicePolicy::default();
+        self.register_service(tenant, &caller.service, caller.service_type, policy, false).await?;
+        tracing::info!(tenant = %tenant.name, service = %caller.service, "service registered on first contact");
+        Ok(())
+    }
+
+    /// Registers a service with a fresh seed; returns its handle, and whether it is new.
+    ///
+    /// # Errors
+    /// What the state refuses, or that it cannot be asked now.
+    pub(crate) async fn register_service(
+        &self,
+        tenant: &Tenant,
+        name: &ServiceName,
+        service_type: ServiceType,
+        policy: ServicePolicy,
+        reenable: bool,
+    ) -> Result<(ServiceHandle, bool), Refused> {
+        for _ in 0..DRAWS_MAX {
+            let handle = ServiceHandle(crypto::random::bytes());
+            let seed = Seed::generate(self.realm, tenant.handle, handle)
+                .map_err(|error| Refused::NotNow { reason: error.to_string() })?;
+            let command = RegisterService {
+                tenant: tenant.handle,
+                handle,
+                name: name.clone(),
+                service_type,
+                policy,
+                seed: self.hot.keyring().seal_seed(&seed),
+                seed_commitment: seed.commitment().0,
+                reenable,
+            };
+            match self.store.propose(command, None).await?.answer {
+                Answer::Service { handle, created } => return Ok((handle, created)),
+                Answer::Refused(Refusal::HandleTaken) => {}
+                Answer::Refused(refusal) => return Err(refusal.into()),
+                _ => return Err(Refused::Internal { cause: "unexpected_answer" }),
+            }
+        }
+        Err(Refused::Internal { cause: "no_free_handle" })
+    }
+}

@@ -1,0 +1,237 @@
+//! One request's turn: who asks, under which lease, from which generation (CONSISTENCY 2).
+//!
+//! The order is the whole point. The lease is captured first; then one generation is loaded and
+//! everything is taken from it alone; the lease is checked before a key is derived and again after the
+//! audit record is durable, right before the answer leaves. A "no" about the caller's own affairs is
+//! given only after a ReadIndex begun after the request arrived (CONSISTENCY 4).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use audit::{Batch, Entry, Kind, Operation, Outcome};
+use model::service::{Service, ServiceState};
+use model::tenant::{Tenant, TenantState};
+use raft_store::Gen;
+use raft_store::lease::cell::Lease;
+use raft_store::lease::class::LeaseLength;
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::refused::Refused;
+
+/// A request under way. It serves every item of one message and ends with [`Turn::finish`].
+pub struct Turn<'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) caller: &'e Caller,
+    pub(crate) generation: Arc<Gen>,
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) service: Arc<Service>,
+    /// The oldest lease an answer of this turn rests on.
+    lease: Lease,
+    batch: Batch,
+    request: [u8; 16],
+    started: Instant,
+}
+
+/// What a turn stands on: a lease, then the generation, then the caller's place in it.
+struct Footing {
+    lease: Lease,
+    generation: Arc<Gen>,
+    tenant: Option<Arc<Tenant>>,
+    service: Option<Arc<Service>>,
+}
+
+impl Footing {
+    fn take(engine: &Engine, caller: &Caller) -> Result<Self, Refused> {
+        let lease = engine.store.lease().capture()?;
+        let generation = engine.store.generation();
+        assert!(
+            generation.index >= lease.read_index(),
+            "a lease is stored after its generation is published"
+        );
+        let tenant = generation.state.tenant_named(&caller.tenant).cloned();
+        let service = tenant
+            .as_ref()
+            .and_then(|tenant| generation.state.service_named(tenant.handle, &caller.service).cloned());
+        Ok(Self { lease, generation, tenant, service })
+    }
+
+    /// The tenant and service, if both may be served.
+    fn verdict(&self) -> Result<(Arc<Tenant>, Arc<Service>), Verdict> {
+        let no = |reason| Err(Verdict::No(Refused::Identity { reason }));
+        let Some(tenant) = &self.tenant else { return no("no such tenant") };
+        match tenant.state {
+            TenantState::Active => {}
+            TenantState::Suspended => return no("the tenant is suspended"),
+            TenantState::Terminated => return no("the tenant was terminated"),
+        }
+        let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };
+        match service.state {
+            ServiceState::Active => Ok((Arc::clone(tenant), Arc::clone(service))),
+            ServiceState::Suspended => no("the service is suspended"),
+            ServiceState::Shredded => no("the service was shredded; an administrator must enable it again"),
+        }
+    }
+}
+
+enum Verdict {
+    No(Refused),
+    Unregistered(Arc<Tenant>),
+}
+
+impl<'e> Turn<'e> {
+    /// Begins the turn of a request that has arrived whole. Registers the caller's service on first
+    /// contact, where the tenant's policy says so.
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`] without a lease or a leader where one is needed, [`Refused::Identity`] if the
+    /// caller may not be served.
+    pub(crate) async fn begin(engine: &'e Engine, caller: &'e Caller) -> Result<Self, Refused> {
+        let mut footing = Footing::take(engine, caller)?;
+        let mut verdict = footing.verdict();
+        if verdict.is_err() {
+            engine.store.read_index().await?;
+            footing = Footing::take(engine, caller)?;
+            verdict = footing.verdict();
+        }
+        if let Err(Verdict::Unregistered(tenant)) = &verdict {
+            engine.register_on_first_contact(tenant, caller).await?;
+            footing = Footing::take(engine, caller)?;
+            verdict = footing.verdict();
+        }
+        let (tenant, service) = verdict.map_err(|verdict| match verdict {
+            Verdict::No(refused) => refused,
+            Verdict::Unregistered(_) => Refused::Internal { cause: "registered_service_not_published" },
+        })?;
+        let turn = Self {
+            engine,
+            caller,
+            generation: footing.generation,
+            tenant,
+            service,
+            lease: footing.lease,
+            batch: Batch::new(),
+            request: crypto::random::bytes(),
+            started: Instant::now(),
+        };
+        turn.check_lease()?;
+        Ok(turn)
+    }
+
+    /// The caller's tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The caller's service.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// The moment on which dates are judged, in cluster time.
+    #[must_use]
+    pub fn now(&self) -> model::time::ClusterTime {
+        self.engine.store.now()
+    }
+
+    /// Makes sure that the generation of this turn is not older than this call: what a negative or
+    /// state-dependent answer needs (CONSISTENCY 4).
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`] without a leader; [`Refused::Identity`] if the caller may no longer be served.
+    pub async fn refresh(&mut self) -> Result<(), Refused> {
+        self.engine.store.read_index().await?;
+        self.look_again()
+    }
+
+    /// Takes the newest local generation, after a write of this turn was published here.
+    pub(crate) fn look_again(&mut self) -> Result<(), Refused> {
+        let footing = Footing::take(self.engine, self.caller)?;
+        let (tenant, service) = footing.verdict().map_err(|verdict| match verdict {
+            Verdict::No(refused) => refused,
+            Verdict::Unregistered(_) => Refused::Identity { reason: "the service is no longer registered" },
+        })?;
+        // The lease stays the first one captured: what was answered under it must pass its check.
+        self.generation = footing.generation;
+        (self.tenant, self.service) = (tenant, service);
+        if self.batch.is_empty() {
+            self.lease = footing.lease;
+        }
+        Ok(())
+    }
+
+    /// Whether the captured lease still allows an answer.
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`].
+    pub(crate) fn check_lease(&self) -> Result<(), Refused> {
+        let length = LeaseLength::from_millis(self.tenant.lease_ms)
+            .map_err(|_| Refused::Internal { cause: "lease_out_of_range" })?;
+        let store = &self.engine.store;
+        Ok(store.lease().check(self.lease, length, store.boot_now())?)
+    }
+
+    /// Notes what one item of the request did. Every item is noted, whatever its outcome.
+    pub fn note(&mut self, operation: Operation, item: u16, identifier: &str) {
+        self.note_outcome(operation, item, identifier, Outcome::Ok, "");
+    }
+
+    /// As [`Turn::note`], for an item whose failure was judged above: a short code, and whether the same
+    /// request may succeed later.
+    pub fn note_failed(
+        &mut self,
+        operation: Operation,
+        item: u16,
+        identifier: &str,
+        cause: &'static str,
+        retryable: bool,
+    ) {
+        let outcome = if retryable { Outcome::Failed } else { Outcome::Refused };
+        self.note_outcome(operation, item, identifier, outcome, cause);
+    }
+
+    fn note_outcome(
+        &mut self,
+        operation: Operation,
+        item: u16,
+        identifier: &str,
+        outcome: Outcome,
+        reason: &'static str,
+    ) {
+        let latency_us = u32::try_from(self.started.elapsed().as_micros()).unwrap_or(u32::MAX);
+        self.batch.push(&Entry {
+            tenant: Some(self.tenant.handle),
+            service: Some(self.service.handle),
+            certificate: Some(self.caller.certificate),
+            peer: Some(self.caller.address),
+            identifier,
+            l2_version: model::uid::Uid::parse(identifier).map(|uid| uid.header.fields().l2_version),
+            reason,
+            latency_us,
+            request: self.request,
+            item,
+            ..Entry::new(Kind::KeyOperation, operation, outcome, self.engine.wall_ms())
+        });
+    }
+
+    /// Makes the audit records durable and checks the lease once more. Only after `Ok` may the answer
+    /// go out (I4, CONSISTENCY 2).
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`] if the records are not durable; [`Refused::NotNow`] if the lease ran out
+    /// meanwhile: the answer is withheld, and a record says so.
+    pub async fn finish(mut self) -> Result<(), Refused> {
+        let batch = std::mem::replace(&mut self.batch, Batch::new());
+        if !batch.is_empty() {
+            self.engine.append(batch).await?;
+        }
+        let Err(stale) = self.check_lease() else { return Ok(()) };
+        let withheld = Operation { code: 0, name: "response" };
+        self.note_outcome(withheld, 0, "", Outcome::Withheld, stale.cause());
+        let batch = std::mem::replace(&mut self.batch, Batch::new());
+        self.engine.append(batch).await?;
+        Err(stale)
+    }
+}

@@ -1,0 +1,205 @@
+//! One connection: read a message, answer it, read the next.
+//!
+//! Requests of one connection are answered in order, each after the last byte of the one before: a client
+//! that pipelines without reading fills its own socket, not our memory. A connection ends between
+//! messages when the node drains, when its certificate expires, or when it has been idle for too long.
+
+use std::io;
+use std::time::Instant;
+
+use engine::{Caller, Engine};
+use kmip::ttlv::{HEADER_BYTES, frame_length};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use zeroize::Zeroize as _;
+
+use crate::dispatch::{Disposition, answer, reject_frame};
+use crate::limits::{
+    IDLE_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, REQUEST_BYTES, RESPONSE_BYTES, WRITE_TIMEOUT,
+};
+use crate::metrics::Metrics;
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed it, with or without close_notify.
+    Closed,
+    /// The node drains.
+    Drained,
+    /// Nothing came for too long.
+    Idle,
+    /// The message did not arrive, or the answer was not read, in time.
+    Slow,
+    /// The bytes are no KMIP message; the stream cannot be re-synchronised.
+    Malformed,
+    /// The client's certificate expired.
+    Expired,
+    /// The line broke.
+    Broken,
+}
+
+impl End {
+    /// The word in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Drained => "drained",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+            Self::Malformed => "malformed",
+            Self::Expired => "certificate_expired",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// A connection whose caller is known.
+pub struct Connection<'a, S> {
+    /// The TLS stream.
+    pub stream: S,
+    /// Who speaks.
+    pub caller: &'a Caller,
+    /// When the caller's certificate ends, seconds since the epoch.
+    pub not_after_s: i64,
+    /// The key service.
+    pub engine: &'a Engine,
+    /// What is counted.
+    pub metrics: &'a Metrics,
+    /// Turns true when the node drains.
+    pub draining: watch::Receiver<bool>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    /// Serves until the connection ends.
+    pub async fn serve(mut self) -> End {
+        let mut input = Input { bytes: Vec::with_capacity(REQUEST_BYTES), frame: 0 };
+        let mut output = Vec::with_capacity(RESPONSE_BYTES);
+        loop {
+            let end = match self.next_message(&mut input).await {
+                Ok(()) => self.answer(&input.bytes[..input.frame], &mut output).await,
+                Err(Stop::At(end)) => Some(end),
+                Err(Stop::NoFrame(error)) => {
+                    reject_frame(self.engine, self.caller, error, &mut output).await;
+                    Some(self.send(&mut output).await.unwrap_or(End::Malformed))
+                }
+            };
+            input.consume();
+            if let Some(end) = end {
+                let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+                return end;
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: &[u8], output: &mut Vec<u8>) -> Option<End> {
+        let begun = Instant::now();
+        let disposition = answer(self.engine, self.caller, self.metrics, request, output).await;
+        let sent = self.send(output).await;
+        self.metrics.duration.observe(begun.elapsed().as_secs_f64());
+        match (sent, disposition) {
+            (Some(end), _) => Some(end),
+            (None, Disposition::Close) => Some(End::Malformed),
+            (None, Disposition::Keep) => None,
+        }
+    }
+
+    /// Writes the answer and wipes it, whatever becomes of the line.
+    async fn send(&mut self, output: &mut Vec<u8>) -> Option<End> {
+        let write = async {
+            self.stream.write_all(output).await?;
+            self.stream.flush().await
+        };
+        let written = timeout(WRITE_TIMEOUT, write).await;
+        output.zeroize();
+        match written {
+            Ok(Ok(())) => None,
+            Ok(Err(_)) => Some(End::Broken),
+            Err(_) => Some(End::Slow),
+        }
+    }
+
+    async fn next_message(&mut self, input: &mut Input) -> Result<(), Stop> {
+        if input.bytes.is_empty() {
+            self.first_bytes(input).await?;
+        }
+        match timeout(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
+            Ok(done) => done,
+            Err(_) => Err(Stop::At(End::Slow)),
+        }
+    }
+
+    async fn first_bytes(&mut self, input: &mut Input) -> Result<(), Stop> {
+        if *self.draining.borrow() {
+            return Err(Stop::At(End::Drained));
+        }
+        if crate::server::wall_s() > self.not_after_s {
+            return Err(Stop::At(End::Expired));
+        }
+        tokio::select! {
+            read = timeout(IDLE_TIMEOUT, input.read(&mut self.stream)) => {
+                read.map_err(|_| Stop::At(End::Idle))??;
+            }
+            _ = self.draining.changed() => return Err(Stop::At(End::Drained)),
+        }
+        if crate::server::wall_s() > self.not_after_s {
+            return Err(Stop::At(End::Expired));
+        }
+        Ok(())
+    }
+
+    async fn whole_frame(&mut self, input: &mut Input) -> Result<(), Stop> {
+        loop {
+            if let Some(header) = input.bytes.first_chunk::<HEADER_BYTES>() {
+                let length = frame_length(header).map_err(|error| Stop::NoFrame(error.to_string()))?;
+                if input.bytes.len() >= length {
+                    input.frame = length;
+                    return Ok(());
+                }
+            }
+            input.read(&mut self.stream).await?;
+        }
+    }
+}
+
+enum Stop {
+    At(End),
+    NoFrame(String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::At(End::Closed),
+            _ => Self::At(End::Broken),
+        }
+    }
+}
+
+/// What was read and not yet answered: one message, and the beginning of the next.
+struct Input {
+    bytes: Vec<u8>,
+    frame: usize,
+}
+
+impl Input {
+    /// Reads what there is. The buffer is bounded: it grows only while one frame is incomplete.
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        debug_assert!(self.bytes.len() <= MESSAGE_BYTES_MAX + REQUEST_BYTES);
+        self.bytes.reserve(REQUEST_BYTES);
+        match stream.read_buf(&mut self.bytes).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets the message that was answered; registered material may have been in it.
+    fn consume(&mut self) {
+        let frame = std::mem::take(&mut self.frame);
+        let rest = self.bytes.len() - frame;
+        self.bytes.copy_within(frame.., 0);
+        self.bytes[rest..].zeroize();
+        self.bytes.truncate(rest);
+    }
+}

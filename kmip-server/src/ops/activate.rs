@@ -1,0 +1,13 @@
+//! Activate: from Pre-Active to Active.
+
+use kmip::ResponsePayload;
+use kmip::ops::activate::{Request, Response};
+
+use super::{Context, Error, Reply};
+
+pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    let found = context.find(request.unique_identifier.as_ref()).await?;
+    context.turn.activate(&found).await?;
+    let response = Response { unique_identifier: found.uid().to_string().into() };
+    Ok(Reply::Payload(ResponsePayload::Activate(response)))
+}

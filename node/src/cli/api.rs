@@ -1,0 +1,157 @@
+//! The CLI's way to the administration interface: verified TLS, a bearer token, fail-over over nodes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
+
+/// How long one request may take in all: the slowest, a withdrawal behind a partitioned node with the
+/// longest lease, ends within about 65 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(70);
+/// How long a connection may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// HTTP status of a node that cannot answer now; another one may.
+const UNAVAILABLE: u16 = 503;
+
+/// A client of the administration interface of one cluster.
+pub struct Api {
+    agent: ureq::Agent,
+    addresses: Vec<String>,
+    token: Option<String>,
+}
+
+/// What a node answered, or that none did.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A node answered with problem details (RFC 9457).
+    #[error("{title}{}{}", separator(detail), detail)]
+    Problem {
+        /// HTTP status.
+        status: u16,
+        /// The problem's title.
+        title: String,
+        /// What happened and what to do.
+        detail: String,
+    },
+    /// No node could be reached.
+    #[error("no node answered at {addresses}: {cause}; is the cluster running, and is KEYRAFT_ADDR right?")]
+    Unreachable {
+        /// What was tried.
+        addresses: String,
+        /// The last failure.
+        cause: String,
+    },
+    /// The settings of the client cannot work.
+    #[error("{0}")]
+    Settings(String),
+}
+
+fn separator(detail: &str) -> &'static str {
+    if detail.is_empty() { "" } else { ": " }
+}
+
+impl Api {
+    /// A client of the nodes at `addresses` (`https://host:port`), whose certificates `ca` issued.
+    ///
+    /// # Errors
+    /// If the authority cannot be read or there is no address.
+    pub fn new(addresses: Vec<String>, ca: &Path, token: Option<String>) -> Result<Self, ApiError> {
+        if addresses.is_empty() {
+            let what = "no address: set KEYRAFT_ADDR or KEYRAFT_ADDRS, or pass --addr";
+            return Err(ApiError::Settings(what.to_owned()));
+        }
+        let pem = std::fs::read(ca).map_err(|cause| {
+            ApiError::Settings(format!("cannot read the authority {}: {cause}", ca.display()))
+        })?;
+        let roots: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .build();
+        let agent = ureq::Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build()
+            .into();
+        Ok(Self { agent, addresses, token })
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.any_node(|agent, url| self.sign(agent.get(format!("{url}{path}"))).call())
+    }
+
+    /// Posts a body; `key` makes a repeated request have its effect once.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn post(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.any_node(|agent, url| {
+            let request = self.sign(agent.post(format!("{url}{path}"))).header("Idempotency-Key", key);
+            request.send_json(body)
+        })
+    }
+
+    /// Changes a resource; `key` makes a repeated request have its effect once.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn patch(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.any_node(|agent, url| {
+            let request = self.sign(agent.patch(format!("{url}{path}"))).header("Idempotency-Key", key);
+            request.send_json(body)
+        })
+    }
+
+    fn sign<Any>(&self, request: ureq::RequestBuilder<Any>) -> ureq::RequestBuilder<Any> {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// Asks one node after the other until one answers something other than "not now".
+    fn any_node(
+        &self,
+        call: impl Fn(&ureq::Agent, &str) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, ApiError> {
+        let mut cause = String::new();
+        let mut not_now = None;
+        for address in &self.addresses {
+            match call(&self.agent, address.trim_end_matches('/')).map(read) {
+                Ok(Err(problem @ ApiError::Problem { status: UNAVAILABLE, .. })) => not_now = Some(problem),
+                Ok(answer) => return answer,
+                Err(error) => cause = error.to_string(),
+            }
+        }
+        Err(not_now.unwrap_or(ApiError::Unreachable { addresses: self.addresses.join(", "), cause }))
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Value, ApiError> {
+    let status = response.status().as_u16();
+    let text = response.body_mut().read_to_string().unwrap_or_default();
+    let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    if (200..300).contains(&status) {
+        return Ok(body);
+    }
+    let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let title =
+        if body["title"].is_string() { field("title") } else { format!("the node answered {status}") };
+    Err(ApiError::Problem { status, title, detail: field("detail") })
+}

@@ -1,0 +1,168 @@
+//! The command line: parse, act, answer with an exit code that means something.
+
+pub mod api;
+mod audit;
+mod bench;
+mod output;
+mod service;
+mod status;
+mod tenant;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::api::Api;
+pub use self::output::Format;
+
+/// Usage errors (BSD `sysexits.h`).
+const EX_USAGE: u8 = 64;
+
+#[derive(Parser)]
+#[command(name = "keyraft", version, about = "A cluster of nodes that hand out encryption keys over KMIP")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs one node
+    Server(crate::server::ServerArgs),
+    /// Starts a development cluster on loopback
+    Dev(crate::dev::DevArgs),
+    /// Shows the nodes of the cluster
+    Status(Connection),
+    /// Creates, lists and changes tenants
+    Tenant(tenant::TenantArgs),
+    /// Lists and changes the services of a tenant
+    Service(service::ServiceArgs),
+    /// Checks and exports audit logs, offline
+    Audit(audit::AuditArgs),
+    /// Measures Create and Get over mutual TLS
+    Bench(bench::BenchArgs),
+    /// Makes root keys
+    Root(RootArgs),
+    /// Prints a shell completion script
+    Completion {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+struct RootArgs {
+    #[command(subcommand)]
+    command: RootCommand,
+}
+
+#[derive(Subcommand)]
+enum RootCommand {
+    /// Makes a root key in a file: for development only
+    Create {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Makes the key that settings name, inside its PKCS#11 token
+    CreateKey {
+        /// File with the settings of the root, as in [platform_root.*]
+        #[arg(long)]
+        settings: PathBuf,
+    },
+}
+
+/// How to reach the cluster's administration interface.
+#[derive(Args, Clone)]
+pub struct Connection {
+    /// Administration addresses, https://host:port, comma-separated; the first that answers is used
+    #[arg(long, env = "KEYRAFT_ADDRS", value_delimiter = ',', global = true, hide_env_values = true)]
+    addr: Vec<String>,
+    /// Authority of the nodes' certificates (PEM)
+    #[arg(long, env = "KEYRAFT_CACERT", global = true, hide_env_values = true)]
+    ca: Option<PathBuf>,
+    /// Bearer token
+    #[arg(long, env = "KEYRAFT_TOKEN", global = true, hide_env_values = true)]
+    token: Option<String>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
+    output: Format,
+}
+
+impl Connection {
+    /// A client over these settings.
+    ///
+    /// # Errors
+    /// Says which setting is missing.
+    pub fn api(&self) -> anyhow::Result<Api> {
+        let mut addresses = self.addr.clone();
+        if addresses.is_empty() {
+            addresses.extend(std::env::var("KEYRAFT_ADDR"));
+        }
+        let ca = self.ca.as_ref().ok_or_else(|| {
+            anyhow::anyhow!(
+                "no authority: set KEYRAFT_CACERT or pass --ca (keyraft dev writes both to <data>/env)"
+            )
+        })?;
+        Ok(Api::new(addresses, ca, self.token.clone())?)
+    }
+}
+
+/// Parses the command line and acts.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
+        }
+    };
+    match act(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("keyraft: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Server(args) => crate::server::run(&args),
+        Command::Dev(args) => crate::dev::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Status(connection) => status::run(&connection),
+        Command::Tenant(args) => tenant::run(&args),
+        Command::Service(args) => service::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Root(args) => root(&args),
+        Command::Completion { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "keyraft", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)] // the answer of a command
+fn root(args: &RootArgs) -> anyhow::Result<ExitCode> {
+    use keystore::RootKeystore as _;
+    let made = match &args.command {
+        RootCommand::Create { file } => {
+            keystore::providers::software::DangerSoftwareRoot::create(file)?.l1_ref().to_owned()
+        }
+        RootCommand::CreateKey { settings } => crate::dev::create_root_key(settings)?,
+    };
+    println!("{made}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A fresh key, so that a request repeated on another node has its effect once.
+///
+/// # Errors
+/// If the kernel gives no random bytes.
+fn idempotency_key() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}

@@ -1,0 +1,117 @@
+//! Printing answers: aligned tables for people, JSON and YAML for programs.
+
+use serde_json::Value;
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// A column: its heading and the JSON pointer (RFC 6901) of its value.
+pub type Column = (&'static str, &'static str);
+
+/// Prints one object or a list of them.
+#[allow(clippy::print_stdout)] // the answer of a command
+pub fn print(format: Format, value: &Value, columns: &[Column]) {
+    match format {
+        Format::Json => println!("{value:#}"),
+        Format::Yaml => print!("{}", yaml(value, 0)),
+        Format::Table => print!("{}", table(value, columns)),
+    }
+}
+
+fn table(value: &Value, columns: &[Column]) -> String {
+    let rows: Vec<&Value> = match value {
+        Value::Array(rows) => rows.iter().collect(),
+        one => vec![one],
+    };
+    let cell = |row: &Value, pointer: &str| text(row.pointer(pointer).unwrap_or(&Value::Null));
+    let width = |(heading, pointer): &Column| {
+        let longest = rows.iter().map(|row| cell(row, pointer).chars().count()).max().unwrap_or(0);
+        longest.max(heading.len())
+    };
+    let widths: Vec<usize> = columns.iter().map(width).collect();
+    let line = |cells: Vec<String>| {
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut out = line(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
+    for row in &rows {
+        out += &line(columns.iter().map(|(_, pointer)| cell(row, pointer)).collect());
+    }
+    out
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>().join(",")
+        }
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+/// YAML 1.2 block style; scalars are written as JSON, which YAML contains.
+fn yaml(value: &Value, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(fields) if !fields.is_empty() => fields
+            .iter()
+            .map(|(key, value)| {
+                if is_scalar(value) {
+                    format!("{pad}{key}: {value}\n")
+                } else {
+                    format!("{pad}{key}:\n{}", yaml(value, indent + 2))
+                }
+            })
+            .collect(),
+        Value::Array(items) if !items.is_empty() => items
+            .iter()
+            .map(|item| {
+                let block = yaml(item, indent + 2);
+                format!("{pad}- {}", block.trim_start())
+            })
+            .collect(),
+        scalar => format!("{pad}{scalar}\n"),
+    }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tables_align_and_show_missing_values() {
+        let rows = json!([{ "name": "tenant-a", "state": "active" }, { "name": "b" }]);
+        let printed = table(&rows, &[("NAME", "/name"), ("STATE", "/state")]);
+        assert_eq!(printed, "NAME      STATE\ntenant-a  active\nb         -\n");
+    }
+
+    #[test]
+    fn yaml_nests_and_quotes() {
+        let value = json!({ "a": [{ "b": "x: y", "c": 1 }], "d": {} });
+        assert_eq!(yaml(&value, 0), "a:\n  - b: \"x: y\"\n    c: 1\nd: {}\n");
+    }
+}

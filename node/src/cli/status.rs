@@ -1,0 +1,75 @@
+//! `keyraft status`: the nodes of the cluster, and an exit code a script can act on.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::api::ApiError;
+use super::{Connection, Format, output};
+
+/// No quorum, or no node could be asked: nothing can be written.
+const NO_QUORUM: u8 = 2;
+/// Serving, but a node is missing or not ready.
+const DEGRADED: u8 = 3;
+
+const COLUMNS: &[output::Column] = &[
+    ("NODE", "/node_id"),
+    ("ROLE", "/role"),
+    ("READY", "/ready"),
+    ("LEASE MS", "/lease_remaining_ms"),
+    ("APPLIED", "/applied"),
+    ("LAG", "/lag"),
+    ("KMIP", "/kmip"),
+    ("VERSION", "/version"),
+];
+
+/// Asks any node about all of them.
+#[allow(clippy::print_stdout)] // the answer of a command
+pub fn run(connection: &Connection) -> anyhow::Result<ExitCode> {
+    let cluster = match connection.api()?.get("/v1/cluster") {
+        Ok(cluster) => cluster,
+        Err(error @ ApiError::Unreachable { .. }) => {
+            eprintln!("keyraft: {error}");
+            return Ok(ExitCode::from(NO_QUORUM));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match connection.output {
+        Format::Table => {
+            let text =
+                |name: &str| cluster[name].as_str().map_or_else(|| cluster[name].to_string(), str::to_owned);
+            println!("realm {}  region {}  term {}\n", text("realm"), text("region"), text("term"));
+            output::print(Format::Table, &cluster["nodes"], COLUMNS);
+        }
+        format => output::print(format, &cluster, &[]),
+    }
+    Ok(ExitCode::from(judge(&cluster)))
+}
+
+fn judge(cluster: &Value) -> u8 {
+    let nodes = cluster["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ready = nodes.iter().filter(|node| node["ready"] == true).count();
+    if cluster["leader"].is_null() || ready == 0 {
+        NO_QUORUM
+    } else if ready < nodes.len() {
+        DEGRADED
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_health() {
+        let node = |ready| json!({ "ready": ready });
+        assert_eq!(judge(&json!({ "leader": 1, "nodes": [node(true), node(true)] })), 0);
+        assert_eq!(judge(&json!({ "leader": 1, "nodes": [node(true), node(false)] })), DEGRADED);
+        assert_eq!(judge(&json!({ "leader": null, "nodes": [node(true)] })), NO_QUORUM);
+        assert_eq!(judge(&json!({ "leader": 1, "nodes": [node(false)] })), NO_QUORUM);
+    }
+}

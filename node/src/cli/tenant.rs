@@ -1,0 +1,125 @@
+//! `keyraft tenant`: the lives of tenants.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{Connection, output};
+
+/// See the module.
+#[derive(Args)]
+pub struct TenantArgs {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Creates a tenant with its own key hierarchy
+    Create {
+        /// A DNS label, unique for ever
+        name: String,
+        /// Labels, KEY=VALUE
+        #[arg(long = "label", value_parser = parse_label)]
+        labels: Vec<(String, String)>,
+        /// Freshness lease in milliseconds, 2000 to 60000
+        #[arg(long)]
+        lease_ms: Option<u32>,
+        /// Services must be registered by an administrator
+        #[arg(long)]
+        no_auto_register: bool,
+    },
+    /// Lists tenants
+    List,
+    /// Shows one tenant
+    Get {
+        /// The tenant
+        name: String,
+    },
+    /// Replaces the labels of a tenant
+    Label {
+        /// The tenant
+        name: String,
+        /// Labels, KEY=VALUE
+        #[arg(value_parser = parse_label)]
+        labels: Vec<(String, String)>,
+    },
+    /// Refuses every answer until the tenant is resumed
+    Suspend {
+        /// The tenant
+        name: String,
+    },
+    /// Ends a suspension
+    Resume {
+        /// The tenant
+        name: String,
+    },
+    /// Makes the next version of the tenant's key
+    Rotate {
+        /// The tenant
+        name: String,
+    },
+    /// Erases the tenant's keys for ever
+    Terminate {
+        /// The tenant
+        name: String,
+        /// Must repeat the name
+        #[arg(long)]
+        confirm: String,
+    },
+}
+
+const COLUMNS: &[output::Column] = &[
+    ("NAME", "/name"),
+    ("STATE", "/state"),
+    ("REGION", "/region"),
+    ("PRIMARY KEY", "/primary"),
+    ("LEASE MS", "/lease_ms"),
+    ("LABELS", "/labels"),
+];
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn labels_of(labels: &[(String, String)]) -> Value {
+    Value::Object(labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// Acts on the tenant named.
+pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
+    let api = args.connection.api()?;
+    let key = super::idempotency_key()?;
+    let act = |name: &str, verb: &str| api.post(&format!("/v1/tenants/{name}:{verb}"), &json!({}), &key);
+    let answer = match &args.command {
+        Command::Create { name, labels, lease_ms, no_auto_register } => {
+            let mut body =
+                json!({ "name": name, "labels": labels_of(labels), "auto_register": !no_auto_register });
+            if let Some(lease_ms) = lease_ms {
+                body["lease_ms"] = json!(lease_ms);
+            }
+            api.post("/v1/tenants", &body, &key)?
+        }
+        Command::List => api.get("/v1/tenants")?["items"].take(),
+        Command::Get { name } => api.get(&format!("/v1/tenants/{name}"))?,
+        Command::Label { name, labels } => {
+            api.patch(&format!("/v1/tenants/{name}"), &json!({ "labels": labels_of(labels) }), &key)?
+        }
+        Command::Suspend { name } => act(name, "suspend")?,
+        Command::Resume { name } => act(name, "resume")?,
+        Command::Rotate { name } => act(name, "rotate")?,
+        Command::Terminate { name, confirm } => {
+            anyhow::ensure!(
+                name == confirm,
+                "--confirm must repeat the tenant's name: this cannot be undone"
+            );
+            act(name, "terminate")?
+        }
+    };
+    output::print(args.connection.output, &answer, COLUMNS);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,145 @@
+//! Where a development cluster keeps what, and what each node is told.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+use super::certificates::write_private;
+
+/// Marks a folder as ours: `--fresh` deletes no other.
+const MARKER: &str = ".keyraft-dev.json";
+
+/// What must not change between two starts of the same cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Number of nodes.
+    pub nodes: u16,
+    /// First KMIP port.
+    pub kmip_port: u16,
+    /// First administration port; the operator port is 50 above.
+    pub admin_port: u16,
+    /// First peer port.
+    pub peer_port: u16,
+    /// `software` or `softhsm`.
+    pub root: String,
+}
+
+/// The distance from a node's administration port to its operator port (DESIGN 10).
+pub const OPERATOR_PORT_OFFSET: u16 = 50;
+
+/// The ports of one node.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// KMIP.
+    pub kmip: u16,
+    /// Administration.
+    pub admin: u16,
+    /// Operators.
+    pub operator: u16,
+    /// Other nodes.
+    pub peer: u16,
+}
+
+impl Shape {
+    /// The ports of node `i`.
+    #[must_use]
+    pub const fn ports(&self, i: u16) -> Ports {
+        Ports {
+            kmip: self.kmip_port + i,
+            admin: self.admin_port + i,
+            operator: self.admin_port + OPERATOR_PORT_OFFSET + i,
+            peer: self.peer_port + i,
+        }
+    }
+}
+
+/// The folder of a development cluster.
+pub struct Layout {
+    /// Absolute.
+    pub root: PathBuf,
+}
+
+impl Layout {
+    /// Opens, or makes, or makes anew the folder of a cluster of this shape.
+    ///
+    /// # Errors
+    /// If the folder holds something else, or a cluster of another shape.
+    pub fn open(folder: &Path, shape: &Shape, fresh: bool) -> anyhow::Result<Self> {
+        let root = std::path::absolute(folder)?;
+        let layout = Self { root };
+        let marker = layout.root.join(MARKER);
+        if fresh && layout.root.exists() {
+            if !marker.exists() && fs::read_dir(&layout.root)?.next().is_some() {
+                bail!("{} was not made by keyraft dev; --fresh deletes nothing else", layout.root.display());
+            }
+            fs::remove_dir_all(&layout.root).with_context(|| layout.root.display().to_string())?;
+        }
+        layout.claim(&marker, shape)?;
+        let _ = fs::remove_file(layout.env_file());
+        Ok(layout)
+    }
+
+    fn claim(&self, marker: &Path, shape: &Shape) -> anyhow::Result<()> {
+        if marker.exists() {
+            let known: Shape = serde_json::from_str(&fs::read_to_string(marker)?)
+                .with_context(|| format!("{} was changed by hand", marker.display()))?;
+            if known != *shape {
+                bail!(
+                    "{} holds a cluster started with --nodes {} --kmip-port {} --admin-port {} --peer-port {} \
+                     --root {}; start it like that, or make it anew with --fresh",
+                    self.root.display(),
+                    known.nodes,
+                    known.kmip_port,
+                    known.admin_port,
+                    known.peer_port,
+                    known.root
+                );
+            }
+            return Ok(());
+        }
+        if self.root.exists() && fs::read_dir(&self.root)?.next().is_some() {
+            bail!("{} is not empty and holds no keyraft cluster; choose another --data", self.root.display());
+        }
+        fs::create_dir_all(&self.root).with_context(|| format!("cannot create {}", self.root.display()))?;
+        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
+        write_private(marker, &serde_json::to_string_pretty(shape)?)
+    }
+
+    /// The file with everything a client needs.
+    pub fn env_file(&self) -> PathBuf {
+        self.root.join("env")
+    }
+
+    /// Authorities.
+    pub fn ca(&self) -> PathBuf {
+        self.root.join("ca")
+    }
+
+    /// Roots of trust.
+    pub fn roots(&self) -> PathBuf {
+        self.root.join("roots")
+    }
+
+    /// The folder of node `i`.
+    pub fn node(&self, i: u16) -> PathBuf {
+        self.root.join("nodes").join(i.to_string())
+    }
+
+    /// Certificates of a tenant's services.
+    pub fn clients(&self, tenant: &str) -> PathBuf {
+        self.root.join("clients").join(tenant)
+    }
+
+    /// The bearer token of the platform operator.
+    pub fn token_file(&self) -> PathBuf {
+        self.root.join("operator-token")
+    }
+
+    /// The token that admits nodes.
+    pub fn join_token_file(&self) -> PathBuf {
+        self.root.join("join-token")
+    }
+}

@@ -1,0 +1,143 @@
+//! How a node comes into its cluster: it was there before, it makes a new one, or it joins one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use crypto::Keyring;
+use engine::Guard;
+use keystore::RootKeystore;
+use model::id::{ClusterId, Realm};
+use raft_store::join::JoinRequest;
+use raft_store::store::Env as _;
+use raft_store::{Addresses, Identity, Production, Settings, Store};
+
+use super::{DataDir, keyring};
+use crate::config::Config;
+
+/// How long a node asks peers to let it in before it gives up: peers of a starting cluster take a while.
+const JOIN_DEADLINE: Duration = Duration::from_secs(90);
+
+/// A node that knows who it is and holds the barrier keyring.
+pub struct Lineage {
+    identity: Identity,
+    keyring: Arc<Keyring>,
+    sealed: Vec<u8>,
+    bootstrap: bool,
+}
+
+/// Finds out, or decides, who this node is, and unseals the keyring.
+///
+/// # Errors
+/// One sentence that says what is in the way.
+pub async fn enter(
+    config: &Config,
+    data: &DataDir,
+    env: &Production,
+    root: &dyn RootKeystore,
+) -> anyhow::Result<Lineage> {
+    let known = raft_store::identity::load(&data.raft())?;
+    let (identity, bootstrap) = match known {
+        Some(identity) if identity.name != config.node.name => bail!(
+            "{} belongs to node {:?}, but node.name is {:?}: use its own folder or its own name",
+            data.raft().display(),
+            identity.name,
+            config.node.name
+        ),
+        Some(identity) => (identity, false),
+        None if config.cluster.bootstrap => (make_cluster(config, data, root).await?, true),
+        None if config.cluster.join.is_empty() => {
+            bail!(
+                "the data directory is empty: set cluster.join to peers of a cluster, or cluster.bootstrap = true once"
+            )
+        }
+        None => (join(config, data, env).await?, false),
+    };
+    let file = data.keyring();
+    let sealed = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let keyring = keyring::unseal(&sealed, identity.realm, root).await?;
+    Ok(Lineage { identity, keyring, sealed, bootstrap })
+}
+
+/// The keyring is on disk before the identity: a crash in between leaves an empty node, never one without
+/// its keyring.
+async fn make_cluster(config: &Config, data: &DataDir, root: &dyn RootKeystore) -> anyhow::Result<Identity> {
+    let (realm, cluster) = (Realm(crypto::random::bytes()), ClusterId(crypto::random::bytes()));
+    let sealed = keyring::generate(realm, root).await?;
+    keyring::write(&data.keyring(), &sealed)?;
+    let identity = raft_store::identity::bootstrap(&data.raft(), realm, cluster, &config.node.name)?;
+    tracing::info!(%realm, %cluster, "a new cluster begins");
+    Ok(identity)
+}
+
+async fn join(config: &Config, data: &DataDir, env: &Production) -> anyhow::Result<Identity> {
+    let request = JoinRequest {
+        name: config.node.name.clone(),
+        addresses: addresses(config),
+        peers: config.cluster.join.iter().map(ToString::to_string).collect(),
+        token: join_token(&config.cluster.join_token_file)?,
+        voter: config.cluster.voter,
+        within: JOIN_DEADLINE,
+    };
+    // The keyring is on disk before the identity: a node with an identity can always unseal.
+    let keep = |sealed: &[u8]| {
+        keyring::write(&data.keyring(), sealed).map_err(|error| std::io::Error::other(format!("{error:#}")))
+    };
+    let surroundings = env.surroundings();
+    let joined = raft_store::join::join(
+        &data.raft(),
+        &request,
+        surroundings.transport,
+        surroundings.entropy.as_ref(),
+        keep,
+    )
+    .await?;
+    tracing::info!(node = %joined.identity.node, "joined the cluster");
+    Ok(joined.identity)
+}
+
+fn join_token(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.trim().as_bytes().to_vec())
+}
+
+fn addresses(config: &Config) -> Addresses {
+    Addresses {
+        peer: config.listen.peer.to_string(),
+        kmip: config.listen.kmip.to_string(),
+        admin: config.listen.admin.to_string(),
+    }
+}
+
+impl Lineage {
+    /// The realm all derivations are bound to.
+    pub fn realm(&self) -> Realm {
+        self.identity.realm
+    }
+
+    /// The barrier keyring, unsealed.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
+    /// Starts the replicated store.
+    ///
+    /// # Errors
+    /// If the data does not open, or the peer port cannot be used.
+    pub async fn start(&self, config: &Config, env: Production, guard: Arc<Guard>) -> anyhow::Result<Store> {
+        let sealed = self.sealed.clone();
+        let settings = Settings {
+            addresses: addresses(config),
+            region: config.node.region.clone(),
+            bootstrap: self.bootstrap,
+            join_token: join_token(&config.cluster.join_token_file)?,
+            keyring: Arc::new(move || sealed.clone()),
+            stabilisation: Duration::from_millis(config.cluster.stabilisation_ms.into()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Settings::default()
+        };
+        let sealer = Arc::clone(&self.keyring);
+        Ok(Store::start(env, settings, self.identity.clone(), sealer, guard).await?)
+    }
+}

@@ -1,0 +1,241 @@
+//! `keyraft server`: one node, from its configuration to its last answer.
+//!
+//! The order of the start is the order of trust: harden the process, judge the configuration, open the
+//! roots, unseal the keyring, join Raft, open the audit log under a fresh boot id, and only then listen
+//! for keys.
+
+mod hardening;
+mod keyring;
+mod lineage;
+mod telemetry;
+mod tls;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use admin_api::{App, DevelopmentToken, Door};
+use anyhow::{Context as _, bail};
+use audit::AuditLog;
+use clap::Args;
+use crypto::L3Cache;
+use engine::{Engine, Guard, Parts, Roots};
+use raft_store::Production;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// How long a node waits for its cluster before it says again that it does.
+const WAIT_NOTICE: Duration = Duration::from_secs(10);
+
+/// Runs one node.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// The node's configuration
+    #[arg(long)]
+    config: PathBuf,
+    /// File to write the process id to
+    #[arg(long)]
+    pid_file: Option<PathBuf>,
+}
+
+/// Runs until SIGTERM or SIGINT, then drains and hands over.
+///
+/// # Errors
+/// One sentence that says what is wrong and what to do.
+pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
+    // Before any thread starts: some of it holds for threads started later only.
+    let report = crypto::process::harden();
+    let config = Config::load(&args.config)?;
+    telemetry::install(&config.log)?;
+    hardening::judge(&report, config.node.allow_root)?;
+    if let Some(file) = &args.pid_file {
+        std::fs::write(file, std::process::id().to_string())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("keyraft").build()?;
+    runtime.block_on(serve(&config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything a node listens with, bound before it joins anything: a taken port is told at once.
+struct Listeners {
+    kmip: TcpListener,
+    admin: TcpListener,
+    operator: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            kmip: bind(config.listen.kmip, "listen.kmip").await?,
+            admin: bind(config.listen.admin, "listen.admin").await?,
+            operator: bind(config.listen.operator, "listen.operator").await?,
+        })
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: stop what listens there or change {setting}"))
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let certificates = tls::load(config)?;
+    let listeners = Listeners::bind(config).await?;
+    let data = DataDir::open(&config.node.data_dir)?;
+
+    let barrier_root = config.platform_root.barrier.open().await?;
+    let tenants_root = config.platform_root.tenants.open().await?;
+    if barrier_root.l1_ref() == tenants_root.l1_ref() {
+        bail!(
+            "platform_root.barrier and platform_root.tenants are one key: use two, with distinct permissions"
+        );
+    }
+    let env = Production::new(&data.raft(), config.listen.peer, certificates.peer.clone())?;
+    let lineage = lineage::enter(config, &data, &env, barrier_root.as_ref()).await?;
+    let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
+    let guard = Arc::new(Guard(Arc::clone(&cache)));
+    let store = lineage.start(config, env, guard).await?;
+
+    let metrics = telemetry::Metrics::new();
+    let app = App::new(development_token(config)?, metrics.scrape());
+    let (drain, draining) = watch::channel(false);
+    let doors = [
+        (Door::Public, listeners.admin, certificates.public.clone()),
+        (Door::Operator, listeners.operator, certificates.operator.clone()),
+    ];
+    let mut servers = tokio::task::JoinSet::new();
+    for (door, listener, tls) in doors {
+        servers.spawn(admin_api::serve(app.clone(), door, listener, tls, draining.clone()));
+    }
+
+    tokio::select! {
+        ready = wait_ready(&store) => ready?,
+        _ = terminate.recv() => return leave(store, None, drain, servers).await,
+        _ = interrupt.recv() => return leave(store, None, drain, servers).await,
+    }
+    let boot = store.boot().context("a ready node has its boot id")?;
+    let audit = open_audit(&data, &store, boot)?;
+    let engine = Arc::new(Engine::new(Parts {
+        store: store.clone(),
+        audit: audit.clone(),
+        roots: Roots::new(lineage.realm(), tenants_root),
+        keyring: lineage.keyring(),
+        cache,
+        boot,
+    })?);
+    metrics.watch(&engine);
+    app.start(Arc::clone(&engine));
+    let service = kmip_server::Service {
+        engine: Arc::clone(&engine),
+        authorities: certificates.authorities.clone(),
+        tls: certificates.kmip.clone(),
+        metrics: metrics.kmip(),
+    };
+    servers.spawn(kmip_server::serve(Arc::new(service), listeners.kmip, draining));
+    tracing::info!(
+        node = %store.identity().node, %boot, kmip = %config.listen.kmip, admin = %config.listen.admin,
+        "serving"
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    leave(store, Some(audit), drain, servers).await
+}
+
+/// Not ready, drain, hand over leadership, close: in this order nothing is cut off and nothing waits.
+async fn leave(
+    store: raft_store::Store,
+    audit: Option<AuditLog>,
+    drain: watch::Sender<bool>,
+    mut servers: tokio::task::JoinSet<()>,
+) -> anyhow::Result<()> {
+    tracing::info!("stopping: no new connections, open requests end");
+    let _ = drain.send(true);
+    while servers.join_next().await.is_some() {}
+    store.shutdown().await;
+    if let Some(audit) = audit {
+        audit.close().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn wait_ready(store: &raft_store::Store) -> anyhow::Result<()> {
+    loop {
+        match store.wait_ready(WAIT_NOTICE).await {
+            Ok(()) => return Ok(()),
+            Err(waiting) => tracing::warn!(%waiting, "waiting for the cluster"),
+        }
+    }
+}
+
+fn open_audit(
+    data: &DataDir,
+    store: &raft_store::Store,
+    boot: model::id::BootId,
+) -> anyhow::Result<AuditLog> {
+    let identity = store.identity();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let identity = audit::Identity {
+        cluster: identity.cluster,
+        node: identity.node,
+        boot,
+        now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+    };
+    Ok(AuditLog::open(&data.audit(), identity, audit::Settings::default())?)
+}
+
+fn development_token(config: &Config) -> anyhow::Result<Option<DevelopmentToken>> {
+    let Some(file) = &config.admin.development_token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    tracing::warn!("a bearer token of a platform operator is configured: for development only");
+    let token = DevelopmentToken::new(&text).map_err(|what| anyhow::anyhow!("{}: {what}", file.display()))?;
+    Ok(Some(token))
+}
+
+/// The node's folder: readable by its owner alone.
+pub struct DataDir {
+    root: PathBuf,
+}
+
+impl DataDir {
+    fn open(root: &Path) -> anyhow::Result<Self> {
+        use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+        let create = |folder: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        create(root).with_context(|| format!("cannot create {}", root.display()))?;
+        let mode = std::fs::metadata(root)?.mode() & 0o777;
+        if mode != 0o700 {
+            bail!("{} has mode {mode:03o}: run chmod 700 on it, nobody else may read it", root.display());
+        }
+        let data = Self { root: root.to_owned() };
+        for folder in [data.raft(), data.audit()] {
+            create(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        Ok(data)
+    }
+
+    /// Identity, log and state.
+    pub fn raft(&self) -> PathBuf {
+        self.root.join("raft")
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
+    /// The sealed barrier keyring.
+    pub fn keyring(&self) -> PathBuf {
+        self.root.join("keyring")
+    }
+}

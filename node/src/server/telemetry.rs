@@ -1,0 +1,118 @@
+//! Logs and metrics.
+
+use std::sync::{Arc, OnceLock};
+
+use engine::Engine;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use crate::config::{Log, LogFormat};
+
+/// Installs the log output. `KEYRAFT_LOG` in the environment wins over the file.
+///
+/// # Errors
+/// If the filter cannot be read.
+pub fn install(log: &Log) -> anyhow::Result<()> {
+    let filter = std::env::var("KEYRAFT_LOG").unwrap_or_else(|_| log.filter.clone());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .map_err(|error| anyhow::anyhow!("log.filter {filter:?}: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    match log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// The node's metrics.
+pub struct Metrics {
+    registry: Arc<Registry>,
+    kmip: kmip_server::Metrics,
+    gauges: Gauges,
+    engine: Arc<OnceLock<Arc<Engine>>>,
+}
+
+/// Values that are read when they are asked for.
+#[derive(Clone, Default)]
+struct Gauges {
+    lease_remaining_s: Gauge<f64, AtomicU64>,
+    leader: Gauge<i64, AtomicI64>,
+    applied: Gauge<i64, AtomicI64>,
+    lag: Gauge<i64, AtomicI64>,
+    ready: Gauge<i64, AtomicI64>,
+    arena_slots: Gauge<i64, AtomicI64>,
+    hot_keys: Gauge<i64, AtomicI64>,
+    audit_healthy: Gauge<i64, AtomicI64>,
+    audit_queue: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let kmip = kmip_server::Metrics::register(&mut registry);
+        let gauges = Gauges::default();
+        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 8] = [
+            ("keyraft_raft_leader", "1 on the leader", &gauges.leader),
+            ("keyraft_raft_applied_index", "Log index applied here", &gauges.applied),
+            ("keyraft_raft_lag_entries", "Entries not applied here yet", &gauges.lag),
+            ("keyraft_ready", "1 while the node may serve", &gauges.ready),
+            ("keyraft_arena_slots_in_use", "Keys in secret memory", &gauges.arena_slots),
+            ("keyraft_hot_keys", "L3 keys at hand", &gauges.hot_keys),
+            ("keyraft_audit_healthy", "1 while audit records become durable", &gauges.audit_healthy),
+            ("keyraft_audit_queue", "Audit batches waiting", &gauges.audit_queue),
+        ];
+        for (name, help, gauge) in rows {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "keyraft_lease_remaining_seconds",
+            "What is left of the freshness lease",
+            gauges.lease_remaining_s.clone(),
+        );
+        Self { registry: Arc::new(registry), kmip, gauges, engine: Arc::default() }
+    }
+
+    /// Those of the KMIP service.
+    pub fn kmip(&self) -> kmip_server::Metrics {
+        self.kmip.clone()
+    }
+
+    /// From now on values are read from this engine.
+    pub fn watch(&self, engine: &Arc<Engine>) {
+        let _ = self.engine.set(Arc::clone(engine));
+    }
+
+    /// Renders everything as OpenMetrics text.
+    pub fn scrape(&self) -> admin_api::Scrape {
+        let (registry, gauges, engine) =
+            (Arc::clone(&self.registry), self.gauges.clone(), Arc::clone(&self.engine));
+        Arc::new(move || {
+            if let Some(engine) = engine.get() {
+                gauges.read(engine);
+            }
+            let mut text = String::new();
+            // Writing into a String cannot fail.
+            let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+            text
+        })
+    }
+}
+
+impl Gauges {
+    fn read(&self, engine: &Engine) {
+        let status = engine.store().status();
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.lease_remaining_s.set(status.lease_remaining.as_secs_f64());
+        self.leader.set(i64::from(status.leader == Some(status.node)));
+        self.applied.set(number(status.applied.0));
+        self.lag.set(number(status.lag));
+        self.ready.set(i64::from(engine.is_ready()));
+        self.arena_slots.set(count(crypto::arena_status().slots_in_use));
+        self.hot_keys.set(count(engine.hot_keys()));
+        self.audit_healthy.set(i64::from(engine.audit().healthy()));
+        self.audit_queue.set(count(engine.audit().queue_length()));
+    }
+}

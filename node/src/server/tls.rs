@@ -1,0 +1,130 @@
+//! Certificates from files to TLS configurations; every error names its file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use kmip_server::tls::{Authorities, Pin};
+use model::id::TenantName;
+use raft_store::peer::tls::{PeerCredentials, PeerTls};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::config::{self, Config};
+
+/// Everything TLS needs.
+pub struct Certificates {
+    /// The KMIP service.
+    pub kmip: Arc<ServerConfig>,
+    /// Who may speak for whom over KMIP.
+    pub authorities: Arc<Authorities>,
+    /// Administration without a client certificate.
+    pub public: Arc<ServerConfig>,
+    /// Administration with an operator's certificate.
+    pub operator: Arc<ServerConfig>,
+    /// Towards other nodes.
+    pub peer: PeerTls,
+}
+
+/// Reads and judges every file.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn load(config: &Config) -> anyhow::Result<Certificates> {
+    let tls = &config.tls;
+    let chain = chain(&tls.server_cert)?;
+    let key = key(&tls.server_key)?;
+    refuse_expired(&chain, &tls.server_cert)?;
+    let mismatch =
+        || format!("{} and {} do not belong together", tls.server_cert.display(), tls.server_key.display());
+    let authorities = Arc::new(authorities(config)?);
+    let kmip = kmip_server::tls::server_config(chain.clone(), key.clone_key(), Arc::clone(&authorities))
+        .with_context(mismatch)?;
+    let mut public = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain.clone(), key.clone_key())
+        .with_context(mismatch)?;
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots(&tls.operator_ca)?)).build()?;
+    let mut operator = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .with_context(mismatch)?;
+    for config in [&mut public, &mut operator] {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    Ok(Certificates {
+        kmip: Arc::new(kmip),
+        authorities,
+        public: Arc::new(public),
+        operator: Arc::new(operator),
+        peer: peer(config)?,
+    })
+}
+
+fn peer(config: &Config) -> anyhow::Result<PeerTls> {
+    let tls = &config.tls;
+    let chain = chain(&tls.peer_cert)?;
+    refuse_expired(&chain, &tls.peer_cert)?;
+    let credentials = PeerCredentials { chain, key: key(&tls.peer_key)?, roots: self::chain(&tls.peer_ca)? };
+    PeerTls::new(credentials, &config.node.trust_domain)
+        .with_context(|| format!("{} cannot be used towards other nodes", tls.peer_cert.display()))
+}
+
+fn authorities(config: &Config) -> anyhow::Result<Authorities> {
+    let mut pinned = Vec::new();
+    for authority in &config.client_ca {
+        let pin = match &authority.tenants {
+            config::Pin::Any(_) => Pin::Any,
+            config::Pin::Tenants(names) => {
+                let names = names.iter().map(|name| TenantName::parse(name));
+                let what = || format!("client_ca {}: tenants", authority.file.display());
+                Pin::Tenants(names.collect::<Result<_, _>>().with_context(what)?)
+            }
+        };
+        pinned.push((chain(&authority.file)?, pin));
+    }
+    Authorities::new(&config.node.trust_domain, pinned).context("an authority of clients cannot be used")
+}
+
+fn chain(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let unreadable = || format!("cannot read certificates from {}", file.display());
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
+        .with_context(unreadable)?
+        .collect::<Result<_, _>>()
+        .with_context(unreadable)?;
+    if certificates.is_empty() {
+        bail!("{} holds no certificate", file.display());
+    }
+    Ok(certificates)
+}
+
+fn key(file: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(file)
+        .with_context(|| format!("cannot read a private key from {}", file.display()))
+}
+
+fn roots(file: &Path) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in chain(file)? {
+        roots.add(certificate).with_context(|| format!("{} is not an authority", file.display()))?;
+    }
+    Ok(roots)
+}
+
+fn refuse_expired(chain: &[CertificateDer<'_>], file: &Path) -> anyhow::Result<()> {
+    let validity = kmip_server::identity::validity(&chain[0]);
+    let Some((not_before, not_after)) = validity else {
+        bail!("{} holds something that is no X.509 certificate", file.display());
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    if now > not_after {
+        bail!("the certificate {} has expired: issue a new one", file.display());
+    }
+    if now < not_before {
+        bail!("the certificate {} is not valid yet: check the clock or issue another one", file.display());
+    }
+    Ok(())
+}
