@@ -191,6 +191,14 @@ impl Cluster {
         leader_in(&self.status().await?, &ports)
     }
 
+    /// `keyraft audit <what>` on the log of a node.
+    pub fn audit_command(&self, what: &str, node: usize) -> Command {
+        let log = self.data().join("nodes").join(node.to_string()).join("data").join("audit");
+        let mut command = Command::new(&self.keyraft);
+        command.args(["audit", what]).arg(log).stdin(Stdio::null());
+        command
+    }
+
     /// The last lines of a node's log.
     pub fn last_words(&self, node: usize) -> String {
         let log = self.data().join("nodes").join(node.to_string()).join("log");

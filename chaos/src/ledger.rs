@@ -84,6 +84,8 @@ pub struct Object {
     pub made: Write,
     /// The bytes it has, once seen.
     pub fingerprint: Option<Fingerprint>,
+    /// How often its bytes reached us, in an answer.
+    pub received: u64,
     /// Its activation, if tried.
     pub activated: Option<Write>,
     /// Its destruction, if tried.
@@ -176,7 +178,7 @@ impl Ledger {
         let made = Write { begun: self.now(), ended: None };
         let mut book = self.book();
         let (identifier, fingerprint, activated, destroyed) = (None, None, None, None);
-        book.objects.push(Object { name, identifier, made, fingerprint, activated, destroyed });
+        book.objects.push(Object { name, identifier, made, fingerprint, received: 0, activated, destroyed });
         book.objects.len() - 1
     }
 
@@ -221,28 +223,40 @@ impl Ledger {
         let mut book = self.book();
         let object = book.objects[index].clone();
         for verdict in invariants::judge_read(&object, read) {
-            book.note(verdict, &object);
+            book.note(verdict, Some(&object));
         }
-        if let (Answer::Key(seen), None) = (&read.answer, object.fingerprint) {
-            book.objects[index].fingerprint = Some(*seen);
+        if let Answer::Key(seen) = read.answer {
+            let object = &mut book.objects[index];
+            object.fingerprint.get_or_insert(seen);
+            object.received += 1;
         }
+    }
+
+    /// Writes down that the bytes of an object came with the answer that made it.
+    pub fn receive(&self, index: usize) {
+        self.book().objects[index].received += 1;
+    }
+
+    /// Writes down whether a promise held that is about no single object.
+    pub fn note_general(&self, verdict: invariants::Verdict) {
+        self.book().note(verdict, None);
     }
 
     /// Writes down whether a promise held.
     pub fn note(&self, verdict: invariants::Verdict, index: usize) {
         let mut book = self.book();
         let object = book.objects[index].clone();
-        book.note(verdict, &object);
+        book.note(verdict, Some(&object));
     }
 }
 
 impl Book {
-    fn note(&mut self, verdict: invariants::Verdict, object: &Object) {
+    fn note(&mut self, verdict: invariants::Verdict, object: Option<&Object>) {
         *self.tests.entry(verdict.promise).or_default() += 1;
         if let Err(what) = verdict.held
             && self.violations.len() < VIOLATIONS_MAX
         {
-            self.violations.push(Violation { promise: verdict.promise, what, object: object.clone() });
+            self.violations.push(Violation { promise: verdict.promise, what, object: object.cloned() });
         }
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Kills only processes it started, ends by itself, and leaves nothing behind but its result file.
 
+mod audit;
 mod cluster;
 mod environment;
 mod faults;
@@ -126,6 +127,7 @@ async fn play(
     println!("chaos: every node was killed and is back; judging again");
     judge::settle_again(&cluster, &ledger).await?;
     cluster.stop().await?;
+    audit::judge(&cluster, &ledger)?;
     Ok(Report::new(replay(args, seed), seed, args.seconds, faults, &strikes, &load, &ledger, healed, settled))
 }
 

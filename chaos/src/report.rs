@@ -30,7 +30,6 @@ pub struct Report {
 
 impl Report {
     /// Puts the run together.
-    #[allow(clippy::too_many_arguments)] // each is one thing the run left behind
     pub fn new(
         replay: String,
         seed: u64,
@@ -57,7 +56,7 @@ impl Report {
             .violations
             .iter()
             .map(|broken| {
-                let object = format!("{:?}", broken.object);
+                let object = broken.object.as_ref().map(|object| format!("{object:?}"));
                 json!({ "promise": broken.promise.name(), "what": broken.what, "object": object })
             })
             .collect();
@@ -133,7 +132,8 @@ impl Report {
         println!("\nresult       {}", file.display());
         println!("again with   {}", self.replay);
         for broken in self.violations.iter().take(VIOLATIONS_PRINTED) {
-            println!("\nBROKEN {}: {}\n  {:?}", broken.promise.name(), broken.what, broken.object);
+            println!("\nBROKEN {}: {}", broken.promise.name(), broken.what);
+            broken.object.iter().for_each(|object| println!("  {object:?}"));
         }
         for missing in &self.not_exercised {
             println!("\nNOT EXERCISED: {missing}");

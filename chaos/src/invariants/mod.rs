@@ -5,10 +5,12 @@
 //! | I1 | [`isolation`]: no tenant gets another's key, or learns that it exists |
 //! | I2 | [`withdrawal`]: nothing begun after a destruction was acknowledged is answered with the key |
 //! | I3 | [`same_key`]: one identifier, one key; on every node, after every restart |
+//! | I4 | [`audited`]: every key that reached a client is in the audit log |
 //! | I5 | [`durability`]: what was acknowledged is there; what surely failed is not |
 //!
-//! (I4 and I6, audit before answer and secrets in memory, are not visible to a client.)
+//! (I6, secrets in memory, is not visible from outside.)
 
+pub mod audited;
 pub mod durability;
 pub mod isolation;
 pub mod same_key;
@@ -25,13 +27,15 @@ pub enum Promise {
     I2,
     /// One identifier, one key.
     I3,
+    /// Audit before answer.
+    I4,
     /// Acknowledged writes survive.
     I5,
 }
 
 impl Promise {
     /// Every promise this tool can see.
-    pub const ALL: [Self; 4] = [Self::I1, Self::I2, Self::I3, Self::I5];
+    pub const ALL: [Self; 5] = [Self::I1, Self::I2, Self::I3, Self::I4, Self::I5];
 
     /// In the result.
     pub const fn name(self) -> &'static str {
@@ -39,6 +43,7 @@ impl Promise {
             Self::I1 => "I1 isolation of tenants",
             Self::I2 => "I2 withdrawals are final",
             Self::I3 => "I3 one identifier, one key",
+            Self::I4 => "I4 audit before answer",
             Self::I5 => "I5 acknowledged writes survive",
         }
     }
@@ -60,8 +65,8 @@ pub struct Violation {
     pub promise: Promise,
     /// How.
     pub what: String,
-    /// What was known of the object then.
-    pub object: Object,
+    /// What was known of the object then, if it is about one.
+    pub object: Option<Object>,
 }
 
 /// Every promise that this Get put to the test.
@@ -90,6 +95,7 @@ pub(crate) mod fixture {
             identifier: Some("u".to_owned()),
             made: write(10, 20, Outcome::Ok),
             fingerprint: Some(Fingerprint(1)),
+            received: 0,
             activated: None,
             destroyed: None,
         }

@@ -48,12 +48,10 @@ pub async fn create_named(client: &Client, ledger: &Ledger, name: &str) -> Optio
 async fn create_ephemeral(client: &Client, ledger: &Ledger) -> Option<usize> {
     let index = ledger.begin_object(None);
     let made = client.create_and_get(&KeyRequest::aes256()).await;
-    end(
-        ledger,
-        "create-ephemeral",
-        index,
-        made.map(|(identifier, key)| (identifier, Some(ledger.fingerprint(&key)))),
-    )
+    let made = made.map(|(identifier, key)| (identifier, Some(ledger.fingerprint(&key))));
+    let index = end(ledger, "create-ephemeral", index, made)?;
+    ledger.receive(index);
+    Some(index)
 }
 
 /// Material of our own; its bytes are known from what a first Get returns.
