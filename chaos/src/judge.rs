@@ -137,6 +137,7 @@ impl Judge<'_> {
             identifier = identifier.or_else(|| found.into_iter().next());
         }
         let Some(identifier) = identifier else { return Ok(()) };
+        self.ledger.adopt(self.index, &identifier);
         let mut answers = Vec::new();
         for (node, client) in self.clients.iter().enumerate() {
             settled.gets += 1;

@@ -232,6 +232,11 @@ impl Ledger {
         }
     }
 
+    /// Writes down what an object of unknown outcome turned out to be called.
+    pub fn adopt(&self, index: usize, identifier: &str) {
+        self.book().objects[index].identifier.get_or_insert_with(|| identifier.to_owned());
+    }
+
     /// Writes down that the bytes of an object came with the answer that made it.
     pub fn receive(&self, index: usize) {
         self.book().objects[index].received += 1;

@@ -63,8 +63,8 @@ pub struct Probed {
     pub succeeded: u64,
     /// The longest of them.
     pub slowest: Duration,
-    /// When the last of them began.
-    pub last_success: Option<Time>,
+    /// When the last of them began and ended.
+    pub last_success: Option<(Time, Time)>,
     /// Those that did not.
     pub missed: Vec<Miss>,
 }

@@ -114,10 +114,11 @@ impl Load {
         self.probes.with(node, |probed| probed.missed.iter().any(|miss| miss.ended >= time))
     }
 
-    /// When the first derivation after `time` that came back began; this looks at the last one only, so
-    /// ask often.
+    /// When a derivation ended that began after `time` and came back; the last one, so ask often.
     pub fn answered_since(&self, node: usize, time: Time) -> Option<Time> {
-        self.probes.with(node, |probed| probed.last_success.filter(|success| *success > time))
+        self.probes.with(node, |probed| {
+            probed.last_success.filter(|(begun, _)| *begun > time).map(|(_, ended)| ended)
+        })
     }
 
     /// Ends every client; each finishes its call.

@@ -60,7 +60,7 @@ impl Probe {
                 Ok(()) => {
                     probed.succeeded += 1;
                     probed.slowest = probed.slowest.max(ended - begun);
-                    probed.last_success = Some(begun);
+                    probed.last_success = Some((begun, ended));
                 }
                 Err(error) if probed.missed.len() < MISSES_MAX => {
                     probed.missed.push(Miss { node: self.node, begun, ended, why: format!("{error:#}") });
