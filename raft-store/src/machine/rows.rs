@@ -60,7 +60,11 @@ pub(super) fn write<D: Disk>(
         }
     }
     for table in touched {
-        batch.put(Space::Meta, sum_key(generation, &table), records::encode_table(&sums.table(&table))?);
+        let (key, sum) = (sum_key(generation, &table), sums.table(&table));
+        match sum.rows {
+            0 => batch.delete(Space::Meta, key),
+            _ => batch.put(Space::Meta, key, records::encode_table(&sum)?),
+        }
     }
     Ok(())
 }

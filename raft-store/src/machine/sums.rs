@@ -25,15 +25,20 @@ impl Sums {
         self.total = Table { rows: self.total.rows + 1, sum: add(&self.total.sum, hash) };
     }
 
-    /// Takes a row away; false if the table says it has none, which cannot be.
+    /// Takes a row away; false if the table never held it, which cannot be. An empty table leaves nothing.
     pub(super) fn subtract(&mut self, table: TableId, hash: &[u8; 32]) -> bool {
-        let sum = self.tables.entry(table).or_default();
+        let sum = self.table(&table);
         let (Some(rows), Some(all)) = (sum.rows.checked_sub(1), self.total.rows.checked_sub(1)) else {
             return false;
         };
-        *sum = Table { rows, sum: subtract(&sum.sum, hash) };
+        let left = Table { rows, sum: subtract(&sum.sum, hash) };
         self.total = Table { rows: all, sum: subtract(&self.total.sum, hash) };
-        true
+        if rows > 0 {
+            self.tables.insert(table, left);
+            return true;
+        }
+        self.tables.remove(&table);
+        left == Table::default()
     }
 
     pub(super) fn table(&self, table: &TableId) -> Table {
