@@ -12,7 +12,7 @@ use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
-use crate::tenant::{Tenant, TenantState};
+use crate::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::time::ClusterTime;
 use crate::uid::Uid;
 
@@ -58,6 +58,8 @@ pub struct State {
     pub(crate) cluster: Cluster,
     pub(crate) tenants: OrdMap<TenantHandle, Arc<Tenant>>,
     pub(crate) tenant_names: OrdMap<TenantName, TenantHandle>,
+    /// How many tenants have a lease of so many milliseconds.
+    pub(crate) lease_lengths: OrdMap<u32, u64>,
     pub(crate) services: OrdMap<(TenantHandle, ServiceHandle), Arc<Service>>,
     pub(crate) service_names: OrdMap<(TenantHandle, ServiceName), ServiceHandle>,
     pub(crate) objects: OrdMap<(TenantHandle, Uid), Arc<Object>>,
@@ -84,6 +86,7 @@ impl State {
             },
             tenants: OrdMap::new(),
             tenant_names: OrdMap::new(),
+            lease_lengths: OrdMap::new(),
             services: OrdMap::new(),
             service_names: OrdMap::new(),
             objects: OrdMap::new(),
@@ -252,10 +255,11 @@ impl State {
         self.object_counts.get(&(tenant, service)).copied().unwrap_or(0)
     }
 
-    /// How long the longest lease in use is, in milliseconds.
+    /// The shortest and the longest lease in use, in milliseconds; in constant time.
     #[must_use]
-    pub fn lease_ms_max(&self) -> u32 {
-        self.tenants.values().map(|tenant| tenant.lease_ms).max().unwrap_or(crate::tenant::LEASE_MS_DEFAULT)
+    pub fn lease_ms_bounds(&self) -> (u32, u32) {
+        let of = |found: Option<&(u32, u64)>| found.map_or(LEASE_MS_DEFAULT, |(ms, _)| *ms);
+        (of(self.lease_lengths.get_min()), of(self.lease_lengths.get_max()))
     }
 
     // -- what commands ask and do ------------------------------------------------------------
@@ -409,6 +413,13 @@ impl State {
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {
+        if let Some(old) = self.tenants.get(&tenant.handle).map(|old| old.lease_ms) {
+            match self.lease_lengths.get(&old) {
+                Some(&count) if count > 1 => self.lease_lengths.insert(old, count - 1),
+                _ => self.lease_lengths.remove(&old),
+            };
+        }
+        *self.lease_lengths.entry(tenant.lease_ms).or_insert(0) += 1;
         self.tenant_names.insert(tenant.name.clone(), tenant.handle);
         self.tenants.insert(tenant.handle, Arc::new(tenant));
     }

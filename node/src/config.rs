@@ -154,7 +154,7 @@ pub struct Admin {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// Filter directives, such as `info` or `keyraft=debug,raft_store=trace`.
+    /// Filter directives, such as `info,openraft=warn` (the default) or `keyraft=debug,raft_store=trace`.
     #[serde(default = "default_filter")]
     pub filter: String,
     /// `text` for people, `json` for collectors.
@@ -188,7 +188,7 @@ fn default_trust_domain() -> String {
 }
 
 fn default_filter() -> String {
-    "info".to_owned()
+    "info,openraft=warn".to_owned()
 }
 
 const fn default_stabilisation_ms() -> u32 {

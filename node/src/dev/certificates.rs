@@ -61,7 +61,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name = common_name(&format!("keyraft dev {name}"));
+        params.distinguished_name = common_name(&format!("keyraft dev CA {name}"));
         set_validity(&mut params);
         let certificate_pem = params.self_signed(&key)?.pem();
         write_private(&key_file, &key.serialize_pem())?;

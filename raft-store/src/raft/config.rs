@@ -12,19 +12,17 @@ pub(crate) const ELECTION_MAX_MS: u64 = 400;
 /// (openraft asks for at least the leader's lease and one election timeout: 2 × 400).
 const QUORUM_LOSS_PROBE_MS: u64 = 800;
 /// Entries between snapshots: some tens of megabytes of log.
-const SNAPSHOT_EVERY: u64 = 20_000;
+pub(crate) const SNAPSHOT_EVERY: u64 = 20_000;
 /// Entries kept behind a snapshot: a transfer does not hold back the purge, so this must cover what is
 /// written while one runs, and a node that was away for a coffee break catches up from the log.
-const LOG_KEPT: u64 = 20_000;
-/// A follower further behind gets a snapshot; more than a snapshot's distance and what is kept.
-const LAG_MAX: u64 = SNAPSHOT_EVERY + LOG_KEPT;
+pub(crate) const LOG_KEPT: u64 = 20_000;
 /// Entries per message; the network cuts by bytes as well.
 const ENTRIES_PER_MESSAGE: u64 = 256;
 /// A snapshot may take this long to travel, ten minutes; a stalled one ends much earlier.
 const SNAPSHOT_MS: u64 = 600_000;
 
 /// The settings all nodes share.
-pub(crate) fn config() -> Result<Config, ConfigError> {
+pub(crate) fn config(snapshot_every: u64, log_kept: u64) -> Result<Config, ConfigError> {
     Config {
         cluster_name: "keyraft".to_owned(),
         heartbeat_interval: HEARTBEAT_MS,
@@ -36,9 +34,10 @@ pub(crate) fn config() -> Result<Config, ConfigError> {
         enable_pre_vote: Some(true),
         // A disk that lost entries must never be taken for a slow one.
         allow_log_reversion: Some(false),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
-        max_in_snapshot_log_to_keep: LOG_KEPT,
-        replication_lag_threshold: LAG_MAX,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
+        max_in_snapshot_log_to_keep: log_kept,
+        // A follower further behind gets a snapshot: more than a snapshot's distance and what is kept.
+        replication_lag_threshold: snapshot_every + log_kept,
         max_payload_entries: ENTRIES_PER_MESSAGE,
         install_snapshot_timeout: SNAPSHOT_MS,
         // Unreachable nodes are tried again soon: a partition that healed must not cost a lease.
@@ -54,7 +53,7 @@ mod tests {
 
     #[test]
     fn openraft_accepts_the_settings() {
-        let config = config().unwrap();
+        let config = config(SNAPSHOT_EVERY, LOG_KEPT).unwrap();
         assert_eq!(config.enable_leader_restore, Some(false));
         assert!(HEARTBEAT_MS * 4 < ELECTION_MIN_MS, "three lost heartbeats are no election");
         assert!(QUORUM_LOSS_PROBE_MS >= 2 * ELECTION_MAX_MS);

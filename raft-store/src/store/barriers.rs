@@ -242,14 +242,9 @@ impl Core {
     }
 }
 
-/// The lease lengths of all tenants. A length that is no class any more counts as the default.
+/// The lease lengths in use. A length that is no class any more counts as the default.
 pub(crate) fn lengths(state: &State) -> LengthsInUse {
     let of = |ms| LeaseLength::from_millis(ms).unwrap_or(LeaseLength::DEFAULT);
-    let each = state.tenants().map(|tenant| of(tenant.lease_ms));
-    each.map(|length| LengthsInUse { shortest: length, longest: length })
-        .reduce(|a, b| LengthsInUse {
-            shortest: a.shortest.min(b.shortest),
-            longest: a.longest.max(b.longest),
-        })
-        .unwrap_or_default()
+    let (shortest, longest) = state.lease_ms_bounds();
+    LengthsInUse { shortest: of(shortest), longest: of(longest) }
 }

@@ -46,8 +46,8 @@ pub(crate) struct Inner {
     pub time: TimeKeeper,
     /// A quorum has seen our disk and found it newer than anything it remembers of us.
     pub accepted: AtomicBool,
-    /// This leader is handing over and proposes nothing any more.
-    pub handing_over: AtomicBool,
+    /// The term in which this leader began to hand over: it proposes nothing more in it. 0: none.
+    pub handed_over: AtomicU64,
     /// Why the data directory must never be used again, if a peer said so.
     pub condemned: OnceLock<String>,
     /// One inbound snapshot at a time: each needs disk and memory.

@@ -55,7 +55,8 @@ impl Inner {
         mut command: Command,
         commit_within: Duration,
     ) -> Result<Done, NotDone> {
-        if self.handing_over.load(Ordering::Acquire) {
+        let handed_over = self.handed_over.load(Ordering::Acquire);
+        if handed_over != 0 && handed_over == self.raft.view().term {
             return Err(NotDone::NotProposed("leadership is being handed over"));
         }
         command.stamp.time = self.stamp();

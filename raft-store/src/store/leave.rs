@@ -46,24 +46,21 @@ impl Inner {
     /// Hands leadership to a voter that acknowledged within a heartbeat and has our last entry. From the
     /// moment it begins, this node proposes nothing more in its term.
     pub async fn step_down(&self) -> Result<NodeId, StepDownError> {
-        if self.raft.view().role != Role::Leader {
+        let View { role, term, .. } = self.raft.view();
+        if role != Role::Leader {
             return Err(StepDownError::NotLeader);
         }
-        self.handing_over.store(true, Ordering::Release);
+        self.handed_over.store(term, Ordering::Release);
         let Some(successor) = self.successor().await else {
-            // Nothing was begun: this node leads on.
-            self.handing_over.store(false, Ordering::Release);
+            self.handed_over.store(0, Ordering::Release); // nothing was begun: this node leads on
             return Err(StepDownError::NoSuccessor);
         };
-        let term = self.raft.view().term;
         self.raft.transfer(successor).await;
-        let taken = timeout(TRANSFER_MAX, self.another_leads(term)).await;
-        if taken.is_err() {
-            self.raft.elect().await;
-            let _ = timeout(TRANSFER_MAX, self.a_later_term(term)).await; // whoever wins, a new term began
+        if let Ok(leader) = timeout(TRANSFER_MAX, self.another_leads(term)).await {
+            return Ok(leader);
         }
-        self.handing_over.store(false, Ordering::Release);
-        taken.map_err(|_| StepDownError::NotTaken { asked: successor })
+        self.raft.elect().await; // whoever wins, a new term begins
+        Err(StepDownError::NotTaken { asked: successor })
     }
 
     async fn successor(&self) -> Option<NodeId> {
@@ -86,13 +83,6 @@ impl Inner {
                 Some(leader) if leader != self.me() && view.term > term => return leader,
                 _ => drop(changed.changed().await),
             }
-        }
-    }
-
-    async fn a_later_term(&self, term: u64) {
-        let mut changed = self.raft.changed();
-        while self.raft.view().term <= term {
-            changed.changed().await;
         }
     }
 

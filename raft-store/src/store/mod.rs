@@ -33,6 +33,7 @@ use crate::identity::Identity;
 use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::machine::Gen;
+use crate::raft::config::{LOG_KEPT, SNAPSHOT_EVERY};
 use inner::Inner;
 
 /// Proposals wait this long for a leader and a quorum, unless told otherwise: several fail-overs.
@@ -72,6 +73,10 @@ pub struct Settings {
     pub voters: usize,
     /// How long a learner must be healthy before it may vote.
     pub stabilisation: Duration,
+    /// Log entries between two snapshots.
+    pub snapshot_every: u64,
+    /// Log entries kept behind a snapshot, for nodes that were away for a while.
+    pub log_kept: u64,
     /// Version of this binary, for status.
     pub version: String,
 }
@@ -87,6 +92,8 @@ impl Default for Settings {
             propose_deadline: PROPOSE_DEADLINE,
             voters: VOTERS,
             stabilisation: STABILISATION,
+            snapshot_every: SNAPSHOT_EVERY,
+            log_kept: LOG_KEPT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -130,7 +130,7 @@ async fn start<E: Env>(
         Arc::clone(&gate),
         applied,
     ));
-    let raft = build(&identity, &peers, &barriers, &storage, machine).await?;
+    let raft = build(&identity, &settings, &peers, &barriers, &storage, machine).await?;
     // Before anything can be lost: the port is ours, or we do not start.
     let links = around.transport.listen().await.map_err(StartError::Listen)?;
 
@@ -152,7 +152,7 @@ async fn start<E: Env>(
         no_lease: empty_cell(node, now),
         time: TimeKeeper::new(now),
         accepted: AtomicBool::new(false),
-        handing_over: AtomicBool::new(false),
+        handed_over: AtomicU64::new(0),
         condemned: OnceLock::new(),
         receiving: tokio::sync::Mutex::new(()),
         surrender: Notify::new(),
@@ -183,12 +183,13 @@ async fn applied_members<D: Disk>(machine: &mut Machine<D>) -> Result<BTreeSet<N
 
 async fn build<D: Disk>(
     identity: &Identity,
+    settings: &Settings,
     peers: &Arc<Peers>,
     barriers: &Arc<Barriers>,
     storage: &Arc<Storage<D>>,
     machine: Machine<D>,
 ) -> Result<openraft::Raft<TypeConfig, Watched<Machine<D>>>, StartError> {
-    let config = Arc::new(config().map_err(raft_error)?);
+    let config = Arc::new(config(settings.snapshot_every, settings.log_kept).map_err(raft_error)?);
     let network = Network { me: identity.node, peers: Arc::clone(peers) };
     let machine = Watched { machine, listener: Arc::clone(barriers) as Arc<_> };
     openraft::Raft::build(identity.node.0, config, network, storage.log_store(), machine)
