@@ -101,7 +101,8 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The command that plays the same plan again.
 fn replay(args: &Args, seed: u64) -> String {
-    format!("chaos --seconds {} --seed {seed} --faults {}", args.seconds, args.faults.join(","))
+    let faults = args.faults.join(",");
+    format!("make chaos ARGS='--seconds {} --seed {seed} --faults {faults}'", args.seconds)
 }
 
 #[allow(clippy::print_stdout)] // progress for whoever waits
