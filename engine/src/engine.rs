@@ -1,6 +1,7 @@
 //! The key service: authorise a caller, unseal, derive locally or propose, audit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
@@ -31,6 +32,8 @@ pub struct Engine {
     pub(crate) hot: Hot,
     pub(crate) nonces: NonceSource,
     realm: Realm,
+    boot: BootId,
+    requests: AtomicU64,
 }
 
 /// What the engine is made of.
@@ -62,6 +65,8 @@ impl Engine {
             roots: parts.roots,
             hot: Hot::new(parts.keyring, parts.cache),
             nonces: NonceSource::new(parts.boot)?,
+            boot: parts.boot,
+            requests: AtomicU64::new(0),
         })
     }
 
@@ -130,6 +135,14 @@ impl Engine {
             ..Entry::new(Kind::SecurityEvent, operation, Outcome::Refused, self.wall_ms())
         });
         self.append(batch).await
+    }
+
+    /// A request id that no other process start ever gives: boot id and a counter.
+    pub(crate) fn next_request(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.boot.0.to_be_bytes());
+        id[8..].copy_from_slice(&self.requests.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        id
     }
 
     pub(crate) async fn append(&self, batch: Batch) -> Result<(), Refused> {

@@ -157,6 +157,17 @@ impl Turn<'_> {
         Ok(objects.filter(|object| object.service() == own).cloned().collect())
     }
 
+    /// The caller's own living object that bears a name, not older than this call.
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`] without a leader.
+    pub async fn object_named(&mut self, name: &str) -> Result<Option<Arc<Object>>, Refused> {
+        self.refresh().await?;
+        let own = self.service.handle;
+        let named = self.generation.state.object_named(self.tenant.handle, name);
+        Ok(named.filter(|object| object.service() == own).cloned())
+    }
+
     /// The derived key behind a found object (kinds 1, 2, 4, 5). The lease is checked here, right before
     /// the key can be derived.
     ///

@@ -111,7 +111,7 @@ impl<'e> Turn<'e> {
             service,
             lease: footing.lease,
             batch: Batch::new(),
-            request: crypto::random::bytes(),
+            request: engine.next_request(),
             started: Instant::now(),
         };
         turn.check_lease()?;

@@ -214,7 +214,8 @@ fn count(metrics: &Metrics, item: &RequestItem<'_>, version: Version, failure: O
         result: failure.map_or("ok", |failure| failure.cause),
         version: label(version),
     };
-    metrics.requests.get_or_create(&labels).inc();
+    let row = usize::try_from(item.operation_value).unwrap_or(usize::MAX).saturating_mul(8);
+    metrics.count(labels, row.saturating_add(version as usize));
 }
 
 const fn label(version: Version) -> &'static str {

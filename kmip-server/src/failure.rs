@@ -1,5 +1,5 @@
 //! What an item is refused with: one match from what happened to a KMIP Result Reason in the version
-//! of the request (KMIP.md 5 in the specification of this server).
+//! of the request. Absent, foreign and hidden objects share one reason, so that none is told from another.
 
 use std::borrow::Cow;
 

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures::future::BoxFuture;
+use model::sealer::Sealer;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::env::{Clock, Entropy, Surroundings, Transport};
+use crate::identity::Identity;
 use crate::lease::clock::BootTime;
+use crate::machine::CacheGuard;
 use crate::peer::tcp::TcpTransport;
 use crate::peer::tls::PeerTls;
 use crate::storage::{Options, RocksDisk, Storage, StoreError};
-use crate::store::Env;
+use crate::store::{Env, Settings, StartError, Store};
 
 /// Threads for Raft, its timers and its connections: two, so that one long task never delays a heartbeat.
 const THREADS: usize = 2;
@@ -50,6 +54,21 @@ impl Production {
     #[must_use]
     pub fn transport(&self) -> Arc<dyn Transport> {
         Arc::clone(&self.surroundings.transport)
+    }
+
+    /// [`Store::start`] on these surroundings. Not generic: all of Raft is compiled here, once, and not
+    /// again in the binary.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub fn start(
+        self,
+        settings: Settings,
+        identity: Identity,
+        sealer: Arc<dyn Sealer>,
+        guard: Arc<dyn CacheGuard>,
+    ) -> BoxFuture<'static, Result<Store, StartError>> {
+        Box::pin(Store::start(self, settings, identity, sealer, guard))
     }
 
     /// The threads of Raft.

@@ -16,8 +16,12 @@ const LOCATED_MAX: usize = 1_000;
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
     let offset = not_negative(request.offset_items, 0)?;
     let maximum = not_negative(request.maximum_items, LOCATED_MAX)?.min(LOCATED_MAX);
+    let candidates = match name_in(request) {
+        Some(name) => context.turn.object_named(name).await?.into_iter().collect(),
+        None => context.turn.objects().await?,
+    };
     let mut found: Vec<Found> =
-        context.turn.objects().await?.into_iter().map(|object| Found { object, has_row: true }).collect();
+        candidates.into_iter().map(|object| Found { object, has_row: true }).collect();
     if let Some(named) = ephemeral_named(context, request).await {
         found.push(named);
     }
@@ -49,6 +53,14 @@ fn not_negative(given: Option<i32>, default: usize) -> Result<usize, Failure> {
         Some(given) => usize::try_from(given)
             .map_err(|_| Failure::invalid_field("Maximum Items and Offset Items are not negative")),
     }
+}
+
+/// A name is unique in its tenant: with one among the filters, at most one object is looked at.
+fn name_in(request: &Request) -> Option<&str> {
+    request.attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Name(name) => Some(name.value.as_str()),
+        _ => None,
+    })
 }
 
 /// An ephemeral key has no row, but its own identifier as a filter finds it.

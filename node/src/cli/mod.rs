@@ -19,8 +19,15 @@ pub use self::output::Format;
 /// Usage errors (BSD `sysexits.h`).
 const EX_USAGE: u8 = 64;
 
+/// What `--version` says; a build whose keys everybody knows says that first of all.
+const VERSION: &str = if cfg!(feature = "danger-known-keys") {
+    concat!(env!("CARGO_PKG_VERSION"), " DANGER: built with danger-known-keys, everybody knows its keys")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 #[derive(Parser)]
-#[command(name = "keyraft", version, about = "A cluster of nodes that hand out encryption keys over KMIP")]
+#[command(name = "keyraft", version = VERSION, about = "A cluster of nodes that hand out encryption keys over KMIP")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -135,9 +135,14 @@ impl Lineage {
             keyring: Arc::new(move || sealed.clone()),
             stabilisation: Duration::from_millis(config.cluster.stabilisation_ms.into()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            // A scan wants to see snapshots: made, purged for and sent, within a minute.
+            #[cfg(feature = "danger-known-keys")]
+            snapshot_every: super::danger::SNAPSHOT_EVERY,
+            #[cfg(feature = "danger-known-keys")]
+            log_kept: super::danger::LOG_KEPT,
             ..Settings::default()
         };
         let sealer = Arc::clone(&self.keyring);
-        Ok(Store::start(env, settings, self.identity.clone(), sealer, guard).await?)
+        Ok(env.start(settings, self.identity.clone(), sealer, guard).await?)
     }
 }

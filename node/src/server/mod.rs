@@ -4,6 +4,8 @@
 //! roots, unseal the keyring, join Raft, open the audit log under a fresh boot id, and only then listen
 //! for keys.
 
+#[cfg(feature = "danger-known-keys")]
+mod danger;
 mod hardening;
 mod keyring;
 mod lineage;
@@ -52,6 +54,8 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     let report = crypto::process::harden();
     let config = Config::load(&args.config)?;
     telemetry::install(&config.log)?;
+    #[cfg(feature = "danger-known-keys")]
+    danger::admit()?;
     hardening::judge(&report, config.node.allow_root)?;
     if let Some(file) = &args.pid_file {
         std::fs::write(file, std::process::id().to_string())

@@ -1,0 +1,11 @@
+//! Whole clusters of the built binary, as a user starts them: `keyraft dev`, real processes, real disks,
+//! mutual TLS. Nothing here knows the inside of a node.
+//!
+//! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
+
+mod bad_input;
+mod contract;
+mod failover;
+mod identity;
+mod keys;
+mod support;
