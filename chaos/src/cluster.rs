@@ -38,6 +38,8 @@ pub struct Cluster {
     restarted: Vec<Child>,
     pids: Vec<u32>,
     environment: Environment,
+    /// What every process of the cluster finds in its environment besides ours.
+    variables: Vec<(String, String)>,
 }
 
 /// The cluster's folder, removed at the end unless asked otherwise.
@@ -57,7 +59,18 @@ impl Folder {
 
 impl Cluster {
     /// Starts the cluster and waits until every node is ready.
+    ///
+    /// # Errors
+    /// Says what `keyraft dev` said.
     pub async fn start(keyraft: &Path, keep: bool) -> anyhow::Result<Self> {
+        Self::start_with(keyraft, keep, &[]).await
+    }
+
+    /// As [`Cluster::start`], with variables in the environment of every process of it.
+    ///
+    /// # Errors
+    /// Says what `keyraft dev` said.
+    pub async fn start_with(keyraft: &Path, keep: bool, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         if !keyraft.is_file() {
             bail!("{} does not exist: build it first, or pass --keyraft", keyraft.display());
         }
@@ -74,6 +87,7 @@ impl Cluster {
             .args(["--kmip-port", &base.to_string()])
             .args(["--peer-port", &(base + 20).to_string()])
             .args(["--admin-port", &(base + 40).to_string()])
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -88,6 +102,7 @@ impl Cluster {
             restarted: Vec::new(),
             pids: Vec::new(),
             environment,
+            variables: variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         };
         cluster.await_ready().await?;
         Ok(cluster)
@@ -119,7 +134,9 @@ impl Cluster {
         self.folder.path()
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where `keyraft dev` keeps everything.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
         self.folder().join("data")
     }
 
@@ -163,6 +180,7 @@ impl Cluster {
         }
         let run = self.data().join("nodes").join(node.to_string()).join("run");
         let child = Command::new(&run)
+            .envs(self.variables.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
@@ -189,6 +207,20 @@ impl Cluster {
     pub async fn leader(&self) -> Option<usize> {
         let ports: Vec<u16> = self.environment.numbers("KMIP_PORTS").ok()?;
         leader_in(&self.status().await?, &ports)
+    }
+
+    /// The processes of the nodes, as they were started last.
+    #[must_use]
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
+    /// `keyraft <arguments>` as the platform operator of this cluster.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.keyraft);
+        command.args(arguments).envs(self.environment.all()).stdin(Stdio::null());
+        command
     }
 
     /// `keyraft audit <what>` on the log of a node.

@@ -9,8 +9,6 @@
 //! Kills only processes it started, ends by itself, and leaves nothing behind but its result file.
 
 mod audit;
-mod cluster;
-mod environment;
 mod faults;
 mod invariants;
 mod judge;
@@ -26,6 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chaos::{cluster, environment};
 use clap::Parser;
 
 use self::cluster::Cluster;

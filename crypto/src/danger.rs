@@ -4,10 +4,12 @@
 //! found it. With the feature `danger-known-keys`, `L2::generate` and `Seed::generate` return the
 //! bytes below, from which a scanner derives every L3 and L4, and [`danger_leak`] is its positive control.
 
-use model::id::{L2Version, ServiceHandle, TenantHandle};
+use model::id::{L2Version, Realm, ServiceHandle, TenantHandle};
 use sha2::{Digest, Sha256};
 
+use crate::hierarchy::{DeriveError, L2, L3, L3Place, Seed};
 use crate::secret::Secret;
+use crate::stack::with_scrubbed_stack;
 
 /// The known L2: SHA-256("keyraft danger known L2" ‖ tenant ‖ u16be(version)).
 #[must_use]
@@ -21,16 +23,40 @@ pub fn known_seed(tenant: TenantHandle, service: ServiceHandle) -> [u8; 32] {
     known(b"keyraft danger known seed", &[tenant.as_bytes(), service.as_bytes()])
 }
 
+/// The L3 key of a place, made from the known L2 and the known seed as a node makes it.
+///
+/// # Errors
+/// [`DeriveError::Arena`].
+pub fn known_l3(realm: Realm, place: &L3Place) -> Result<L3, DeriveError> {
+    let seed = Seed::generate(realm, place.tenant, place.service)?;
+    L2::generate(realm, place.tenant, place.l2_version)?.l3(place.kdf, &seed)
+}
+
+/// A copy of an L3 key, for a scanner to look for.
+#[must_use]
+pub fn expose_l3(l3: &L3) -> [u8; 32] {
+    l3.with(|bytes| *bytes)
+}
+
+/// The key that is leaked on purpose; it belongs to nobody: SHA-256("keyraft danger control").
+#[must_use]
+pub fn known_control() -> [u8; 32] {
+    known(b"keyraft danger control", &[])
+}
+
 /// Leaves a copy of a key on the heap for ever, where a scan must find it.
 pub fn danger_leak(secret: &Secret) -> &'static [u8; 32] {
     secret.with(|bytes| Box::leak(Box::new(*bytes)))
 }
 
+/// Scrubs the stack behind itself: a node's scan would find what this function left, not what the node did.
 fn known(what: &[u8], place: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(what);
-    for part in place {
-        hash.update(part);
-    }
-    hash.finalize().into()
+    let mut out = [0; 32];
+    with_scrubbed_stack(|| {
+        let mut hash = Sha256::new();
+        hash.update(what);
+        place.iter().for_each(|part| hash.update(part));
+        out.copy_from_slice(&hash.finalize());
+    });
+    out
 }

@@ -12,6 +12,7 @@ use model::command::{Answer, Command};
 use model::id::{CommandId, LogIndex};
 use model::sealer::{Sealer, Unopenable, lp};
 use openraft::{LogId, StoredMembership};
+use openraft_rt::deterministic_rng::DeterministicRng;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, BadBytes};
@@ -23,6 +24,7 @@ openraft::declare_raft_types!(
         R = Outcome,
         NodeId = u64,
         Node = Member,
+        AsyncRuntime = DeterministicRng<openraft::TokioRuntime>,
 );
 
 /// Which leader proposed an entry: term and node.

@@ -40,7 +40,9 @@ impl L2 {
     /// [`ArenaError`].
     #[cfg(feature = "danger-known-keys")]
     pub fn generate(realm: Realm, tenant: TenantHandle, version: L2Version) -> Result<Self, ArenaError> {
-        let key = Secret::fill(|out| *out = crate::danger::known_l2(tenant, version))?;
+        let key = crate::stack::with_scrubbed_stack(|| {
+            Secret::fill(|out| *out = crate::danger::known_l2(tenant, version))
+        })?;
         Ok(Self::from_secret(key, realm, tenant, version))
     }
 

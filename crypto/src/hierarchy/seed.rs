@@ -36,7 +36,9 @@ impl Seed {
     /// [`ArenaError`].
     #[cfg(feature = "danger-known-keys")]
     pub fn generate(realm: Realm, tenant: TenantHandle, service: ServiceHandle) -> Result<Self, ArenaError> {
-        let key = Secret::fill(|out| *out = crate::danger::known_seed(tenant, service))?;
+        let key = crate::stack::with_scrubbed_stack(|| {
+            Secret::fill(|out| *out = crate::danger::known_seed(tenant, service))
+        })?;
         Ok(Self::from_secret(key, realm, tenant, service))
     }
 

@@ -95,8 +95,9 @@ pub fn run(args: &DevArgs) -> anyhow::Result<()> {
         peer_port: args.peer_port,
         root: args.root.as_str().to_owned(),
     };
-    let layout = Layout::open(&args.data, &shape, args.fresh)?;
+    // Before the folder is opened, or deleted: a cluster that runs in it holds its ports.
     nodes::refuse_taken_ports(&shape)?;
+    let layout = Layout::open(&args.data, &shape, args.fresh)?;
     let pins = prepare(&layout, &shape, args)?;
     let stop = nodes::Stop::on_signals()?;
     let mut running = nodes::start(&layout, &shape, &pins)?;

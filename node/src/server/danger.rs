@@ -17,17 +17,24 @@ pub const SNAPSHOT_EVERY: u64 = 100;
 /// Log entries kept behind a snapshot: a node that was away for longer gets the snapshot.
 pub const LOG_KEPT: u64 = 20;
 
-/// Refuses to start unless told; then opens the process to a scan, and leaks if told.
+/// Comes first of all: a start without being told ends before anything is read.
 ///
 /// # Errors
-/// If the environment does not ask for it.
-pub fn admit() -> anyhow::Result<()> {
-    if !is_set(ADMIT) {
-        bail!(
-            "this keyraft was built with danger-known-keys: everybody knows its keys; use a release, or set {ADMIT}=1 \
-             if you scan it"
-        );
+/// If the environment does not ask for a server whose keys everybody knows.
+pub fn refuse_unless_told() -> anyhow::Result<()> {
+    if is_set(ADMIT) {
+        return Ok(());
     }
+    bail!(
+        "this keyraft was built with danger-known-keys, everybody knows its keys: use a release, or set {ADMIT}=1 to scan it"
+    )
+}
+
+/// Says so in the log, opens the process to a scan, and leaks if told.
+///
+/// # Errors
+/// If the kernel refuses, or there is no secret memory.
+pub fn expose() -> anyhow::Result<()> {
     tracing::warn!("DANGER: built with danger-known-keys, everybody knows the keys of this node");
     // A scan need not run as root; what must stay unreadable is the arena, and that does.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;

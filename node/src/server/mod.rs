@@ -50,12 +50,14 @@ pub struct ServerArgs {
 /// # Errors
 /// One sentence that says what is wrong and what to do.
 pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "danger-known-keys")]
+    danger::refuse_unless_told()?;
     // Before any thread starts: some of it holds for threads started later only.
     let report = crypto::process::harden();
     let config = Config::load(&args.config)?;
     telemetry::install(&config.log)?;
     #[cfg(feature = "danger-known-keys")]
-    danger::admit()?;
+    danger::expose()?;
     hardening::judge(&report, config.node.allow_root)?;
     if let Some(file) = &args.pid_file {
         std::fs::write(file, std::process::id().to_string())

@@ -1,7 +1,7 @@
 //! What the cluster promises about keys: one identifier, one key, on every node; nobody else's; never
 //! "not found" after an acknowledged write, never the key after an acknowledged withdrawal.
 
-use client::{Client, Error, KeyBytes, KeyRequest};
+use client::{Client, Error, KeyRequest};
 use kmip::{Attribute, Name, ResultReason, RevocationReasonCode, Version};
 
 use crate::support::{Cluster, NODES, rounds, text};
@@ -42,6 +42,10 @@ async fn every_node_gives_one_tenant_its_key_and_the_other_nothing() {
     assert!(clients[2].get(&recorded).await.expect("untouched").expose() == more.expose());
 }
 
+fn must<T>(what: &str, answer: Result<T, Error>) -> T {
+    answer.unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
 fn refusal<T>(answer: Result<T, Error>) -> (ResultReason, String) {
     match answer {
         Ok(_) => panic!("answered"),
@@ -57,16 +61,16 @@ async fn acknowledged_writes_hold_on_every_node_at_once() {
     for round in 0..rounds() {
         let name = format!("round {round}");
         let (here, there) = (&clients[round % NODES], &clients[(round + 1 + round / NODES % 2) % NODES]);
-        let told = |error: Error| panic!("{name}: {error}");
         let key = KeyRequest::aes256().named(&name);
-        let (identifier, bytes) = here.create_and_get(&key).await.unwrap_or_else(told);
-        assert!(there.get(&identifier).await.unwrap_or_else(told).expose() == bytes.expose());
+        let (identifier, bytes) = must(&name, here.create_and_get(&key).await);
+        assert!(must(&name, there.get(&identifier).await).expose() == bytes.expose());
         let found = there.locate(vec![Attribute::Name(Name::from(name.as_str()))]).await;
-        assert_eq!(found.unwrap_or_else(told), [identifier.as_str()]);
-        there.activate(&identifier).await.unwrap_or_else(told);
+        assert_eq!(must(&name, found), [identifier.as_str()]);
+        must(&name, there.activate(&identifier).await);
 
-        there.revoke(&identifier, RevocationReasonCode::CessationOfOperation).await.unwrap_or_else(told);
-        there.destroy(&identifier).await.unwrap_or_else(told);
+        let reason = RevocationReasonCode::CessationOfOperation;
+        must(&name, there.revoke(&identifier, reason).await);
+        must(&name, there.destroy(&identifier).await);
         for (node, client) in clients.iter().enumerate() {
             let refused = refusal(client.get(&identifier).await);
             assert_eq!(refused.0, ResultReason::ItemNotFound, "{name}, node {node}: {}", refused.1);
@@ -97,10 +101,8 @@ async fn rotation_makes_a_version_and_keeps_what_the_old_one_made() {
     let (old, bytes) = clients[0].create_and_get(&KeyRequest::aes256()).await.expect("a key");
     cluster.json(&["tenant", "rotate", "tenant-a"]);
     let versions = cluster.json(&["tenant", "versions", "tenant-a"]);
-    let mut names: Vec<&str> =
-        versions.as_array().expect("a list").iter().filter_map(|version| version["name"].as_str()).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["L2-tenant-a-primary", "L2-tenant-a-primary-v1"]);
+    let names: Vec<_> = versions.as_array().expect("a list").iter().map(|version| &version["name"]).collect();
+    assert_eq!(names, ["L2-tenant-a-primary", "L2-tenant-a-primary-v1"], "newest first");
     let shown = cluster.json(&["tenant", "get", "tenant-a"]);
     assert_eq!((&shown["primary"], &shown["l2_version"]), (&"L2-tenant-a-primary".into(), &2.into()));
     for client in &clients {
@@ -143,7 +145,8 @@ async fn stopping_a_service_or_a_tenant_holds_everywhere_when_it_is_acknowledged
         neighbour.get(&theirs).await.expect("the other tenant notices nothing");
         cluster.json(&[&[noun, "resume"], target].concat());
         for client in &open {
-            assert!(answer(client, &identifier).await.expose() == bytes.expose());
+            let again = must("after the resumption", client.get(&identifier).await);
+            assert!(again.expose() == bytes.expose());
         }
     }
 
@@ -161,8 +164,4 @@ async fn stopping_a_service_or_a_tenant_holds_everywhere_when_it_is_acknowledged
     }
     redis.get(&other).await.expect("the other service was never touched");
     neighbour.get(&theirs).await.expect("the other tenant was never touched");
-}
-
-async fn answer(client: &Client, identifier: &str) -> KeyBytes {
-    client.get(identifier).await.unwrap_or_else(|error| panic!("after the resumption: {error}"))
 }

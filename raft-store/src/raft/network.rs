@@ -146,7 +146,8 @@ impl RaftNetworkV2<TypeConfig> for ToNode {
 }
 
 impl ToNode {
-    /// A refusal and a missing connection mean "back off", the rest "try again".
+    /// Whatever failed is tried again after a pause: openraft repeats a `NetworkError` at once, and a
+    /// refusal that lasts would become a loop.
     fn answered<T>(
         &self,
         action: RPCTypes,
@@ -154,8 +155,10 @@ impl ToNode {
         reply: Result<T, CallError>,
     ) -> Result<T, RPCError<TypeConfig>> {
         reply.map_err(|error| match error {
-            CallError::NotDone(_) => unreachable_error(&error),
-            CallError::Unknown(_) => network_error(&error),
+            CallError::NotDone(_) | CallError::Unknown(_) => {
+                tracing::debug!(node = %self.target.node, ?action, %error, "a call to a peer failed");
+                unreachable_error(&error)
+            }
             CallError::TimedOut => RPCError::Timeout(Timeout {
                 action,
                 id: self.me,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::command::{Answer, Command};
-use model::id::{LogIndex, NodeId};
+use model::id::{BootId, LogIndex, NodeId};
 use model::time::ClusterTime;
 use tokio::time::{sleep, timeout};
 
@@ -101,27 +101,32 @@ impl Inner {
     /// Asks a node until it has published what is waited for, or nobody waits for it any more. One such
     /// task per node, however many withdrawals wait.
     async fn ask_published(self: Arc<Self>, node: NodeId) {
+        let mut told = LogIndex(0);
         while let Some(wanted) = self.barriers.still_wanted(node) {
-            if !self.ask_published_once(node, wanted).await {
+            if wanted <= told {
+                // What stands in the way is an earlier process of it, which only time ends.
                 sleep(ASK_AGAIN_AFTER).await;
+            }
+            match self.ask_published_once(node, wanted).await {
+                Some(published) => told = published,
+                None => sleep(ASK_AGAIN_AFTER).await,
             }
         }
     }
 
-    async fn ask_published_once(&self, node: NodeId, wanted: LogIndex) -> bool {
+    async fn ask_published_once(&self, node: NodeId, wanted: LogIndex) -> Option<LogIndex> {
         let view = self.raft.view();
-        let Some(member) = view.member(node) else { return false };
-        let patience_ms = PUBLISH_PATIENCE.as_millis() as u64;
+        let patience_ms = u64::try_from(PUBLISH_PATIENCE.as_millis()).unwrap_or(u64::MAX);
         let ask = AskPublished { index: wanted.0, patience_ms };
-        let within = PUBLISH_PATIENCE * 2;
-        match self.peers.call::<AwaitPublished>(&target(node, member), Lane::Requests, ask, within).await {
+        let to = target(node, view.member(node)?);
+        match self.peers.call::<AwaitPublished>(&to, Lane::Requests, ask, PUBLISH_PATIENCE * 2).await {
             Ok(reply) => {
-                self.barriers.report(node, model::id::BootId(reply.boot), LogIndex(reply.index));
-                reply.index >= wanted.0
+                self.barriers.report(node, BootId(reply.boot), LogIndex(reply.index));
+                Some(LogIndex(reply.index))
             }
             Err(error) => {
                 tracing::debug!(%node, %error, "a node does not say what it published");
-                false
+                None
             }
         }
     }

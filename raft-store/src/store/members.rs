@@ -126,7 +126,7 @@ impl Inner {
 /// As many of those ready as bring the voters to the largest odd number up to `wanted`.
 fn to_promote(voters: usize, ready: &[NodeId], wanted: usize) -> BTreeSet<NodeId> {
     let reachable = (voters + ready.len()).min(wanted);
-    let odd = if reachable % 2 == 0 { reachable.saturating_sub(1) } else { reachable };
+    let odd = if reachable.is_multiple_of(2) { reachable.saturating_sub(1) } else { reachable };
     ready.iter().copied().take(odd.saturating_sub(voters)).collect()
 }
 

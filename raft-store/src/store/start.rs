@@ -104,6 +104,9 @@ impl Store {
     }
 }
 
+/// openraft's runtime, as `types` configures it.
+type Rng = openraft::alias::AsyncRuntimeOf<TypeConfig>;
+
 async fn start<E: Env>(
     env: E,
     settings: Settings,
@@ -130,7 +133,10 @@ async fn start<E: Env>(
         Arc::clone(&gate),
         applied,
     ));
-    let raft = build(&identity, &settings, &peers, &barriers, &storage, machine).await?;
+    // All of openraft's randomness comes from here: in a simulation, from the seed.
+    let seed = around.entropy.number();
+    let building = build(&identity, &settings, &peers, &barriers, &storage, machine);
+    let raft = Rng::scope(seed, building).await?;
     // Before anything can be lost: the port is ours, or we do not start.
     let links = around.transport.listen().await.map_err(StartError::Listen)?;
 
@@ -163,7 +169,7 @@ async fn start<E: Env>(
         _keep: env.keep(),
     });
     inner.raft.may_elect(false);
-    raft.run();
+    Rng::scope(!seed, async { raft.run() }).await;
     if inner.settings.bootstrap && !raft.is_initialized().await.map_err(raft_error)? {
         inner.bootstrap().await?;
     }

@@ -1,5 +1,5 @@
 //! A cluster in memory, on one thread, under tokio's paused clock: hours pass in seconds, and a seed decides
-//! all randomness the store asks for. What it does not decide is openraft's election jitter.
+//! all randomness, openraft's election jitter included.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,10 @@ pub fn simulate<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(Dice) 
     let seed = std::env::var("CLUSTER_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_0000);
     println!("replay: CLUSTER_SEED={seed} cargo test --release -p raft-store --test cluster {name}");
+    // CLUSTER_LOG=raft_store=debug,openraft=info shows what happens.
+    if let Ok(filter) = std::env::var("CLUSTER_LOG") {
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
