@@ -39,9 +39,9 @@ async fn history(dice: Dice) {
             sim.start(at).await;
         }
     }
-    for at in 0..3 {
+    for (at, name) in NAMES.into_iter().enumerate() {
         let ready = sim.store(at).wait_ready(Duration::from_secs(20)).await;
-        assert!(ready.is_ok(), "{} does not heal: {ready:?} {:?}", NAMES[at], sim.store(at).status());
+        assert!(ready.is_ok(), "{name} does not heal: {ready:?} {:?}", sim.store(at).status());
     }
     let mut states = Vec::new();
     for at in 0..3 {
