@@ -39,6 +39,11 @@ enum Command {
         /// The tenant
         name: String,
     },
+    /// Lists the versions of the tenant's key, newest first
+    Versions {
+        /// The tenant
+        name: String,
+    },
     /// Replaces the labels of a tenant
     Label {
         /// The tenant
@@ -81,6 +86,14 @@ const COLUMNS: &[output::Column] = &[
     ("LABELS", "/labels"),
 ];
 
+const VERSION_COLUMNS: &[output::Column] = &[
+    ("KEY", "/name"),
+    ("VERSION", "/version"),
+    ("PRIMARY", "/primary"),
+    ("ROOTS", "/roots"),
+    ("CREATED", "/created"),
+];
+
 fn parse_label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
@@ -106,6 +119,7 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
         }
         Command::List => api.get("/v1/tenants")?["items"].take(),
         Command::Get { name } => api.get(&format!("/v1/tenants/{name}"))?,
+        Command::Versions { name } => api.get(&format!("/v1/tenants/{name}/versions"))?["items"].take(),
         Command::Label { name, labels } => {
             api.patch(&format!("/v1/tenants/{name}"), &json!({ "labels": labels_of(labels) }), &key)?
         }
@@ -120,6 +134,7 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
             act(name, "terminate")?
         }
     };
-    output::print(args.connection.output, &answer, COLUMNS);
+    let columns = if matches!(args.command, Command::Versions { .. }) { VERSION_COLUMNS } else { COLUMNS };
+    output::print(args.connection.output, &answer, columns);
     Ok(ExitCode::SUCCESS)
 }

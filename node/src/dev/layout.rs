@@ -1,10 +1,12 @@
 //! Where a development cluster keeps what, and what each node is told.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::certificates::write_private;
@@ -60,6 +62,8 @@ impl Shape {
 pub struct Layout {
     /// Absolute.
     pub root: PathBuf,
+    /// The marker, locked while `keyraft dev` runs: no other deletes or starts the same cluster meanwhile.
+    _lock: File,
 }
 
 impl Layout {
@@ -69,20 +73,21 @@ impl Layout {
     /// If the folder holds something else, or a cluster of another shape.
     pub fn open(folder: &Path, shape: &Shape, fresh: bool) -> anyhow::Result<Self> {
         let root = std::path::absolute(folder)?;
-        let layout = Self { root };
-        let marker = layout.root.join(MARKER);
-        if fresh && layout.root.exists() {
-            if !marker.exists() && fs::read_dir(&layout.root)?.next().is_some() {
-                bail!("{} was not made by keyraft dev; --fresh deletes nothing else", layout.root.display());
+        let marker = root.join(MARKER);
+        if fresh && root.exists() {
+            if !marker.exists() && fs::read_dir(&root)?.next().is_some() {
+                bail!("{} was not made by keyraft dev; --fresh deletes nothing else", root.display());
             }
-            fs::remove_dir_all(&layout.root).with_context(|| layout.root.display().to_string())?;
+            let _lock = if marker.exists() { Some(lock(&root, &marker)?) } else { None };
+            fs::remove_dir_all(&root).with_context(|| root.display().to_string())?;
         }
-        layout.claim(&marker, shape)?;
+        Self::claim(&root, &marker, shape)?;
+        let layout = Self { _lock: lock(&root, &marker)?, root };
         let _ = fs::remove_file(layout.env_file());
         Ok(layout)
     }
 
-    fn claim(&self, marker: &Path, shape: &Shape) -> anyhow::Result<()> {
+    fn claim(root: &Path, marker: &Path, shape: &Shape) -> anyhow::Result<()> {
         if marker.exists() {
             let known: Shape = serde_json::from_str(&fs::read_to_string(marker)?)
                 .with_context(|| format!("{} was changed by hand", marker.display()))?;
@@ -90,7 +95,7 @@ impl Layout {
                 bail!(
                     "{} holds a cluster started with --nodes {} --kmip-port {} --admin-port {} --peer-port {} \
                      --root {}; start it like that, or make it anew with --fresh",
-                    self.root.display(),
+                    root.display(),
                     known.nodes,
                     known.kmip_port,
                     known.admin_port,
@@ -100,11 +105,11 @@ impl Layout {
             }
             return Ok(());
         }
-        if self.root.exists() && fs::read_dir(&self.root)?.next().is_some() {
-            bail!("{} is not empty and holds no keyraft cluster; choose another --data", self.root.display());
+        if root.exists() && fs::read_dir(root)?.next().is_some() {
+            bail!("{} is not empty and holds no keyraft cluster; choose another --data", root.display());
         }
-        fs::create_dir_all(&self.root).with_context(|| format!("cannot create {}", self.root.display()))?;
-        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
+        fs::create_dir_all(root).with_context(|| format!("cannot create {}", root.display()))?;
+        fs::set_permissions(root, fs::Permissions::from_mode(0o700))?;
         write_private(marker, &serde_json::to_string_pretty(shape)?)
     }
 
@@ -142,4 +147,17 @@ impl Layout {
     pub fn join_token_file(&self) -> PathBuf {
         self.root.join("join-token")
     }
+}
+
+/// Freed by the kernel when this process ends, however it ends.
+fn lock(root: &Path, marker: &Path) -> anyhow::Result<File> {
+    let file = File::open(marker).with_context(|| format!("cannot open {}", marker.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            bail!("another keyraft dev runs the cluster in {}; stop it first", root.display())
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot lock {}", marker.display())),
+    }
+    Ok(file)
 }

@@ -136,10 +136,7 @@ async fn stopping_a_service_or_a_tenant_holds_everywhere_when_it_is_acknowledged
         cluster.json(&[&[noun, "suspend"], target].concat());
         for client in open.iter().chain(&cluster.clients("tenant-a")) {
             assert_eq!(refusal(client.get(&identifier).await).0, ResultReason::PermissionDenied);
-            assert_eq!(
-                refusal(client.create(&KeyRequest::aes256()).await).0,
-                ResultReason::PermissionDenied
-            );
+            assert_eq!(refusal(client.create(&KeyRequest::aes256()).await).0, ResultReason::PermissionDenied);
         }
         assert_eq!(redis.get(&other).await.is_ok(), noun == "service", "the other service");
         neighbour.get(&theirs).await.expect("the other tenant notices nothing");
