@@ -1,14 +1,18 @@
 //! Random histories: cuts, crashes, restarts and writes in any order; then everything heals.
 //!
 //! Checked at the end: every acknowledged write is on every node, and all nodes hold the same state. A
-//! write whose outcome was unknown may be there or not.
+//! write whose outcome was unknown may be there or not. Checked all the time: no node that holds a lease
+//! answers with what was withdrawn and acknowledged (I2).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use model::tenant::TenantState;
+use raft_store::ProposeError;
+use raft_store::lease::class::LeaseLength;
 use tokio::time::{sleep, timeout};
 
-use crate::commands::{create, handle};
+use crate::commands::{create, handle, suspend};
 use crate::sim::{Dice, NAMES, Sim, simulate};
 
 const STEPS: usize = 40;
@@ -56,6 +60,54 @@ async fn history(dice: Dice) {
         generations.windows(2).all(|pair| pair[0].index == pair[1].index && pair[0].state == pair[1].state)
     })
     .await;
+}
+
+#[test]
+fn what_was_withdrawn_is_served_nowhere() {
+    simulate("what_was_withdrawn", withdrawals);
+}
+
+async fn withdrawals(dice: Dice) {
+    let mut sim = Sim::three(dice.clone()).await;
+    for number in 0..STEPS as u32 {
+        sim.store(dice.below(3)).propose(create(number, 3_000), None).await.unwrap();
+    }
+    let (mut withdrawn, mut served) = (BTreeSet::new(), 0);
+    for number in 0..STEPS as u32 {
+        disturb(&mut sim).await;
+        let up = sim.up();
+        let store = sim.store(up[dice.below(up.len())]).clone();
+        match timeout(Duration::from_secs(12), store.propose(suspend(number), None)).await {
+            Ok(Ok(_)) => drop(withdrawn.insert(number)),
+            Ok(Err(error @ ProposeError::BarrierPending { .. })) => println!("{number}: {error}"),
+            Ok(Err(_)) | Err(_) => {}
+        }
+        served += serve(&sim, &withdrawn);
+        sleep(Duration::from_millis(dice.roll() % 300)).await;
+        served += serve(&sim, &withdrawn);
+    }
+    println!("{} of {STEPS} withdrawals acknowledged, {served} tenants served", withdrawn.len());
+    assert!(!withdrawn.is_empty() && served > 0, "the faults left no time for anything");
+}
+
+/// A request for every tenant on every node, as the engine does it; counts what is answered.
+fn serve(sim: &Sim, withdrawn: &BTreeSet<u32>) -> usize {
+    let mut served = 0;
+    for at in sim.up() {
+        let store = sim.store(at);
+        let Ok(lease) = store.lease().capture() else { continue };
+        let generation = store.generation();
+        assert!(generation.index >= lease.read_index(), "a lease that its generation does not cover");
+        if store.lease().check(lease, LeaseLength::DEFAULT, store.boot_now()).is_err() {
+            continue;
+        }
+        for tenant in generation.state.tenants().filter(|tenant| tenant.state == TenantState::Active) {
+            let number = u32::from_be_bytes(tenant.handle.0);
+            assert!(!withdrawn.contains(&number), "{} serves withdrawn tenant {number}", NAMES[at]);
+            served += 1;
+        }
+    }
+    served
 }
 
 /// One fault, or its end, or a little peace. At most one node is down at a time.

@@ -74,15 +74,18 @@ impl Entropy for Dice {
     }
 }
 
-/// Both clocks follow the paused one, each node's boot clock from its own beginning.
+/// Both clocks follow the paused one, each node's boot clock from its own beginning and at its own rate,
+/// up to a hundredth slow or fast: what the lease is built to bear.
 struct SimClock {
     born: Instant,
     offset: Duration,
+    rate_permille: u32,
 }
 
 impl Clock for SimClock {
     fn boot(&self) -> BootTime {
-        BootTime::from_nanos(u64::try_from((self.offset + self.born.elapsed()).as_nanos()).unwrap())
+        let elapsed = self.born.elapsed() * self.rate_permille / 1_000;
+        BootTime::from_nanos(u64::try_from((self.offset + elapsed).as_nanos()).unwrap())
     }
 
     fn wall_ms(&self) -> u64 {
@@ -186,12 +189,13 @@ impl Sim {
 
     fn add(&mut self, name: &'static str, identity: Identity) -> usize {
         let offset = Duration::from_secs(1_000 + self.dice.roll() % 100_000);
+        let rate_permille = 990 + u32::try_from(self.dice.below(21)).unwrap();
         self.nodes.push(SimNode {
             name,
             identity,
             disk: RamDisk::default(),
             transport: self.net.of(name),
-            clock: Arc::new(SimClock { born: Instant::now(), offset }),
+            clock: Arc::new(SimClock { born: Instant::now(), offset, rate_permille }),
             store: None,
         });
         self.nodes.len() - 1
