@@ -5,11 +5,11 @@
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keyraft/target
 CARGO := scripts/cargo
 BIN := $(CARGO_TARGET_DIR)/release
-# Arguments for run, test, bench, chaos and fuzz: make test ARGS='-- lease'
+# Arguments for run, test, bench, chaos, scan and fuzz: make test ARGS='-- lease'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify fmt lint deny fix bench chaos fuzz setup
+.PHONY: help run build test verify fmt lint deny fix bench chaos scan fuzz setup
 
 help: ## lists these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -44,6 +44,9 @@ bench: setup ## measures decoding and deriving
 
 chaos: build ## kills nodes at random for a minute and judges what is left
 	@exec $(BIN)/chaos $(ARGS)
+
+scan: setup ## searches memory, cores, disks and logs for keys that should be nowhere
+	@scripts/scan $(ARGS)
 
 fuzz: setup ## feeds the decoders with anything (ARGS='request 600': one target, seconds)
 	@scripts/fuzz $(ARGS)

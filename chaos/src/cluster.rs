@@ -102,7 +102,10 @@ impl Cluster {
             restarted: Vec::new(),
             pids: Vec::new(),
             environment,
-            variables: variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            variables: variables
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
         };
         cluster.await_ready().await?;
         Ok(cluster)
