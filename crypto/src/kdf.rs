@@ -11,6 +11,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::stack::with_scrubbed_leaf;
+
 pub use model::uid::Kdf;
 
 /// Most parts of a context: L3 has five, an L4 drawn again has four; one to spare.
@@ -20,17 +22,20 @@ const PARTS_MAX: usize = 6;
 pub const OUTPUT_BYTES_MAX: usize = 255 * 32;
 
 /// Derives `out.len()` bytes from `key` for the use named by `label` in the place named by `context`.
+/// Nothing of either key stays behind on the stack.
 ///
 /// # Panics
 /// If `out` is empty or longer than [`OUTPUT_BYTES_MAX`], or a part is longer than 65,535 bytes, or
 /// there are more than six: callers check what comes from outside.
 pub fn derive(kdf: Kdf, key: &[u8; 32], label: &str, context: &[&[u8]], out: &mut [u8]) {
-    with_info(label, context, |info| match kdf {
-        Kdf::Hkdf => hkdf_expand(key, info, out),
-        Kdf::Counter => {
-            let bits = u32::try_from(out.len() * 8).expect("the output is at most 8,160 bytes");
-            counter_hmac(key, info, &bits.to_be_bytes(), out);
-        }
+    with_scrubbed_leaf(|| {
+        with_info(label, context, |info| match kdf {
+            Kdf::Hkdf => hkdf_expand(key, info, out),
+            Kdf::Counter => {
+                let bits = u32::try_from(out.len() * 8).expect("the output is at most 8,160 bytes");
+                counter_hmac(key, info, &bits.to_be_bytes(), out);
+            }
+        });
     });
 }
 

@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use crate::arena::ArenaError;
 use crate::hierarchy::{L2, L2Commitment};
 use crate::secret::{Secret, SecretBytes};
+use crate::stack::with_scrubbed_leaf;
 use crate::{kdf, labels};
 
 /// Longest `l1_ref`: a cloud key's full resource name with version stays below 512 bytes.
@@ -112,26 +113,27 @@ impl L1Payload {
     }
 
     fn bind(key: &[u8; 32], label: &str, place: &[&[u8]]) -> Result<Self, L1PayloadError> {
-        let payload = SecretBytes::fill(|out: &mut [u8; 64]| {
-            out[..32].copy_from_slice(key);
-            out[32..].copy_from_slice(&kdf::labelled_mac(key, label, place));
+        let payload = with_scrubbed_leaf(|| {
+            SecretBytes::fill(|out: &mut [u8; 64]| {
+                out[..32].copy_from_slice(key);
+                out[32..].copy_from_slice(&kdf::labelled_mac(key, label, place));
+            })
         })?;
         Ok(Self(payload))
     }
 
     fn checked_key(&self, label: &str, place: &[&[u8]]) -> Result<Secret, L1PayloadError> {
-        Secret::try_fill(|out| {
-            self.0.with(|payload| {
-                let (key, bound) = payload.split_at(32);
-                let key: &[u8; 32] = key.try_into().expect("32 of 64 bytes");
-                if kdf::labelled_mac(key, label, place).ct_eq(bound).into() {
-                    out.copy_from_slice(key);
-                    Ok(())
-                } else {
-                    Err(L1PayloadError::WrongPlace)
-                }
-            })
-        })
+        let check_and_copy = |payload: &[u8; Self::LEN], out: &mut [u8; 32]| {
+            let (key, bound) = payload.split_at(32);
+            let key: &[u8; 32] = key.try_into().expect("32 of 64 bytes");
+            if kdf::labelled_mac(key, label, place).ct_eq(bound).into() {
+                out.copy_from_slice(key);
+                Ok(())
+            } else {
+                Err(L1PayloadError::WrongPlace)
+            }
+        };
+        with_scrubbed_leaf(|| Secret::try_fill(|out| self.0.with(|payload| check_and_copy(payload, out))))
     }
 }
 

@@ -11,17 +11,31 @@ use std::mem::MaybeUninit;
 /// order of magnitude, and costs about a microsecond.
 const SCRUB_BYTES: usize = 64 << 10;
 
+/// The same for calls that stay inside this crate: HKDF, HMAC and AES-GCM use less than 4 KiB. It stays
+/// within the first-level cache, where 64 KiB would not.
+const SCRUB_LEAF_BYTES: usize = 16 << 10;
+
 /// Runs `act`, then wipes the 64 KiB of stack it may have used, also when it panics.
 #[inline(never)]
 pub fn with_scrubbed_stack<R>(act: impl FnOnce() -> R) -> R {
-    struct Scrub;
-    impl Drop for Scrub {
-        fn drop(&mut self) {
-            scrub_stack();
-        }
-    }
-    let _scrub = Scrub;
+    let _scrub = Scrub::<SCRUB_BYTES>;
     below(act)
+}
+
+/// As [`with_scrubbed_stack`], 16 KiB deep.
+#[inline(never)]
+pub(crate) fn with_scrubbed_leaf<R>(act: impl FnOnce() -> R) -> R {
+    let _scrub = Scrub::<SCRUB_LEAF_BYTES>;
+    below(act)
+}
+
+/// Wipes the stack below its owner when dropped.
+struct Scrub<const BYTES: usize>;
+
+impl<const BYTES: usize> Drop for Scrub<BYTES> {
+    fn drop(&mut self) {
+        scrub::<BYTES>();
+    }
 }
 
 /// A frame of its own for `act`, so that nothing of it is merged into the caller's frame.
@@ -31,11 +45,15 @@ fn below<R>(act: impl FnOnce() -> R) -> R {
 }
 
 /// Zeroes the 64 KiB of stack below the caller.
-#[inline(never)]
 pub fn scrub_stack() {
-    let mut area = MaybeUninit::<[u8; SCRUB_BYTES]>::uninit();
+    scrub::<SCRUB_BYTES>();
+}
+
+#[inline(never)]
+fn scrub<const BYTES: usize>() {
+    let mut area = MaybeUninit::<[u8; BYTES]>::uninit();
     // SAFETY: the area is ours and has this size.
-    unsafe { wipe(area.as_mut_ptr().cast(), SCRUB_BYTES) };
+    unsafe { wipe(area.as_mut_ptr().cast(), BYTES) };
 }
 
 /// Zeroes memory in a way the compiler cannot drop as dead.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::arena::ArenaError;
 use crate::kdf::{self, Kdf};
 use crate::secret::Secret;
+use crate::stack::with_scrubbed_leaf;
 use crate::{labels, random};
 
 /// First bytes of a record: magic and format.
@@ -39,15 +40,17 @@ pub fn seal(root: &Secret, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
 
 /// As [`seal`]. A salt must never serve twice under one root and AAD, so only tests choose it.
 pub(crate) fn seal_with_salt(root: &Secret, aad: &[u8], salt: &[u8; 32], plaintext: &[u8]) -> Vec<u8> {
-    let keys = RecordKeys::derive(root, aad, salt);
-    let mut record = Vec::with_capacity(plaintext.len() + OVERHEAD_BYTES);
-    record.extend_from_slice(MAGIC);
-    record.extend_from_slice(salt);
-    record.extend_from_slice(keys.commit());
-    record.extend_from_slice(plaintext);
-    let tag = keys.encrypt(aad, &mut record[COMMIT.end..]);
-    record.extend_from_slice(&tag);
-    record
+    with_scrubbed_leaf(|| {
+        let keys = RecordKeys::derive(root, aad, salt);
+        let mut record = Vec::with_capacity(plaintext.len() + OVERHEAD_BYTES);
+        record.extend_from_slice(MAGIC);
+        record.extend_from_slice(salt);
+        record.extend_from_slice(keys.commit());
+        record.extend_from_slice(plaintext);
+        let tag = keys.encrypt(aad, &mut record[COMMIT.end..]);
+        record.extend_from_slice(&tag);
+        record
+    })
 }
 
 /// Opens a record into a buffer that is wiped when dropped.
@@ -55,11 +58,13 @@ pub(crate) fn seal_with_salt(root: &Secret, aad: &[u8], salt: &[u8; 32], plainte
 /// # Errors
 /// [`WrapError::Malformed`], [`WrapError::NotAuthentic`].
 pub fn open(root: &Secret, aad: &[u8], record: &[u8]) -> Result<Zeroizing<Vec<u8>>, WrapError> {
-    let record = Record::parse(record)?;
-    let keys = record.checked_keys(root, aad)?;
-    let mut plaintext = Zeroizing::new(record.ciphertext.to_vec());
-    keys.decrypt(aad, &mut plaintext, record.tag)?;
-    Ok(plaintext)
+    with_scrubbed_leaf(|| {
+        let record = Record::parse(record)?;
+        let keys = record.checked_keys(root, aad)?;
+        let mut plaintext = Zeroizing::new(record.ciphertext.to_vec());
+        keys.decrypt(aad, &mut plaintext, record.tag)?;
+        Ok(plaintext)
+    })
 }
 
 /// Opens a record of exactly 32 bytes straight into the arena.
@@ -67,12 +72,14 @@ pub fn open(root: &Secret, aad: &[u8], record: &[u8]) -> Result<Zeroizing<Vec<u8
 /// # Errors
 /// [`WrapError`].
 pub fn open_secret(root: &Secret, aad: &[u8], record: &[u8]) -> Result<Secret, WrapError> {
-    let record = Record::parse(record)?;
-    let keys = record.checked_keys(root, aad)?;
-    let ciphertext: &[u8; 32] = record.ciphertext.try_into().map_err(|_| WrapError::Malformed)?;
-    Secret::try_fill(|out| {
-        *out = *ciphertext;
-        keys.decrypt(aad, out, record.tag)
+    with_scrubbed_leaf(|| {
+        let record = Record::parse(record)?;
+        let keys = record.checked_keys(root, aad)?;
+        let ciphertext: &[u8; 32] = record.ciphertext.try_into().map_err(|_| WrapError::Malformed)?;
+        Secret::try_fill(|out| {
+            *out = *ciphertext;
+            keys.decrypt(aad, out, record.tag)
+        })
     })
 }
 
