@@ -209,7 +209,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| ConfigError::Unreadable { file: file.clone(), cause })?;
         let config: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             ConfigError::Syntax { file: file.clone(), line, what: error.message().to_owned() }
         })?;
         config.judge().map_err(|(key, what)| {

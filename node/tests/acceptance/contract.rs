@@ -52,16 +52,20 @@ async fn the_environment_says_everything_a_client_needs() {
     }
 
     assert_eq!(mode(&cluster.data.join("env")), 0o600);
-    for (key, name) in [("KMIP_CERT", "tenant-a"), ("KMIP_CERT2", "tenant-b")] {
-        let file = cluster.data.join("clients").join(name).join("mongodb.pem");
-        assert_eq!(Path::new(&env[key]), file);
+    for (suffix, tenant) in [("", "tenant-a"), ("2", "tenant-b")] {
+        let stem = cluster.data.join("clients").join(tenant).join("mongodb");
+        assert_eq!(Path::new(&env[&format!("KMIP_CERT{suffix}")]), stem.with_extension("pem"));
+        assert_eq!(Path::new(&env[&format!("KMIP_KEY{suffix}")]), stem.with_extension("key"));
     }
-    for key in ["KMIP_KEY", "KMIP_KEY2"] {
-        let file = Path::new(&env[key]);
-        assert!(file.is_absolute());
-        let pem = fs::read_to_string(file).expect("a key file");
-        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----"), "{key} is PKCS#8");
-        assert_eq!(mode(file), 0o600);
+    for tenant in ["tenant-a", "tenant-b"] {
+        for service in ["mongodb", "postgresql", "redis", "microservice"] {
+            let stem = cluster.data.join("clients").join(tenant).join(service);
+            let key = stem.with_extension("key");
+            assert!(key.is_absolute() && stem.with_extension("pem").exists(), "{}", key.display());
+            let pem = fs::read_to_string(&key).expect("a key file");
+            assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----"), "{} is PKCS#8", key.display());
+            assert_eq!(mode(&key), 0o600);
+        }
     }
     every_port_is_on_loopback(&ports);
     for name in ["localhost", "127.0.0.1", "::1"] {

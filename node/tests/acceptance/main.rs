@@ -9,3 +9,4 @@ mod failover;
 mod identity;
 mod keys;
 mod support;
+mod wire;

@@ -1,0 +1,131 @@
+//! One TLS connection, byte by byte: for what no well-behaved client does.
+
+use std::io;
+use std::sync::Arc;
+
+use kmip::message::RequestHeader;
+use kmip::ttlv::Limits;
+use kmip::{
+    Attribute, CryptographicAlgorithm, ObjectType, RequestBuilder, RequestPayload, ResponseMessage,
+    ResultReason, UsageMask, Version, ops,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Cluster, PATIENCE};
+
+/// A certificate with its chain, and its key, both PEM.
+pub struct Credentials {
+    pub chain: String,
+    pub key: String,
+}
+
+impl Credentials {
+    /// Those of a service of a tenant, as `keyraft dev` made them.
+    pub fn of(cluster: &Cluster, tenant: &str, service: &str) -> Self {
+        let read = |end: &str| {
+            let file = cluster.data.join(format!("clients/{tenant}/{service}.{end}"));
+            std::fs::read_to_string(file).expect("a file of the contract")
+        };
+        Self { chain: read("pem"), key: read("key") }
+    }
+}
+
+/// Connects to node 0; in TLS 1.3 a refusal shows at the first read only.
+pub async fn connect(
+    cluster: &Cluster,
+    credentials: Option<&Credentials>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let authority = CertificateDer::from_pem_file(cluster.data.join("ca/server.pem")).expect("an authority");
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).expect("an authority");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_root_certificates(roots);
+    let config = match credentials {
+        None => builder.with_no_client_auth(),
+        Some(Credentials { chain, key }) => {
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>();
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+            builder.with_client_auth_cert(chain.expect("certificates"), key).expect("a pair")
+        }
+    };
+    let stream = TcpStream::connect(("127.0.0.1", cluster.ports.kmip)).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// Sends bytes and reads until the node closes; what it sent before.
+pub async fn last_words(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let talk = async {
+        let _ = stream.write_all(bytes).await; // it may close before it read all
+        let _ = stream.flush().await;
+        stream.read_to_end(&mut answer).await
+    };
+    let closed = timeout(PATIENCE, talk).await;
+    let _ = closed.expect("the node closes the connection");
+    answer
+}
+
+/// Sends one request and reads its whole answer.
+pub async fn ask(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> io::Result<Vec<u8>> {
+    let talk = async {
+        stream.write_all(request).await?;
+        stream.flush().await?;
+        let mut answer = vec![0; 8];
+        stream.read_exact(&mut answer).await?;
+        let length = u32::from_be_bytes([answer[4], answer[5], answer[6], answer[7]]);
+        answer.resize(8 + usize::try_from(length).expect("a length"), 0);
+        stream.read_exact(&mut answer[8..]).await?;
+        Ok(answer)
+    };
+    timeout(PATIENCE, talk).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Create of an ephemeral AES-256 key and Get of it, in one batch.
+pub fn create_and_get() -> Vec<u8> {
+    let template = vec![
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(256),
+        Attribute::CryptographicUsageMask(UsageMask(UsageMask::ENCRYPT.0 | UsageMask::DECRYPT.0)),
+    ];
+    let create = ops::create::Request {
+        object_type: ObjectType::SymmetricKey,
+        attributes: template.into(),
+        protection_storage_masks: None,
+    };
+    request(&[RequestPayload::Create(create), RequestPayload::Get(ops::get::Request::default())])
+}
+
+/// Get of one key.
+pub fn get(identifier: &str) -> Vec<u8> {
+    request(&[RequestPayload::Get(ops::get::Request {
+        unique_identifier: Some(identifier.into()),
+        ..Default::default()
+    })])
+}
+
+fn request(items: &[RequestPayload<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut builder = RequestBuilder::new(&mut bytes, &RequestHeader::new(Version::V1_4));
+    for (index, payload) in items.iter().enumerate() {
+        builder.item(payload.operation(), Some(&[u8::try_from(index).expect("few items")]), payload);
+    }
+    builder.finish();
+    bytes
+}
+
+/// The reasons of the items that failed.
+pub fn reasons(answer: &[u8]) -> Vec<ResultReason> {
+    let answer = ResponseMessage::decode(answer, &Limits::DEFAULT).expect("an answer");
+    answer.items.iter().filter_map(|item| item.reason()).collect()
+}
