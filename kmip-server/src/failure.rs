@@ -118,9 +118,9 @@ mod tests {
         let absent = Refused::NotFound { cause: "foreign_tenant" };
         let unknown = Refused::NotFound { cause: "bad_tag" };
         for version in Version::SUPPORTED {
-            let (absent, unknown) = (Failure::of(&absent, *version), Failure::of(&unknown, *version));
+            let (absent, unknown) = (Failure::of(&absent, version), Failure::of(&unknown, version));
             assert_eq!((absent.reason, &absent.message), (unknown.reason, &unknown.message));
-            let expected = if *version >= Version::V2_1 {
+            let expected = if version >= Version::V2_1 {
                 ResultReason::ObjectNotFound
             } else {
                 ResultReason::ItemNotFound

@@ -12,6 +12,7 @@ mod lineage;
 mod telemetry;
 mod tls;
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ use clap::Args;
 use crypto::L3Cache;
 use engine::{Engine, Guard, Parts, Roots};
 use raft_store::Production;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -59,12 +62,8 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "danger-known-keys")]
     danger::expose()?;
     hardening::judge(&report, config.node.allow_root)?;
-    if let Some(file) = &args.pid_file {
-        std::fs::write(file, std::process::id().to_string())
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("keyraft").build()?;
-    runtime.block_on(serve(&config))?;
+    runtime.block_on(serve(&config, args.pid_file.as_deref()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -91,12 +90,17 @@ async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener>
         .with_context(|| format!("cannot listen on {address}: stop what listens there or change {setting}"))
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let certificates = tls::load(config)?;
     let listeners = Listeners::bind(config).await?;
     let data = DataDir::open(&config.node.data_dir)?;
+    // Only now, with ports and folder ours: a second start by mistake leaves the first one's file alone.
+    if let Some(file) = pid_file {
+        std::fs::write(file, std::process::id().to_string())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
 
     let barrier_root = config.platform_root.barrier.open().await?;
     let tenants_root = config.platform_root.tenants.open().await?;
@@ -209,9 +213,11 @@ fn development_token(config: &Config) -> anyhow::Result<Option<DevelopmentToken>
     Ok(Some(token))
 }
 
-/// The node's folder: readable by its owner alone.
+/// The node's folder: readable by its owner alone, and used by one process.
 pub struct DataDir {
     root: PathBuf,
+    /// Freed by the kernel when this process ends, however it ends.
+    _lock: File,
 }
 
 impl DataDir {
@@ -223,7 +229,7 @@ impl DataDir {
         if mode != 0o700 {
             bail!("{} has mode {mode:03o}: run chmod 700 on it, nobody else may read it", root.display());
         }
-        let data = Self { root: root.to_owned() };
+        let data = Self { _lock: lock(root)?, root: root.to_owned() };
         for folder in [data.raft(), data.audit()] {
             create(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
@@ -243,5 +249,15 @@ impl DataDir {
     /// The sealed barrier keyring.
     pub fn keyring(&self) -> PathBuf {
         self.root.join("keyring")
+    }
+}
+
+fn lock(root: &Path) -> anyhow::Result<File> {
+    let path = root.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => bail!("another process uses {}: stop it first", root.display()),
+        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

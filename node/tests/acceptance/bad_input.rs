@@ -11,7 +11,7 @@ use client::KeyRequest;
 use kmip::ResultReason;
 use rustix::process::Signal;
 
-use crate::support::{Cluster, KEYRAFT, text, until};
+use crate::support::{Cluster, KEYRAFT, Ports, text, until};
 use crate::wire::{self, Credentials};
 
 #[test]
@@ -55,7 +55,16 @@ fn a_node_says_in_one_sentence_why_it_does_not_start() {
     copy(&other.node(1).join("data"), &cluster.data.join("copied"));
     foreign.refused("configure the root that wrapped it");
     drop(other);
+
+    // Nothing was lost by all this; and while a node runs, no second one opens its folder.
     cluster.launch(&[]);
+    let (ours, free) = (cluster.ports, Ports::free());
+    let mut twin = good.with("", "");
+    let moved = [(ours.kmip, free.kmip), (ours.admin, free.admin), (ours.admin + 50, free.admin + 50)];
+    for (ours, free) in moved.into_iter().chain([(ours.peer, free.peer)]) {
+        twin = twin.with(&format!("127.0.0.1:{}\"", ours + 1), &format!("127.0.0.1:{}\"", free + 1));
+    }
+    twin.refused("another process");
 }
 
 /// A configuration to start a node with.

@@ -170,6 +170,9 @@ fn what_is_in_the_way_is_said_in_a_sentence() {
     refused(with_flag(&data, Ports::free(), "--fresh"), "stop it first");
     assert!(data.join("env").exists(), "the running cluster keeps its env");
     assert!(cluster.status(0).is_some_and(|status| status["nodes"][0]["ready"] == true));
+    let pid = cluster.pid(1);
+    let second = Command::new(cluster.node(1).join("run")).status().expect("nodes/1/run starts");
+    assert_eq!((second.code(), cluster.pid(1)), (Some(1), pid), "the running node keeps its pid file");
 
     cluster.stop(Signal::INT);
     let told = refused(with_flag(&data, Ports::free(), "--nodes=3"), "start it like that");

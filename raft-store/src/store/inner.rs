@@ -25,6 +25,9 @@ use crate::peer::gate::Gate;
 use crate::raft::consensus::{Consensus, Role, View};
 use crate::raft::network::target;
 
+/// The shortest pause between two attempts at anything: a heartbeat's worth of them is not many.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+
 /// One node of the cluster.
 pub(crate) struct Inner {
     /// For tasks that outlive the call that started them.
@@ -84,10 +87,12 @@ impl Inner {
         Some(Leader::There(target(leader, view.member(leader)?)))
     }
 
-    /// Waits for the next change of leadership or membership, a little at most.
+    /// Waits for the next change of anything in Raft, a little at most and a little at least: a failed
+    /// attempt may itself be such a change, and would otherwise wake its own next attempt.
     pub async fn look_again(&self, at_most: Duration) {
         let mut changed = self.raft.changed();
-        let _ = tokio::time::timeout(at_most, changed.changed()).await;
+        tokio::time::sleep(PAUSE_MIN).await;
+        let _ = tokio::time::timeout(at_most.saturating_sub(PAUSE_MIN), changed.changed()).await;
     }
 
     /// Waits until this node has published `index`.

@@ -9,7 +9,6 @@
 //! search proves nothing, and the scan fails all the same.
 
 mod errands;
-mod needles;
 mod places;
 mod report;
 
@@ -28,8 +27,8 @@ use model::uid::{Kind, Uid};
 use rustix::process::Signal;
 
 use self::errands::{Errands, Known};
-use self::needles::{Class, Needles};
 use self::places::{Searched, Wanted};
+use chaos::needles::{Class, Needles};
 
 /// What a node is told in its environment: that it may start, that it shall leak, that it shall talk.
 const VARIABLES: [(&str, &str); 3] =
@@ -89,14 +88,23 @@ async fn run(args: &Args) -> anyhow::Result<bool> {
 
     let hoard = Hoard::new(realm(&cluster).await?, &errands.known)?;
     let needles = Needles::new(hoard.bytes.iter().map(Vec::as_slice));
-    println!("scan: searching for {} keys, {} needles", hoard.keys.len(), needles.len());
+    println!("scan: searching for {} keys, {} needles", hoard.keys.len(), needles.count());
     let wanted = Wanted { needles: &needles, keys: &hoard.keys };
+    plant(&cluster)?;
     let mut places = search_alive(&cluster, &wanted)?;
     drop(errands); // its connections stayed open until here: their buffers were searched too
     cluster.stop().await?;
     places.push(places::files("files, stopped", cluster.folder(), &wanted)?);
     places.push(audit_exports(&cluster, &wanted)?);
     Ok(report::print(&places, &hoard.keys, hoard.proven))
+}
+
+/// Puts the control where the search of files must find it too: deep, in the last bytes of a large file.
+fn plant(cluster: &Cluster) -> anyhow::Result<()> {
+    let mut bytes = vec![0x5a; 5 << 20];
+    bytes.extend(crypto::danger::known_control());
+    let folder = cluster.data().join("nodes").join("0").join("data").join("raft");
+    std::fs::write(folder.join("planted-by-scan"), bytes).context("the control cannot be planted")
 }
 
 /// A binary that starts without being told might be mistaken for a release.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
-use crate::needles::{Class, Hit, NEEDLE_BYTES_MAX, Needles};
+use chaos::needles::{Class, Hit, NEEDLE_BYTES_MAX, Needles};
 
 /// Bytes read at once.
 const CHUNK: usize = 4 << 20;

@@ -27,6 +27,7 @@ impl Class {
     pub const ALL: [Self; 6] = [Self::L2, Self::Seed, Self::L3, Self::L4, Self::Material, Self::Control];
 
     /// The heading.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::L2 => "L2",
@@ -104,7 +105,8 @@ impl Needles {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    #[must_use]
+    pub const fn count(&self) -> usize {
         self.needles.len()
     }
 
