@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chaos::cluster::{Cluster, NODES};
+use chaos::needles::{Class, Needles};
 use clap::Parser;
 use crypto::{L3, L3Place};
 use model::id::Realm;
@@ -28,7 +29,6 @@ use rustix::process::Signal;
 
 use self::errands::{Errands, Known};
 use self::places::{Searched, Wanted};
-use chaos::needles::{Class, Needles};
 
 /// What a node is told in its environment: that it may start, that it shall leak, that it shall talk.
 const VARIABLES: [(&str, &str); 3] =

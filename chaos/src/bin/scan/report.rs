@@ -1,8 +1,9 @@
 //! The table, within 80 columns, and the verdict.
 #![allow(clippy::print_stdout)] // the answer of a command
 
-use crate::places::Searched;
 use chaos::needles::Class;
+
+use crate::places::Searched;
 
 /// Windows of the key that is leaked and planted on purpose; all of them must be found.
 const CONTROL_WINDOWS: usize = 4;
