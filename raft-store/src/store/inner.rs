@@ -12,6 +12,7 @@ use model::time::ClusterTime;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::barriers::Barriers;
+use super::clocks::Clocks;
 use super::read::Waiting;
 use super::{Settings, Unavailable};
 use crate::env::Surroundings;
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     /// A cell that never holds a lease, until then.
     pub no_lease: Arc<LeaseCell>,
     pub time: TimeKeeper,
+    pub clocks: Clocks,
     /// A quorum has seen our disk and found it newer than anything it remembers of us.
     pub accepted: AtomicBool,
     /// The term in which this leader began to hand over: it proposes nothing more in it. 0: none.
@@ -136,14 +138,16 @@ impl TimeKeeper {
         Self { anchor: ArcSwap::from_pointee((now, ClusterTime(0))), floor: AtomicU64::new(0) }
     }
 
-    /// The leader said that it was `time` when our request, sent at `sent`, reached it.
-    pub fn learn(&self, sent: BootTime, time: ClusterTime) {
-        self.anchor.store(Arc::new((sent, time)));
+    /// The leader said that it was `time`, which reached us at `at`: it is at least that now. 0: unknown.
+    pub fn learn(&self, at: BootTime, time: ClusterTime) {
+        if time != ClusterTime(0) {
+            self.anchor.store(Arc::new((at, time)));
+        }
     }
 
     pub fn now(&self, boot: BootTime, applied: ClusterTime) -> ClusterTime {
-        let (sent, time) = **self.anchor.load();
-        let elapsed = boot.since(sent).unwrap_or_default();
+        let (at, time) = **self.anchor.load();
+        let elapsed = boot.since(at).unwrap_or_default();
         let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let derived = if time == ClusterTime(0) { applied } else { applied.max(time.plus_ms(elapsed)) };
         ClusterTime(self.floor.fetch_max(derived.0, Ordering::AcqRel).max(derived.0))

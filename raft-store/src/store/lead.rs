@@ -59,6 +59,9 @@ impl Inner {
         if handed_over != 0 && handed_over == self.raft.view().term {
             return Err(NotDone::NotProposed("leadership is being handed over"));
         }
+        if self.clocks.are_off(&self.raft.view().voters(), self.now()) {
+            return Err(NotDone::NotProposed("the leader's clock is off a quorum's"));
+        }
         command.stamp.time = self.stamp();
         let sealed = SealedCommand::seal(&*self.sealer, &command)?;
         let outcome = match timeout(commit_within, self.raft.write(sealed)).await {

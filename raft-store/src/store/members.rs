@@ -92,6 +92,11 @@ impl Inner {
                 fit_since.clear();
                 continue;
             }
+            if self.clocks.are_off(&view.voters(), self.now()) {
+                let handed_over = self.step_down().await;
+                tracing::error!(?handed_over, "this node's clock is off a quorum's: it must not lead");
+                continue;
+            }
             let fit = self.fit_to_vote(&view);
             fit_since.retain(|node, _| fit.contains(node));
             for node in fit {

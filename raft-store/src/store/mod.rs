@@ -4,6 +4,7 @@
 //! leader, wherever that is, and returns when it is readable here. Nothing in this interface knows Raft.
 
 mod barriers;
+mod clocks;
 mod inner;
 mod lead;
 mod leave;

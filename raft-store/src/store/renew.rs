@@ -111,7 +111,8 @@ impl Inner {
             None => None,
             Some(Leader::Here) => self.renew_here(&request).await.ok(),
             Some(Leader::There(target)) => {
-                let ask = Renew { nonce: request.nonce, published: request.published.0 };
+                let wall_ms = self.around.clock.wall_ms();
+                let ask = Renew { nonce: request.nonce, published: request.published.0, wall_ms };
                 match self.peers.call::<RenewLease>(&target, Lane::Requests, ask, RENEWAL_MAX).await {
                     Ok(reply) => {
                         let read_index = LogIndex(reply.read_index);

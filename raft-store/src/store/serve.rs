@@ -184,6 +184,8 @@ impl Handler for Inner {
             self.member(&from)?;
             let published = LogIndex(request.published);
             let Caller { node, boot, .. } = from;
+            let ours_ms = self.around.clock.wall_ms();
+            let agreed = self.clocks.compare(node, request.wall_ms, ours_ms, self.now());
             let request = RenewalRequest { node, boot, nonce: request.nonce, published };
             let renewed = self.renew_here(&request).await;
             let (reply, time) = renewed.map_err(|error| Status::failed_precondition(error.to_string()))?;
@@ -191,7 +193,8 @@ impl Handler for Inner {
                 nonce: reply.nonce,
                 read_index: reply.read_index.0,
                 term: reply.term,
-                time_ms: time.0,
+                // Of two clocks that differ one is wrong: nobody learns the time from the other.
+                time_ms: if agreed { time.0 } else { 0 },
             })
         })
     }

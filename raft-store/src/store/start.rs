@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::barriers::Barriers;
+use super::clocks::Clocks;
 use super::inner::{Inner, TimeKeeper, empty_cell};
 use super::read::READERS_MAX;
 use super::{Settings, Store, Unavailable};
@@ -157,6 +158,7 @@ async fn start<E: Env>(
         lease: OnceLock::new(),
         no_lease: empty_cell(node, now),
         time: TimeKeeper::new(now),
+        clocks: Clocks::default(),
         accepted: AtomicBool::new(false),
         handed_over: AtomicU64::new(0),
         condemned: OnceLock::new(),

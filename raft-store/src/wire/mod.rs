@@ -305,6 +305,9 @@ pub struct Renew {
     /// What the node has published.
     #[prost(uint64, tag = "2")]
     pub published: u64,
+    /// Its wall clock, milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub wall_ms: u64,
 }
 
 /// Answer to [`Renew`].
@@ -319,7 +322,7 @@ pub struct Renewed {
     /// The leader's term.
     #[prost(uint64, tag = "3")]
     pub term: u64,
-    /// Cluster time at the leader, milliseconds.
+    /// Cluster time at the leader, milliseconds; 0 when the two clocks disagree.
     #[prost(uint64, tag = "4")]
     pub time_ms: u64,
 }

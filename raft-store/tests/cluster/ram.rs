@@ -1,5 +1,6 @@
 //! What a cluster promises, one scenario each, without sockets or files.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::command::Answer;
@@ -252,5 +253,21 @@ fn a_node_that_was_away_too_long_gets_a_snapshot() {
         sim.start(away).await;
         sim.store(away).wait_ready(Duration::from_secs(10)).await.unwrap();
         assert!(sim.store(away).generation().state.tenant(handle(0)).is_some());
+    });
+}
+
+#[test]
+fn a_leader_whose_clock_is_wrong_hands_over() {
+    simulate("a_leader_whose_clock", |dice| async move {
+        let sim = Sim::three(dice).await;
+        let wrong = sim.leader().await;
+        let hour_ms = 3_600_000;
+        sim.nodes[wrong].ahead_ms.store(hour_ms, Ordering::Relaxed);
+        sim.until("another leads", || async { sim.leader().await != wrong }).await;
+        let before = sim.store(wrong).now();
+        sim.store(wrong).propose(create(1, 3_000), None).await.unwrap();
+        sleep(Duration::from_secs(5)).await;
+        assert_ne!(sim.leader().await, wrong);
+        assert!(sim.store(wrong).now().0 < before.0 + hour_ms / 2, "an hour ahead is nobody's time");
     });
 }

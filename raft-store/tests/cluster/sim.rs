@@ -2,6 +2,7 @@
 //! all randomness, openraft's election jitter included.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ struct SimClock {
     born: Instant,
     offset: Duration,
     rate_permille: u32,
+    /// How far the wall clock is ahead, in milliseconds.
+    ahead_ms: Arc<AtomicU64>,
 }
 
 impl Clock for SimClock {
@@ -89,7 +92,8 @@ impl Clock for SimClock {
     }
 
     fn wall_ms(&self) -> u64 {
-        WALL_START_MS + u64::try_from(self.born.elapsed().as_millis()).unwrap()
+        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
+        WALL_START_MS + ahead_ms + u64::try_from(self.born.elapsed().as_millis()).unwrap()
     }
 }
 
@@ -123,6 +127,7 @@ pub struct SimNode {
     pub name: &'static str,
     pub identity: Identity,
     pub disk: RamDisk,
+    pub ahead_ms: Arc<AtomicU64>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     store: Option<Store>,
@@ -190,12 +195,15 @@ impl Sim {
     fn add(&mut self, name: &'static str, identity: Identity) -> usize {
         let offset = Duration::from_secs(1_000 + self.dice.roll() % 100_000);
         let rate_permille = 990 + u32::try_from(self.dice.below(21)).unwrap();
+        let ahead_ms = Arc::<AtomicU64>::default();
+        let clock = SimClock { born: Instant::now(), offset, rate_permille, ahead_ms: Arc::clone(&ahead_ms) };
         self.nodes.push(SimNode {
             name,
             identity,
             disk: RamDisk::default(),
             transport: self.net.of(name),
-            clock: Arc::new(SimClock { born: Instant::now(), offset, rate_permille }),
+            ahead_ms,
+            clock: Arc::new(clock),
             store: None,
         });
         self.nodes.len() - 1
