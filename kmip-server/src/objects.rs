@@ -207,13 +207,16 @@ fn push_derived_facts(found: &Found, list: &mut AttributeList) {
     list.push(Attribute::CryptographicUsageMask(UsageMask(fields.usage_mask)));
 }
 
+/// A date an object may have, and the attribute that shows it.
+type OptionalDate = (Option<u64>, fn(DateTime) -> Attribute);
+
 fn push_lifecycle(found: &Found, now: ClusterTime, list: &mut AttributeList) {
     let lifecycle = &found.object.lifecycle;
     list.push(Attribute::State(kmip_state(lifecycle.state_at(now))));
     let date = |seconds: u64| DateTime(i64::try_from(seconds).unwrap_or(i64::MAX));
     list.push(Attribute::InitialDate(date(lifecycle.initial_date)));
     list.push(Attribute::LastChangeDate(date(lifecycle.last_change_date)));
-    let optional: [(Option<u64>, fn(DateTime) -> Attribute); 7] = [
+    let optional: [OptionalDate; 7] = [
         (lifecycle.activation_date, Attribute::ActivationDate),
         (lifecycle.process_start_date, Attribute::ProcessStartDate),
         (lifecycle.protect_stop_date, Attribute::ProtectStopDate),

@@ -114,7 +114,7 @@ async fn shake_hands(
                 _ => "no client certificate".to_owned(),
             }
         }
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => crate::tls::reason(&error),
         Err(_) => "the handshake took too long".to_owned(),
     };
     tracing::info!(%address, %failure, "handshake refused");

@@ -3,6 +3,7 @@
 //! Session resumption and early data are off: a resumed session would skip the judgement of the
 //! certificate (CONSISTENCY 6).
 
+use std::io;
 use std::sync::Arc;
 
 use model::id::TenantName;
@@ -113,6 +114,17 @@ fn is_specific(error: &rustls::Error) -> bool {
 
 fn refused(error: IdentityError) -> rustls::Error {
     CertificateError::Other(OtherError(Arc::new(error))).into()
+}
+
+/// Why a handshake failed. A verdict of ours is told in its own words: TLS would print it as a structure.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
+            cause.to_string()
+        }
+        _ => error.to_string(),
+    }
 }
 
 impl ClientCertVerifier for Authorities {

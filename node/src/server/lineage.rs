@@ -93,6 +93,13 @@ async fn join(config: &Config, data: &DataDir, env: &Production) -> anyhow::Resu
         keep,
     )
     .await?;
+    if joined.region != config.node.region {
+        bail!(
+            "this cluster serves region {:?}, but node.region is {:?}: correct the configuration and start again",
+            joined.region,
+            config.node.region
+        );
+    }
     tracing::info!(node = %joined.identity.node, "joined the cluster");
     Ok(joined.identity)
 }
