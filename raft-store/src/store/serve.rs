@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use model::id::LogIndex;
+use model::sealer::Sealer;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
@@ -19,7 +20,7 @@ use crate::lease::holder::{RenewalRequest, Surrender};
 use crate::peer::gate::{Caller, Refused};
 use crate::peer::server::Handler;
 use crate::raft::consensus::Stopped;
-use crate::snapshot::{SnapshotData, SnapshotWriter};
+use crate::snapshot::{self, SnapshotData, SnapshotWriter};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
@@ -82,7 +83,11 @@ impl Inner {
                 if (end.bytes, end.crc) != (bytes, crc) {
                     return Err(Status::data_loss("the snapshot arrived damaged"));
                 }
-                return Ok((vote, meta, finish(writer).await?));
+                let data = finish(writer, Arc::clone(&self.sealer)).await?;
+                if data.1 != meta {
+                    return Err(Status::data_loss("the snapshot covers something else than announced"));
+                }
+                return Ok((vote, meta, data.0));
             }
             writer.write(&piece.data).map_err(not_written)?;
             bytes += piece.data.len() as u64;
@@ -98,10 +103,19 @@ async fn next(pieces: &mut Streaming<SnapshotPiece>) -> Result<SnapshotPiece, St
         .ok_or_else(|| Status::data_loss("the snapshot ended before its end"))
 }
 
-/// Syncs the file: off the threads that carry heartbeats.
-async fn finish(writer: SnapshotWriter) -> Result<SnapshotData, Status> {
-    let finished = tokio::task::spawn_blocking(move || writer.finish()).await;
-    finished.map_err(|error| Status::internal(error.to_string()))?.map_err(not_written)
+/// Syncs the file and reads it whole, off the threads that carry heartbeats. A bad snapshot ends here: given
+/// to Raft, it would stop this node.
+async fn finish(
+    writer: SnapshotWriter,
+    sealer: Arc<dyn Sealer>,
+) -> Result<(SnapshotData, SnapshotMeta), Status> {
+    let finished = tokio::task::spawn_blocking(move || {
+        let data = writer.finish().map_err(not_written)?;
+        let covers = snapshot::verify(&data, sealer.as_ref())
+            .map_err(|error| Status::data_loss(format!("the snapshot is refused: {error}")))?;
+        Ok((data, covers))
+    });
+    finished.await.map_err(|error| Status::internal(error.to_string()))?
 }
 
 fn not_written(error: io::Error) -> Status {
