@@ -21,7 +21,7 @@ use crate::segment::{self, Summary};
 const JOBS_PER_COMMIT_MAX: usize = 4096;
 
 /// A commit of so many requests shows load: then the next one lingers.
-const LINGER_FROM_JOBS: usize = 8;
+const LINGER_FROM_JOBS: usize = 16;
 /// How long it lingers: a few syncs of a good disk. Latency under load stays far below its promise while the
 /// number of syncs and wake-ups falls several times.
 const LINGER: Duration = Duration::from_millis(1);
