@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crypto::{L1Payload, L2};
 use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
@@ -67,8 +68,22 @@ fn make_by_hand(session: &Session, settings: &Pkcs11Settings, bytes: u64, extrac
         Attribute::Sensitive(!extractable),
         Attribute::Extractable(extractable),
     ]);
-    session.generate_key(&Mechanism::AesKeyGen, &attributes).unwrap();
+    // SoftHSM answers GENERAL_ERROR while another process logs in: log-in writes the token's file.
+    for _ in 0..TRIES {
+        match session.generate_key(&Mechanism::AesKeyGen, &attributes) {
+            Err(Error::Pkcs11(RvError::GeneralError, _)) => std::thread::sleep(PAUSE),
+            made => {
+                made.unwrap();
+                return;
+            }
+        }
+    }
+    panic!("SoftHSM made no key in {TRIES} tries");
 }
+
+/// A log-in elsewhere takes a few milliseconds.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 async fn check_refused(settings: &Pkcs11Settings, who: Who, expected: &str) {
     match Pkcs11Root::open(settings).await {
