@@ -113,6 +113,7 @@ impl From<Refused> for Problem {
             Refused::Identity { .. }
             | Refused::NotFound { .. }
             | Refused::Destroyed
+            | Refused::Archived
             | Refused::WrongState { .. }
             | Refused::Denied { .. }
             | Refused::Invalid { .. } => Self::bad_request(detail),

@@ -2,10 +2,12 @@
 
 use crypto::L3Place;
 use model::command::{Action, Answer};
-use model::commands::{Description, RecordObject, RegisterObject};
+use model::commands::{Description, RecordObject, RegisterObject, ReplaceMaterial};
+use model::object::Body;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
 
 use crate::hot::commitments;
+use crate::objects::Found;
 use crate::refused::Refused;
 use crate::turn::Turn;
 
@@ -40,9 +42,23 @@ impl Turn<'_> {
     /// # Errors
     /// As [`Turn::create_ephemeral`], and what the state refuses.
     pub async fn create_recorded(&mut self, spec: KeySpec, description: Description) -> Result<Uid, Refused> {
-        let uid = self.derive_identifier(Kind::Recorded, spec).await?;
-        self.change(RecordObject { uid, salt: crypto::random::bytes(), description }).await?;
+        let record = self.recording(spec, description).await?;
+        let uid = record.uid;
+        self.commit(vec![record.into()]).await?;
         Ok(uid)
+    }
+
+    /// The action that records a derived key, for [`Turn::commit`].
+    ///
+    /// # Errors
+    /// As [`Turn::create_ephemeral`].
+    pub async fn recording(
+        &mut self,
+        spec: KeySpec,
+        description: Description,
+    ) -> Result<RecordObject, Refused> {
+        let uid = self.derive_identifier(Kind::Recorded, spec).await?;
+        Ok(RecordObject { uid, salt: crypto::random::bytes(), description })
     }
 
     /// Keeps exact material, wrapped under a root of its own. `material` is whatever the caller wants back;
@@ -56,20 +72,81 @@ impl Turn<'_> {
         material: &[u8],
         description: Description,
     ) -> Result<Uid, Refused> {
+        let uid = self.registered_uid()?;
+        let registration = self.registration(uid, object_type, material, None, description).await?;
+        self.commit(vec![registration.into()]).await?;
+        Ok(uid)
+    }
+
+    /// A fresh identifier for registered material: objects that link to one another need theirs before
+    /// they are committed together.
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`], [`Refused::Internal`].
+    pub fn registered_uid(&self) -> Result<Uid, Refused> {
         let none = KeySpec { algorithm: 0, length_bits: 0, usage_mask: 0 };
-        let header = self.header(Kind::Registered, none, 0)?;
-        let uid = self.identifier(header)?;
+        self.identifier(self.header(Kind::Registered, none, 0)?)
+    }
+
+    /// The action that keeps exact material under an identifier of [`Turn::registered_uid`], for
+    /// [`Turn::commit`]. `alias` is the identifier the client chose at Import.
+    ///
+    /// # Errors
+    /// [`Refused::KeyUnavailable`], [`Refused::NotNow`].
+    pub async fn registration(
+        &mut self,
+        uid: Uid,
+        object_type: u32,
+        material: &[u8],
+        alias: Option<String>,
+        description: Description,
+    ) -> Result<RegisterObject, Refused> {
         let salt = crypto::random::bytes();
-        let hot = self.l3(L3Place::of(&header)).await?;
+        let record = self.wrapped(&uid.header, &salt, object_type, 1, material).await?;
+        Ok(RegisterObject { uid, object_type, salt, record, alias, description })
+    }
+
+    /// The action that puts new material behind a registered object, for [`Turn::commit`].
+    ///
+    /// # Errors
+    /// As [`Turn::registration`]; [`Refused::Destroyed`], or [`Refused::Invalid`] for a derived key.
+    pub async fn replacement(
+        &mut self,
+        found: &Found,
+        object_type: u32,
+        material: &[u8],
+        description: Description,
+    ) -> Result<ReplaceMaterial, Refused> {
+        let revision = match &found.object.body {
+            Body::Material { revision, .. } => revision
+                .checked_add(1)
+                .ok_or(Refused::Invalid { reason: "the object was replaced too often" })?,
+            Body::Erased => return Err(Refused::Destroyed),
+            Body::Override | Body::Derived { .. } => {
+                return Err(Refused::Invalid { reason: "a derived key has no material to replace" });
+            }
+        };
+        let (uid, if_revision, salt) = (*found.uid(), found.object.revision, crypto::random::bytes());
+        let record = self.wrapped(&uid.header, &salt, object_type, revision, material).await?;
+        Ok(ReplaceMaterial { uid, if_revision, object_type, salt, revision, record, description })
+    }
+
+    /// The `KRW1` record of material, under a root of its own.
+    async fn wrapped(
+        &mut self,
+        header: &Header,
+        salt: &[u8; 32],
+        object_type: u32,
+        revision: u32,
+        material: &[u8],
+    ) -> Result<Vec<u8>, Refused> {
+        let hot = self.l3(L3Place::of(header)).await?;
         self.check_lease()?;
-        let root = hot.l3().material_root(&header, &salt).map_err(|error| {
+        let root = hot.l3().material_root(header, salt).map_err(|error| {
             tracing::error!(%error, "a material root could not be derived");
             Refused::Internal { cause: "material_root_not_derived" }
         })?;
-        let record = root.wrap(object_type, 1, material);
-        drop((root, hot));
-        self.change(RegisterObject { uid, object_type, salt, record, description }).await?;
-        Ok(uid)
+        Ok(root.wrap(object_type, revision, material))
     }
 
     async fn derive_identifier(&mut self, kind: Kind, spec: KeySpec) -> Result<Uid, Refused> {
@@ -113,7 +190,7 @@ impl Turn<'_> {
     }
 
     /// Proposes a change and looks at its effect.
-    pub(crate) async fn change(&mut self, action: impl Into<Action>) -> Result<(), Refused> {
+    pub(crate) async fn propose(&mut self, action: Action) -> Result<(), Refused> {
         let proposed = self.engine.store.propose(action, None).await?;
         if let Answer::Refused(refusal) = proposed.answer {
             return Err(refusal.into());

@@ -15,6 +15,7 @@ mod lifecycle;
 mod objects;
 mod refused;
 mod roots;
+mod staged;
 mod turn;
 
 pub use admin::{Administrator, NewTenant};
@@ -22,6 +23,7 @@ pub use caller::Caller;
 pub use create::KeySpec;
 pub use engine::{Engine, Parts};
 pub use hot::Guard;
+pub use lifecycle::Change;
 pub use objects::{DerivedKey, Found, length_bits};
 pub use refused::Refused;
 pub use roots::Roots;

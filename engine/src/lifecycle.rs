@@ -1,7 +1,10 @@
 //! Activate, Revoke, Destroy and attribute changes: small writes about a found object.
 
-use model::commands::{ActivateObject, ChangeAttributes, Dates, DestroyObject, RevokeObject};
-use model::object::{KeyState, Name, Revocation, StoredAttribute};
+use model::commands::{
+    ActivateObject, ArchiveObject, ChangeAttributes, Dates, DestroyObject, MarkServed, RecoverObject,
+    RevokeObject, TakeUsage,
+};
+use model::object::{KeyState, Name, Revocation, StoredAttribute, Usage};
 
 use crate::objects::Found;
 use crate::refused::Refused;
@@ -14,12 +17,13 @@ impl Turn<'_> {
         found.object.lifecycle.state_at(self.now())
     }
 
-    /// Whether Get may answer: not for a destroyed object, nor for a revoked one where the service's
+    /// Whether Get may answer: not for an archived or destroyed object, nor for a revoked one where the service's
     /// policy says so.
     ///
     /// # Errors
-    /// [`Refused::Destroyed`], [`Refused::Denied`].
+    /// [`Refused::Archived`], [`Refused::Destroyed`], [`Refused::Denied`].
     pub fn may_get(&self, found: &Found) -> Result<(), Refused> {
+        found.on_line()?;
         match self.state_of(found) {
             KeyState::Destroyed | KeyState::DestroyedCompromised => Err(Refused::Destroyed),
             KeyState::Deactivated | KeyState::Compromised if !self.service.policy.get_after_revoke => {
@@ -34,7 +38,7 @@ impl Turn<'_> {
     /// # Errors
     /// [`Refused::WrongState`], and what the state refuses.
     pub async fn activate(&mut self, found: &Found) -> Result<(), Refused> {
-        self.change(ActivateObject { uid: *found.uid() }).await
+        self.commit(vec![ActivateObject { uid: *found.uid() }.into()]).await
     }
 
     /// To Deactivated or Compromised; returns when no node treats the key as usable any more.
@@ -47,7 +51,8 @@ impl Turn<'_> {
         reason: Revocation,
         compromise_occurrence_date: Option<u64>,
     ) -> Result<(), Refused> {
-        self.change(RevokeObject { uid: *found.uid(), reason, compromise_occurrence_date }).await
+        let revoke = RevokeObject { uid: *found.uid(), reason, compromise_occurrence_date };
+        self.commit(vec![revoke.into()]).await
     }
 
     /// Destroys the key; returns when no node answers with it any more.
@@ -55,23 +60,71 @@ impl Turn<'_> {
     /// # Errors
     /// [`Refused::WrongState`], [`Refused::NotEverywhereYet`], and what the state refuses.
     pub async fn destroy(&mut self, found: &Found) -> Result<(), Refused> {
-        self.change(DestroyObject { uid: *found.uid() }).await
+        self.commit(vec![DestroyObject { uid: *found.uid() }.into()]).await
     }
 
-    /// Replaces names, attributes and dates, if the object is still as it was found.
+    /// Takes the object off-line; returns when no node answers with it any more.
+    ///
+    /// # Errors
+    /// [`Refused::Archived`], [`Refused::NotEverywhereYet`], and what the state refuses.
+    pub async fn archive(&mut self, found: &Found) -> Result<(), Refused> {
+        self.commit(vec![ArchiveObject { uid: *found.uid() }.into()]).await
+    }
+
+    /// Brings an archived object back.
+    ///
+    /// # Errors
+    /// What the state refuses.
+    pub async fn recover(&mut self, found: &Found) -> Result<(), Refused> {
+        self.commit(vec![RecoverObject { uid: *found.uid() }.into()]).await
+    }
+
+    /// Pays for a use from the object's usage limit, in the limit's unit; call it before the use.
+    ///
+    /// # Errors
+    /// [`model::refusal::Refusal::UsageSpent`] inside [`Refused::Refused`], and what else the state refuses.
+    pub async fn take_usage(&mut self, found: &Found, amount: u64) -> Result<(), Refused> {
+        self.commit(vec![TakeUsage { uid: *found.uid(), amount }.into()]).await
+    }
+
+    /// Notes that a Get served the object: it is no longer fresh.
+    ///
+    /// # Errors
+    /// What the state refuses, and that it cannot be asked now.
+    pub async fn mark_served(&mut self, found: &Found) -> Result<(), Refused> {
+        self.commit(vec![MarkServed { uid: *found.uid() }.into()]).await
+    }
+
+    /// Replaces names, attributes, dates and usage limit, if the object is still as it was found.
     ///
     /// # Errors
     /// [`model::refusal::Refusal::RevisionConflict`] inside [`Refused::Refused`]: find it again.
-    pub async fn change_attributes(
-        &mut self,
-        found: &Found,
-        names: Vec<Name>,
-        attributes: Vec<StoredAttribute>,
-        dates: Dates,
-        withdraws: bool,
-    ) -> Result<(), Refused> {
-        let if_revision = found.object.revision;
-        let uid = *found.uid();
-        self.change(ChangeAttributes { uid, if_revision, names, attributes, dates, withdraws }).await
+    pub async fn change_attributes(&mut self, found: &Found, change: Change) -> Result<(), Refused> {
+        self.commit(vec![change.of(found).into()]).await
+    }
+}
+
+/// What an object's names, attributes, dates and usage limit are to be from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// All names.
+    pub names: Vec<Name>,
+    /// All attributes the state does not judge.
+    pub attributes: Vec<StoredAttribute>,
+    /// Dates.
+    pub dates: Dates,
+    /// What it may still protect.
+    pub usage: Option<Usage>,
+    /// Whether the attributes can turn an allowed answer into a refusal (CONSISTENCY 3).
+    pub withdraws: bool,
+}
+
+impl Change {
+    /// The action, for [`Turn::commit`]: refused if the object is no longer as it was found.
+    #[must_use]
+    pub fn of(self, found: &Found) -> ChangeAttributes {
+        let Self { names, attributes, dates, usage, withdraws } = self;
+        let (uid, if_revision) = (*found.uid(), found.object.revision);
+        ChangeAttributes { uid, if_revision, names, attributes, dates, usage, withdraws }
     }
 }

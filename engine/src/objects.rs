@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crypto::{Commitments, HotL3, L2Commitment, L3Place, SeedCommitment};
-use model::object::{Body, Object, Place};
+use model::object::{ALIAS_BYTES_MAX, Body, Object, Place};
 use model::uid::{Fields, Header, Kind, Uid};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,20 @@ impl Found {
     #[must_use]
     pub fn uid(&self) -> &Uid {
         &self.object.uid
+    }
+
+    /// The identifier its owner knows it by: the one chosen at Import, or its own.
+    #[must_use]
+    pub fn identifier(&self) -> String {
+        self.object.alias.clone().unwrap_or_else(|| self.uid().to_string())
+    }
+
+    /// Refuses what is off-line.
+    pub(crate) fn on_line(&self) -> Result<(), Refused> {
+        match self.object.lifecycle.archive_date {
+            Some(_) => Err(Refused::Archived),
+            None => Ok(()),
+        }
     }
 
     /// The fields of its identifier.
@@ -104,7 +118,7 @@ impl Turn<'_> {
         let bound = known.unwrap_or(Commitments { l2: L2Commitment([0; 32]), seed: SeedCommitment([0; 32]) });
         let genuine = self.engine.hot.tag_key(self.tenant.handle)?.verify(&uid, &bound);
         Ok(if parsed.is_none() {
-            Lead::Nowhere("malformed_identifier")
+            self.aliased(identifier)
         } else if fields.tenant != self.tenant.handle {
             Lead::Nowhere("foreign_tenant")
         } else if fields.service != self.service.handle {
@@ -119,13 +133,24 @@ impl Turn<'_> {
     }
 
     fn row(&self, uid: Uid) -> Lead {
-        match self.generation.state.object(self.tenant.handle, &uid) {
+        match self.state().object(self.tenant.handle, &uid) {
             Some(object) => Lead::Here(Found { object: Arc::clone(object), has_row: true }),
             None if uid.header.fields().kind.is_ephemeral() => {
                 let place = Place { index: model::id::LogIndex(0), item: 0 };
                 Lead::Here(Found { object: Arc::new(Object::ephemeral(uid, place)), has_row: false })
             }
             None => Lead::PerhapsStale("no_record"),
+        }
+    }
+
+    /// An identifier that its owner chose at Import leads within the owner's own service only.
+    fn aliased(&self, identifier: &str) -> Lead {
+        if identifier.len() > ALIAS_BYTES_MAX {
+            return Lead::Nowhere("malformed_identifier");
+        }
+        match self.state().object_aliased(self.tenant.handle, self.service.handle, identifier) {
+            Some(object) => Lead::Here(Found { object: Arc::clone(object), has_row: true }),
+            None => Lead::PerhapsStale("malformed_identifier"),
         }
     }
 
@@ -153,7 +178,7 @@ impl Turn<'_> {
     pub async fn objects(&mut self) -> Result<Vec<Arc<Object>>, Refused> {
         self.refresh().await?;
         let own = self.service.handle;
-        let objects = self.generation.state.objects(self.tenant.handle);
+        let objects = self.state().objects(self.tenant.handle);
         Ok(objects.filter(|object| object.service() == own).cloned().collect())
     }
 
@@ -164,7 +189,7 @@ impl Turn<'_> {
     pub async fn object_named(&mut self, name: &str) -> Result<Option<Arc<Object>>, Refused> {
         self.refresh().await?;
         let own = self.service.handle;
-        let named = self.generation.state.object_named(self.tenant.handle, name);
+        let named = self.state().object_named(self.tenant.handle, name);
         Ok(named.filter(|object| object.service() == own).cloned())
     }
 
@@ -175,6 +200,7 @@ impl Turn<'_> {
     /// [`Refused::Destroyed`], [`Refused::Denied`] by policy, [`Refused::KeyUnavailable`],
     /// [`Refused::NotNow`].
     pub async fn derived_key(&mut self, found: &Found) -> Result<DerivedKey, Refused> {
+        found.on_line()?;
         let salt = match &found.object.body {
             Body::Override => None,
             Body::Derived { salt } => Some(*salt),
@@ -186,11 +212,23 @@ impl Turn<'_> {
         Ok(DerivedKey { hot, header: found.uid().header, salt })
     }
 
+    /// The bytes of a derived key, in a buffer wiped when dropped: for services that use a key here.
+    ///
+    /// # Errors
+    /// As [`Turn::derived_key`].
+    pub async fn key_bytes(&mut self, found: &Found) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let key = self.derived_key(found).await?;
+        let mut bytes = Zeroizing::new(vec![0; key.len()]);
+        key.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The registered material behind a found object (kind 3), in a buffer wiped when dropped.
     ///
     /// # Errors
     /// As [`Turn::derived_key`].
     pub async fn material(&mut self, found: &Found) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        found.on_line()?;
         let (revision, salt, record) = match &found.object.body {
             Body::Material { revision, salt, record } => (*revision, salt, record),
             Body::Erased => return Err(Refused::Destroyed),

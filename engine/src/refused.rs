@@ -39,6 +39,9 @@ pub enum Refused {
     /// The caller's own object, destroyed.
     #[error("the object was destroyed")]
     Destroyed,
+    /// The caller's own object, archived.
+    #[error("the object is archived; recover it first")]
+    Archived,
     /// The object's state does not allow it.
     #[error("the object is {}, which does not allow this operation", state.as_str())]
     WrongState {
@@ -88,6 +91,7 @@ impl Refused {
             Self::Identity { .. } => "identity",
             Self::NotFound { cause } | Self::Internal { cause } => cause,
             Self::Destroyed => "destroyed",
+            Self::Archived => "archived",
             Self::WrongState { .. } => "wrong_state",
             Self::Denied { .. } => "policy",
             Self::Refused(_) => "refused_by_state",
@@ -110,6 +114,7 @@ impl From<Refusal> for Refused {
             Refusal::ObjectUnknown => Self::NotFound { cause: "no_record" },
             Refusal::WrongState { state, .. } if state.is_destroyed() => Self::Destroyed,
             Refusal::WrongState { state, .. } => Self::WrongState { state },
+            Refusal::Archived { .. } => Self::Archived,
             other => Self::Refused(other),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use audit::{Batch, Entry, Kind, Operation, Outcome};
 use model::service::{Service, ServiceState};
+use model::state::State;
 use model::tenant::{Tenant, TenantState};
 use raft_store::Gen;
 use raft_store::lease::cell::Lease;
@@ -18,6 +19,7 @@ use raft_store::lease::class::LeaseLength;
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::refused::Refused;
+use crate::staged::Staged;
 
 /// A request under way. It serves every item of one message and ends with [`Turn::finish`].
 pub struct Turn<'e> {
@@ -29,6 +31,8 @@ pub struct Turn<'e> {
     /// The oldest lease an answer of this turn rests on.
     lease: Lease,
     batch: Batch,
+    /// Writes that wait for the end of a batch.
+    pub(crate) staged: Option<Staged>,
     request: [u8; 16],
     started: Instant,
 }
@@ -111,6 +115,7 @@ impl<'e> Turn<'e> {
             service,
             lease: footing.lease,
             batch: Batch::new(),
+            staged: None,
             request: engine.next_request(),
             started: Instant::now(),
         };
@@ -130,6 +135,11 @@ impl<'e> Turn<'e> {
         &self.service
     }
 
+    /// What this turn reads: its generation, or what its staged writes would make of it.
+    pub(crate) fn state(&self) -> &State {
+        self.staged.as_ref().map_or(&self.generation.state, Staged::state)
+    }
+
     /// The moment on which dates are judged, in cluster time.
     #[must_use]
     pub fn now(&self) -> model::time::ClusterTime {
@@ -142,6 +152,10 @@ impl<'e> Turn<'e> {
     /// # Errors
     /// [`Refused::NotNow`] without a leader; [`Refused::Identity`] if the caller may no longer be served.
     pub async fn refresh(&mut self) -> Result<(), Refused> {
+        if self.staged.is_some() {
+            // Staging began with a refresh, and its commit is judged anew.
+            return Ok(());
+        }
         self.engine.store.read_index().await?;
         self.look_again()
     }

@@ -77,6 +77,7 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
         Refused::NotFound { .. } => ResultReason::ItemNotFound,
         Refused::Destroyed if version.is_v2() => ResultReason::ObjectDestroyed,
         Refused::Destroyed => ResultReason::ItemNotFound,
+        Refused::Archived => ResultReason::ObjectArchived,
         Refused::WrongState { .. } if v2_1 => ResultReason::WrongKeyLifecycleState,
         Refused::WrongState { .. } | Refused::Denied { .. } | Refused::Identity { .. } => {
             ResultReason::PermissionDenied
@@ -99,6 +100,7 @@ fn refusal_reason(refusal: &Refusal, version: Version) -> ResultReason {
         Refusal::NameTaken { .. } | Refusal::LimitReached { .. } | Refusal::OutOfRange { .. } => {
             ResultReason::InvalidField
         }
+        Refusal::UsageSpent { .. } => ResultReason::PermissionDenied,
         Refusal::ObjectExists => ResultReason::ObjectAlreadyExists,
         Refusal::AttributeUnknown => ResultReason::AttributeNotFound,
         Refusal::TenantSuspended { .. }

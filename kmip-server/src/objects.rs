@@ -1,6 +1,6 @@
 //! Between the attributes of KMIP and the records of the state.
 
-use engine::Found;
+use engine::{Change, Found};
 use kmip::{
     Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, DateTime,
     IndexedAttribute, NameType, ObjectType, ResultReason, RevocationReason, RevocationReasonCode, State,
@@ -102,6 +102,7 @@ impl Wanted {
             deactivation_date: self.deactivation_date,
             process_start_date: self.process_start_date,
             protect_stop_date: self.protect_stop_date,
+            usage: None,
             attributes: stored(kept),
             names: self.names,
         }
@@ -257,6 +258,8 @@ pub struct Edit {
     pub attributes: Vec<Attribute>,
     /// Dates.
     pub dates: model::commands::Dates,
+    /// What it may still protect.
+    pub usage: Option<model::object::Usage>,
     /// Whether the change can turn an allowed answer into a refusal (CONSISTENCY 3).
     pub withdraws: bool,
 }
@@ -277,8 +280,15 @@ impl Edit {
                 process_start_date: lifecycle.process_start_date,
                 protect_stop_date: lifecycle.protect_stop_date,
             },
+            usage: found.object.usage,
             withdraws: false,
         })
+    }
+
+    /// What the object is to be from then on.
+    pub fn change(self) -> Change {
+        let Self { names, attributes, dates, usage, withdraws } = self;
+        Change { names, attributes: stored(attributes.iter()), dates, usage, withdraws }
     }
 
     /// Sets a single-valued date; `true` if the attribute is one. A date that ends something withdraws.

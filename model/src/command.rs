@@ -6,14 +6,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, DestroyObject, IssueBootId, JoinNode,
-    RecordObject, RegisterObject, RegisterService, ResumeService, ResumeTenant, RevokeObject,
-    SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TerminateTenant,
+    ActivateObject, AddL2Version, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant,
+    DestroyObject, IssueBootId, JoinNode, MarkServed, RecordObject, RecoverObject, RegisterObject,
+    RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject, SetServicePolicy,
+    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage, TerminateTenant,
 };
 use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 use crate::time::ClusterTime;
+use crate::uid::Uid;
 
 /// What proposer and leader put on a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,25 @@ macro_rules! commands {
                 }
             }
 
+            /// The object it is about, if it is about one alone.
+            #[must_use]
+            pub fn object(&self) -> Option<&Uid> {
+                match self {
+                    Self::RecordObject(command) => Some(&command.uid),
+                    Self::RegisterObject(command) => Some(&command.uid),
+                    Self::ReplaceMaterial(command) => Some(&command.uid),
+                    Self::ActivateObject(command) => Some(&command.uid),
+                    Self::RevokeObject(command) => Some(&command.uid),
+                    Self::DestroyObject(command) => Some(&command.uid),
+                    Self::ChangeAttributes(command) => Some(&command.uid),
+                    Self::ArchiveObject(command) => Some(&command.uid),
+                    Self::RecoverObject(command) => Some(&command.uid),
+                    Self::TakeUsage(command) => Some(&command.uid),
+                    Self::MarkServed(command) => Some(&command.uid),
+                    _ => None,
+                }
+            }
+
             pub(crate) fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
                 match self { $(Self::$variant(command) => command.check(state, at),)* }
             }
@@ -141,6 +162,18 @@ commands! {
     ChangeAttributes => "change_attributes", withdraws: ChangeAttributes::withdraws_at;
     /// A new node gets its id.
     JoinNode => "join_node", withdraws: |_, _| false;
+    /// KMIP Archive.
+    ArchiveObject => "archive_object", withdraws: |_, _| true;
+    /// KMIP Recover.
+    RecoverObject => "recover_object", withdraws: |_, _| false;
+    /// A use that a limit counts.
+    TakeUsage => "take_usage", withdraws: |_, _| false;
+    /// The first Get of an object.
+    MarkServed => "mark_served", withdraws: |_, _| false;
+    /// KMIP Import over an object that exists.
+    ReplaceMaterial => "replace_material", withdraws: |_, _| true;
+    /// Several actions, all or none.
+    CommitTogether => "commit_together", withdraws: CommitTogether::withdraws_at;
 }
 
 /// What a command led to; the same on every node.

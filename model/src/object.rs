@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, ServiceHandle};
+use crate::refusal::Refusal;
+use crate::state::At;
 use crate::time::ClusterTime;
 use crate::uid::{Kind, Uid};
 
@@ -13,6 +15,8 @@ use crate::uid::{Kind, Uid};
 pub const NAMES_MAX: usize = 32;
 /// Longest name in bytes.
 pub const NAME_BYTES_MAX: usize = 1_024;
+/// Longest identifier a client may choose at Import, in bytes: C clients allot 128.
+pub const ALIAS_BYTES_MAX: usize = 128;
 /// Most bytes of opaque attributes of one object.
 pub const ATTRIBUTE_BYTES_MAX: usize = 64 * 1024;
 /// Largest wrapped material in bytes: certificates and opaque objects fit, files do not.
@@ -57,6 +61,17 @@ impl KeyState {
     }
 }
 
+/// How much cryptographic protection a key may still give (KMIP Usage Limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// KMIP Usage Limits Unit: 1 bytes, 2 objects, 3 blocks, 4 operations.
+    pub unit: u32,
+    /// What was granted in all.
+    pub total: u64,
+    /// What is left of it.
+    pub left: u64,
+}
+
 /// Why a key was revoked (KMIP Revocation Reason).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
@@ -87,6 +102,8 @@ pub struct Lifecycle {
     pub process_start_date: Option<u64>,
     /// From when on it may not protect (encrypt).
     pub protect_stop_date: Option<u64>,
+    /// When it was archived; `None` while it is on-line.
+    pub archive_date: Option<u64>,
     /// When anything about the object last changed.
     pub last_change_date: u64,
     /// Why it was revoked.
@@ -108,6 +125,7 @@ impl Lifecycle {
             compromise_occurrence_date: None,
             process_start_date: None,
             protect_stop_date: None,
+            archive_date: None,
             last_change_date: initial_date,
             revocation: None,
         }
@@ -193,6 +211,12 @@ pub struct Object {
     pub body: Body,
     /// State and dates.
     pub lifecycle: Lifecycle,
+    /// Whether no Get has served it yet (KMIP Fresh); ephemeral keys never say so.
+    pub fresh: bool,
+    /// What it may still protect; `None` means without limit.
+    pub usage: Option<Usage>,
+    /// The identifier its owner chose at Import, unique in the service among objects that are not destroyed.
+    pub alias: Option<String>,
     /// Names.
     pub names: Vec<Name>,
     /// Everything else, by name and index.
@@ -213,6 +237,15 @@ impl Object {
         self.uid.header.fields().service
     }
 
+    /// Whether nothing changed since the proposer read the row, other than by an earlier action of the very
+    /// same entry, which the proposer wrote itself.
+    pub(crate) fn is_as_read(&self, if_revision: LogIndex, at: &At) -> Result<(), Refusal> {
+        if self.revision == if_revision || self.revision == at.index {
+            return Ok(());
+        }
+        Err(Refusal::RevisionConflict { now: self.revision })
+    }
+
     /// An ephemeral key as its identifier says it is, before anything was decided about it.
     #[must_use]
     pub fn ephemeral(uid: Uid, place: Place) -> Self {
@@ -222,6 +255,9 @@ impl Object {
             place,
             body: Body::Override,
             lifecycle: ephemeral_lifecycle(&uid),
+            fresh: false,
+            usage: None,
+            alias: None,
             names: Vec::new(),
             attributes: Vec::new(),
             revision: LogIndex(0),

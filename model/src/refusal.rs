@@ -104,6 +104,30 @@ pub enum Refusal {
     /// The identifier names another kind of object than the command makes.
     #[error("the identifier's kind is not the one this command makes")]
     WrongKind,
+    /// The object is archived: recover it first.
+    #[error("the object is archived; recover it first")]
+    Archived {
+        /// Log index of the archiving.
+        at: LogIndex,
+    },
+    /// The object is not archived.
+    #[error("the object is not archived")]
+    NotArchived,
+    /// The object's usage limit does not leave that much.
+    #[error("the object's usage limit leaves {left} of its unit")]
+    UsageSpent {
+        /// What is left.
+        left: u64,
+    },
+    /// An action of a commit ends what a later one of the same commit needs.
+    #[error("an action of the commit ends what a later one of it needs")]
+    Contradiction,
+    /// A list of actions is empty, too long, or not about objects of one tenant.
+    #[error("a commit holds 1 to {max} actions about objects of one tenant")]
+    BadTogether {
+        /// Most actions.
+        max: u64,
+    },
 }
 
 impl Refusal {
@@ -112,7 +136,8 @@ impl Refusal {
     #[must_use]
     pub fn withdrawal(&self) -> Option<LogIndex> {
         match self {
-            Self::TenantSuspended { at }
+            Self::Archived { at }
+            | Self::TenantSuspended { at }
             | Self::TenantTerminated { at }
             | Self::ServiceSuspended { at }
             | Self::ServiceShredded { at } => Some(*at),
@@ -131,7 +156,11 @@ impl Refusal {
             | Self::IdempotencyKeyReused
             | Self::LimitReached { .. }
             | Self::OutOfRange { .. }
-            | Self::WrongKind => None,
+            | Self::WrongKind
+            | Self::NotArchived
+            | Self::Contradiction
+            | Self::UsageSpent { .. }
+            | Self::BadTogether { .. } => None,
         }
     }
 }
@@ -163,6 +192,8 @@ pub enum Limit {
     Nodes,
     /// The deactivation date of an object.
     DeactivationDate,
+    /// Bytes of an identifier chosen at Import.
+    AliasBytes,
 }
 
 impl std::fmt::Display for Limit {
@@ -180,6 +211,7 @@ impl std::fmt::Display for Limit {
             Self::NodeName => "the length of a node's name",
             Self::Nodes => "the number of nodes that ever joined",
             Self::DeactivationDate => "the deactivation date",
+            Self::AliasBytes => "the length of a chosen identifier in bytes",
         })
     }
 }

@@ -6,7 +6,7 @@
 use imbl::OrdMap;
 use std::sync::Arc;
 
-use crate::command::{Answer, Applied, Command};
+use crate::command::{Action, Answer, Applied, Command};
 use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
@@ -32,6 +32,8 @@ pub struct At {
     pub index: LogIndex,
     /// Cluster time, never before that of an earlier command.
     pub time: ClusterTime,
+    /// Position within the entry, where it holds several actions.
+    pub item: u16,
 }
 
 /// What the rest of the node must do about an applied command.
@@ -64,6 +66,7 @@ pub struct State {
     pub(crate) service_names: OrdMap<(TenantHandle, ServiceName), ServiceHandle>,
     pub(crate) objects: OrdMap<(TenantHandle, Uid), Arc<Object>>,
     pub(crate) object_names: OrdMap<(TenantHandle, String), Uid>,
+    pub(crate) object_aliases: OrdMap<(TenantHandle, ServiceHandle, String), Uid>,
     pub(crate) object_places: OrdMap<(TenantHandle, Place), Uid>,
     pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
@@ -91,6 +94,7 @@ impl State {
             service_names: OrdMap::new(),
             objects: OrdMap::new(),
             object_names: OrdMap::new(),
+            object_aliases: OrdMap::new(),
             object_places: OrdMap::new(),
             object_counts: OrdMap::new(),
             remembered: OrdMap::new(),
@@ -104,7 +108,7 @@ impl State {
     /// Applies one command at its place in the log. Refusals are answers like any other; only
     /// accepted commands change anything.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
-        let at = At { index, time: self.cluster.time.max(command.stamp.time) };
+        let at = At { index, time: self.cluster.time.max(command.stamp.time), item: 0 };
         if let Some(applied) = self.replay(command, &at) {
             return applied;
         }
@@ -135,12 +139,29 @@ impl State {
     /// # Errors
     /// The refusal `apply` would answer.
     pub fn check(&self, command: &Command) -> Result<(), Refusal> {
-        let at = At { index: LogIndex(u64::MAX), time: self.cluster.time.max(command.stamp.time) };
+        let at = self.unplaced(command.stamp.time, 0);
         match self.replay(command, &at) {
             Some(Applied { answer: Answer::Refused(refusal), .. }) => Err(refusal),
             Some(_) => Ok(()),
             None => command.action.check(self, &at),
         }
+    }
+
+    /// Tries one action of a list that is to be committed together, on a copy of the state kept for that;
+    /// `item` is its position in the list. What the copy answers is provisional until the commit.
+    ///
+    /// # Errors
+    /// The refusal; the copy is then as before.
+    pub fn stage(&mut self, action: &Action, time: ClusterTime, item: u16) -> Result<(), Refusal> {
+        let at = self.unplaced(time, item);
+        action.check(self, &at)?;
+        action.apply(self, &at, &mut Changes::default());
+        Ok(())
+    }
+
+    /// A moment whose log index is not known yet.
+    fn unplaced(&self, time: ClusterTime, item: u16) -> At {
+        At { index: LogIndex(u64::MAX), time: self.cluster.time.max(time), item }
     }
 
     /// The original answer to a repeated administration request.
@@ -220,6 +241,17 @@ impl State {
     #[must_use]
     pub fn object_named(&self, tenant: TenantHandle, name: &str) -> Option<&Arc<Object>> {
         self.object(tenant, self.object_names.get(&(tenant, name.to_owned()))?)
+    }
+
+    /// The object of a service that is not destroyed and whose owner chose this identifier at Import.
+    #[must_use]
+    pub fn object_aliased(
+        &self,
+        tenant: TenantHandle,
+        service: ServiceHandle,
+        alias: &str,
+    ) -> Option<&Arc<Object>> {
+        self.object(tenant, self.object_aliases.get(&(tenant, service, alias.to_owned()))?)
     }
 
     /// All objects of a tenant, newest first.
@@ -447,6 +479,14 @@ impl State {
                 }
             }
             None => *self.object_counts.entry(owner).or_insert(0) += 1,
+        }
+        if let Some(alias) = &object.alias {
+            let key = (owner.0, owner.1, alias.clone());
+            if !object.lifecycle.state.is_destroyed() {
+                self.object_aliases.insert(key, object.uid);
+            } else if self.object_aliases.get(&key) == Some(&object.uid) {
+                self.object_aliases.remove(&key);
+            }
         }
         if !object.lifecycle.state.is_destroyed() {
             for name in &object.names {

@@ -27,7 +27,8 @@ fn policy(get_after_revoke: bool) -> Action {
 
 fn change(withdraws: bool, dates: Dates) -> Action {
     let (names, attributes) = (Vec::new(), Vec::new());
-    ChangeAttributes { uid: uid(), if_revision: LogIndex(0), names, attributes, dates, withdraws }.into()
+    let (if_revision, usage) = (LogIndex(0), None);
+    ChangeAttributes { uid: uid(), if_revision, names, attributes, dates, usage, withdraws }.into()
 }
 
 fn description() -> Description {
@@ -36,6 +37,7 @@ fn description() -> Description {
         deactivation_date: None,
         process_start_date: None,
         protect_stop_date: None,
+        usage: None,
         names: Vec::new(),
         attributes: Vec::new(),
     }
@@ -97,8 +99,21 @@ fn table() -> Vec<(Action, bool)> {
         object_type: 2,
         salt: [0; 32],
         record: Vec::new(),
+        alias: None,
         description: description(),
     };
+    let replacement = ReplaceMaterial {
+        uid: uid(),
+        if_revision: LogIndex(1),
+        object_type: 2,
+        salt: [0; 32],
+        revision: 2,
+        record: Vec::new(),
+        description: description(),
+    };
+    let (archive, recover) = (ArchiveObject { uid: uid() }, RecoverObject { uid: uid() });
+    let harmless = vec![ActivateObject { uid: uid() }.into(), recover.clone().into()];
+    let mixed = vec![ActivateObject { uid: uid() }.into(), archive.clone().into()];
     rows.extend([
         (material.into(), false),
         (ActivateObject { uid: uid() }.into(), false),
@@ -111,6 +126,13 @@ fn table() -> Vec<(Action, bool)> {
         (change(false, Dates { protect_stop_date: due, ..none }), true),
         (change(false, Dates { protect_stop_date: later, ..none }), false),
         (change(false, Dates { activation_date: due, process_start_date: due, ..none }), false),
+        (archive.into(), true),
+        (recover.into(), false),
+        (TakeUsage { uid: uid(), amount: 1 }.into(), false),
+        (MarkServed { uid: uid() }.into(), false),
+        (replacement.into(), true),
+        (CommitTogether { actions: harmless }.into(), false),
+        (CommitTogether { actions: mixed }.into(), true),
         (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
     ]);
     rows

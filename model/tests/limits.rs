@@ -122,6 +122,7 @@ fn described(names: Vec<Name>, attribute_bytes: usize) -> Description {
         deactivation_date: None,
         process_start_date: None,
         protect_stop_date: None,
+        usage: None,
         names,
         attributes,
     }
@@ -141,6 +142,7 @@ fn material(nonce: u8, bytes: usize) -> Action {
         object_type: 8,
         salt: [0; 32],
         record: vec![0; bytes],
+        alias: None,
         description: described(Vec::new(), 0),
     }
     .into()

@@ -5,7 +5,7 @@ use kmip::{Attribute, IndexedAttribute, ResponsePayload, ResultReason};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::objects::{Edit, model_name, stored};
+use crate::objects::{Edit, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
@@ -14,8 +14,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let mut edit = Edit::of(&found)?;
     Edit::check_writable(&attribute.name(), Some(attribute))?;
     let index = add(&mut edit, attribute)?;
-    let Edit { names, attributes, dates, withdraws } = edit;
-    context.turn.change_attributes(&found, names, stored(attributes.iter()), dates, withdraws).await?;
+    context.turn.change_attributes(&found, edit.change()).await?;
     let attribute = IndexedAttribute { index: Some(index), attribute: attribute.clone() };
     let unique_identifier = found.uid().to_string().into();
     Ok(Reply::Payload(ResponsePayload::AddAttribute(Response {

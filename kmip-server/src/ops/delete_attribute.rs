@@ -7,7 +7,7 @@ use kmip::{
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::objects::{Edit, model_name, stored};
+use crate::objects::{Edit, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
@@ -21,8 +21,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     Edit::check_writable(&name, current)?;
     let mut edit = Edit::of(&found)?;
     let deleted = delete(&mut edit, &name, current, request.index)?;
-    let Edit { names, attributes, dates, withdraws } = edit;
-    context.turn.change_attributes(&found, names, stored(attributes.iter()), dates, withdraws).await?;
+    context.turn.change_attributes(&found, edit.change()).await?;
     let unique_identifier = found.uid().to_string().into();
     Ok(Reply::Payload(ResponsePayload::DeleteAttribute(Response { unique_identifier, attribute: deleted })))
 }

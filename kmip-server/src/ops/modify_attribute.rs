@@ -5,7 +5,7 @@ use kmip::{Attribute, ResponsePayload, ResultReason};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::objects::{Edit, model_name, stored};
+use crate::objects::{Edit, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
@@ -15,8 +15,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let mut edit = Edit::of(&found)?;
     let current = request.current.as_ref();
     modify(&mut edit, attribute, current, request.attribute.index)?;
-    let Edit { names, attributes, dates, withdraws } = edit;
-    context.turn.change_attributes(&found, names, stored(attributes.iter()), dates, withdraws).await?;
+    context.turn.change_attributes(&found, edit.change()).await?;
     let unique_identifier = found.uid().to_string().into();
     let attribute = Some(request.attribute.clone());
     Ok(Reply::Payload(ResponsePayload::ModifyAttribute(Response { unique_identifier, attribute })))

@@ -6,7 +6,7 @@ use super::object_state::{existing, put_changed, taken};
 use super::record_object::{check_attributes, check_names};
 use crate::command::{Answer, Apply};
 use crate::id::LogIndex;
-use crate::object::{Name, StoredAttribute};
+use crate::object::{Name, StoredAttribute, Usage};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 use crate::time::ClusterTime;
@@ -26,6 +26,8 @@ pub struct ChangeAttributes {
     pub attributes: Vec<StoredAttribute>,
     /// New dates.
     pub dates: Dates,
+    /// What it may still protect.
+    pub usage: Option<Usage>,
     /// Whether the attributes can turn an allowed answer into a refusal (CONSISTENCY 3: mask narrowed,
     /// Sensitive set, Extractable cleared). The proposer says so; what dates do is judged on cluster time.
     pub withdraws: bool,
@@ -58,9 +60,7 @@ impl Apply for ChangeAttributes {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
         let object = existing(state, &self.uid, at)?;
-        if object.revision != self.if_revision {
-            return Err(Refusal::RevisionConflict { now: object.revision });
-        }
+        object.is_as_read(self.if_revision, at)?;
         let now = object.lifecycle.state_at(at.time);
         if now.is_destroyed() {
             return Err(Refusal::WrongState { state: now, at: object.withdrawn_at });
@@ -73,6 +73,7 @@ impl Apply for ChangeAttributes {
         let mut object = taken(state, &self.uid, at);
         object.names.clone_from(&self.names);
         object.attributes.clone_from(&self.attributes);
+        object.usage = self.usage;
         object.lifecycle.state = object.lifecycle.state_at(at.time);
         object.lifecycle.activation_date = self.dates.activation_date;
         object.lifecycle.deactivation_date = self.dates.deactivation_date;

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn names_are_bounded() {
         let state = State::new("eu");
-        let at = At { index: LogIndex(7), time: ClusterTime(0) };
+        let at = At { index: LogIndex(7), time: ClusterTime(0), item: 0 };
         for name in [String::new(), "n".repeat(NODE_NAME_BYTES_MAX + 1)] {
             let refusal = JoinNode { attempt: [1; 16], name, voter: false }.check(&state, &at);
             assert_eq!(refusal, Err(Refusal::OutOfRange { what: Limit::NodeName }));

@@ -100,7 +100,7 @@ pub(super) fn existing(state: &State, uid: &Uid, at: &At) -> Result<Object, Refu
         Some(object) => Ok(object.as_ref().clone()),
         None if fields.kind.is_ephemeral() => {
             state.room_for_object(fields.tenant, fields.service)?;
-            Ok(Object::ephemeral(*uid, Place { index: at.index, item: 0 }))
+            Ok(Object::ephemeral(*uid, Place { index: at.index, item: at.item }))
         }
         None => Err(Refusal::ObjectUnknown),
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Apply};
 use crate::id::{LogIndex, TenantHandle};
 use crate::object::{
-    ATTRIBUTE_BYTES_MAX, Body, Lifecycle, MATERIAL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX, Name, Object, Place,
-    SYMMETRIC_KEY, StoredAttribute,
+    ALIAS_BYTES_MAX, ATTRIBUTE_BYTES_MAX, Body, Lifecycle, MATERIAL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX,
+    Name, Object, Place, SYMMETRIC_KEY, StoredAttribute, Usage,
 };
 use crate::refusal::{Limit, Refusal};
 use crate::state::{At, Changes, State};
@@ -23,6 +23,8 @@ pub struct Description {
     pub process_start_date: Option<u64>,
     /// From when on it may not protect.
     pub protect_stop_date: Option<u64>,
+    /// What it may protect; `None` means without limit.
+    pub usage: Option<Usage>,
     /// Names.
     pub names: Vec<Name>,
     /// Everything else.
@@ -51,6 +53,28 @@ pub struct RegisterObject {
     pub salt: [u8; 32],
     /// The `KRW1` record.
     pub record: Vec<u8>,
+    /// The identifier the client chose at Import.
+    pub alias: Option<String>,
+    /// What is known of it.
+    pub description: Description,
+}
+
+/// New material behind a registered object (KMIP Import with Replace Existing). The row keeps its identifier,
+/// place and alias; everything else is as of a new object, and the old material is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceMaterial {
+    /// Which object; the proposer has checked its tag.
+    pub uid: Uid,
+    /// The revision the proposer read.
+    pub if_revision: LogIndex,
+    /// KMIP Object Type.
+    pub object_type: u32,
+    /// Enters the derivation of the root that wraps the material.
+    pub salt: [u8; 32],
+    /// The revision of the material that the record was wrapped for: one more than it has.
+    pub revision: u32,
+    /// The `KRW1` record.
+    pub record: Vec<u8>,
     /// What is known of it.
     pub description: Description,
 }
@@ -62,22 +86,75 @@ impl Apply for RecordObject {
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
         let body = Body::Derived { salt: self.salt };
-        put_new(state, at, changes, self.uid, SYMMETRIC_KEY, body, &self.description)
+        put_new(state, at, changes, self.uid, SYMMETRIC_KEY, body, None, &self.description)
     }
 }
 
 impl Apply for RegisterObject {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        if self.record.len() > MATERIAL_BYTES_MAX {
-            let max = MATERIAL_BYTES_MAX as u64;
-            return Err(Refusal::LimitReached { what: Limit::MaterialBytes, max });
-        }
+        check_material(&self.record)?;
+        check_alias(state, &self.uid, self.alias.as_deref())?;
         check_new(state, &self.uid, Kind::Registered, &self.description)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
         let body = Body::Material { revision: 1, salt: self.salt, record: self.record.clone() };
-        put_new(state, at, changes, self.uid, self.object_type, body, &self.description)
+        put_new(state, at, changes, self.uid, self.object_type, body, self.alias.clone(), &self.description)
+    }
+}
+
+impl Apply for ReplaceMaterial {
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+        check_material(&self.record)?;
+        let fields = self.uid.header.fields();
+        state.active_service(fields.tenant, fields.service)?;
+        let object = state.object(fields.tenant, &self.uid).ok_or(Refusal::ObjectUnknown)?;
+        if fields.kind != Kind::Registered {
+            return Err(Refusal::WrongKind);
+        }
+        object.is_as_read(self.if_revision, at)?;
+        match &object.body {
+            Body::Material { revision, .. } if revision.checked_add(1) == Some(self.revision) => {}
+            Body::Material { .. } => return Err(Refusal::RevisionConflict { now: object.revision }),
+            Body::Override | Body::Derived { .. } | Body::Erased => {
+                let state = object.lifecycle.state_at(at.time);
+                return Err(Refusal::WrongState { state, at: object.withdrawn_at });
+            }
+        }
+        check_names(state, fields.tenant, &self.uid, &self.description.names)?;
+        check_attributes(&self.description.attributes)
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        let tenant = self.uid.header.fields().tenant;
+        let old = state.object(tenant, &self.uid).expect("check passed on this state").clone();
+        let body = Body::Material { revision: self.revision, salt: self.salt, record: self.record.clone() };
+        let mut object =
+            new_object(at, self.uid, self.object_type, body, old.alias.clone(), &self.description);
+        object.place = old.place;
+        object.withdrawn_at = at.index;
+        state.put_object(tenant, object, changes);
+        Answer::Done
+    }
+}
+
+fn check_material(record: &[u8]) -> Result<(), Refusal> {
+    if record.len() <= MATERIAL_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::LimitReached { what: Limit::MaterialBytes, max: MATERIAL_BYTES_MAX as u64 })
+}
+
+/// A chosen identifier is short, not empty, and stands for no other object of the service.
+fn check_alias(state: &State, uid: &Uid, alias: Option<&str>) -> Result<(), Refusal> {
+    let Some(alias) = alias else { return Ok(()) };
+    if alias.is_empty() || alias.len() > ALIAS_BYTES_MAX {
+        return Err(Refusal::LimitReached { what: Limit::AliasBytes, max: ALIAS_BYTES_MAX as u64 });
+    }
+    let fields = uid.header.fields();
+    match state.object_aliased(fields.tenant, fields.service, alias) {
+        Some(_) => Err(Refusal::ObjectExists),
+        None => Ok(()),
     }
 }
 
@@ -102,27 +179,42 @@ fn put_new(
     uid: Uid,
     object_type: u32,
     body: Body,
+    alias: Option<String>,
     description: &Description,
 ) -> Answer {
+    let object = new_object(at, uid, object_type, body, alias, description);
+    state.put_object(uid.header.fields().tenant, object, changes);
+    Answer::Done
+}
+
+fn new_object(
+    at: &At,
+    uid: Uid,
+    object_type: u32,
+    body: Body,
+    alias: Option<String>,
+    description: &Description,
+) -> Object {
     let lifecycle = Lifecycle {
         deactivation_date: description.deactivation_date,
         process_start_date: description.process_start_date,
         protect_stop_date: description.protect_stop_date,
         ..Lifecycle::new(at.time.as_secs(), description.activation_date)
     };
-    let object = Object {
+    Object {
         uid,
         object_type,
-        place: Place { index: at.index, item: 0 },
+        place: Place { index: at.index, item: at.item },
         body,
         lifecycle,
+        fresh: true,
+        usage: description.usage,
+        alias,
         names: description.names.clone(),
         attributes: description.attributes.clone(),
         revision: at.index,
         withdrawn_at: LogIndex(0),
-    };
-    state.put_object(uid.header.fields().tenant, object, changes);
-    Answer::Done
+    }
 }
 
 /// Names are few, short and free, in the tenant and among themselves.

@@ -12,6 +12,7 @@ use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
 use model::tenant::TenantState;
 use model::time::ClusterTime;
+use model::uid::Uid;
 
 use crate::world::{Entry, Moment};
 
@@ -26,6 +27,8 @@ pub fn judge(moment: &Moment<'_>) {
     a_replay_gives_the_first_answer_and_changes_nothing(moment);
     handles_and_names_are_never_reused(moment);
     names_are_unique_among_living_objects(moment);
+    aliases_are_unique_among_living_objects(moment);
+    what_is_left_never_exceeds_what_was_granted(moment);
     what_is_erased_holds_nothing(moment);
     cluster_time_never_goes_back(moment);
     boot_ids_strictly_increase(moment);
@@ -110,6 +113,31 @@ fn names_are_unique_among_living_objects(m: &Moment<'_>) {
     }
 }
 
+fn aliases_are_unique_among_living_objects(m: &Moment<'_>) {
+    for (tenant, objects) in objects_by_tenant(m.after) {
+        let mut living = BTreeMap::new();
+        for object in objects.iter().filter(|object| !object.lifecycle.state.is_destroyed()) {
+            let Some(alias) = &object.alias else { continue };
+            let twice = living.insert((object.service(), alias.clone()), object.uid);
+            assert_eq!(twice, None, "{alias:?} stands for two objects");
+        }
+        for service in m.after.services(tenant) {
+            for alias in (0..4).map(|n| format!("alias-{n}")) {
+                let found = m.after.object_aliased(tenant, service.handle, &alias).map(|object| object.uid);
+                assert_eq!(found, living.get(&(service.handle, alias)).copied());
+            }
+        }
+    }
+}
+
+fn what_is_left_never_exceeds_what_was_granted(m: &Moment<'_>) {
+    for (_, objects) in objects_by_tenant(m.after) {
+        for usage in objects.iter().filter_map(|object| object.usage) {
+            assert!(usage.left <= usage.total);
+        }
+    }
+}
+
 fn what_is_erased_holds_nothing(m: &Moment<'_>) {
     for tenant in m.after.tenants() {
         assert_eq!(tenant.versions.is_empty(), tenant.state == TenantState::Terminated);
@@ -165,11 +193,24 @@ fn lives_only_go_forward(m: &Moment<'_>) {
         }
         for old in m.before.objects(old.handle) {
             let new = m.after.object(old.uid.header.fields().tenant, &old.uid).expect("rows of objects stay");
-            assert_eq!((new.place, new.object_type), (old.place, old.object_type));
+            assert_eq!((new.place, &new.alias), (old.place, &old.alias));
             assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);
+            if replaced(&m.entry.command.action, &old.uid) {
+                continue;
+            }
+            assert_eq!(new.object_type, old.object_type);
             let (from, to) = (old.lifecycle.state_at(now), new.lifecycle.state_at(now));
             assert!(is_lawful(from, to), "from {from:?} to {to:?} by {:?}", m.entry.command.action);
         }
+    }
+}
+
+/// Whether an action puts new material behind an object, which then begins a new life.
+fn replaced(action: &Action, uid: &Uid) -> bool {
+    match action {
+        Action::ReplaceMaterial(command) => command.uid == *uid,
+        Action::CommitTogether(list) => list.actions.iter().any(|action| replaced(action, uid)),
+        _ => false,
     }
 }
 
@@ -230,6 +271,7 @@ fn a_refusal_that_tells_of_a_withdrawal_names_it(m: &Moment<'_>) {
         | Refusal::TenantTerminated { .. }
         | Refusal::ServiceSuspended { .. }
         | Refusal::ServiceShredded { .. } => true,
+        Refusal::Archived { .. } => true,
         Refusal::WrongState { state, .. } => state.is_destroyed() || *state == KeyState::Compromised,
         _ => false,
     };
@@ -273,7 +315,7 @@ fn is_gettable(state: &State, object: &Object, now: ClusterTime) -> bool {
         KeyState::Deactivated | KeyState::Compromised => service.policy.get_after_revoke,
         KeyState::Destroyed | KeyState::DestroyedCompromised => false,
     };
-    tenant && service.state == ServiceState::Active && lawful
+    tenant && service.state == ServiceState::Active && lawful && object.lifecycle.archive_date.is_none()
 }
 
 fn entry_at<'a>(m: &Moment<'a>, index: LogIndex) -> &'a Entry {

@@ -122,6 +122,12 @@ const REACHED: &[&str] = &[
     "WrongState",
     "IdempotencyKeyReused",
     "OutOfRange",
+    "Archived",
+    "NotArchived",
+    "UsageSpent",
+    "AttributeUnknown",
+    "Contradiction",
+    "BadTogether",
     "WrongKind",
 ];
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, ChangeAttributes, CreateTenant, Dates, Description, DestroyObject,
-    IssueBootId, JoinNode, RecordObject, RegisterObject, RegisterService, ResumeService, ResumeTenant,
-    RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant,
+    ActivateObject, AddL2Version, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant, Dates,
+    Description, DestroyObject, IssueBootId, JoinNode, MarkServed, RecordObject, RecoverObject,
+    RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject,
+    SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage,
     TerminateTenant,
 };
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
-use model::object::{Name, Revocation, StoredAttribute};
+use model::object::{Name, Revocation, StoredAttribute, Usage};
 use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Wrap;
 use model::uid::{Fields, Header, Kind, Uid};
@@ -131,7 +132,13 @@ fn services() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Actions about objects, alone or several in one entry.
 fn objects() -> impl Strategy<Value = Action> {
+    let together = vec(object(), 0..4).prop_map(|actions| CommitTogether { actions }.into());
+    prop_oneof![6 => object(), 1 => together]
+}
+
+fn object() -> impl Strategy<Value = Action> {
     let revision = prop_oneof![6 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)];
     let change = (any_uid(), revision, names(), attributes(), dates(), prop::bool::weighted(0.2));
     let code = prop_oneof![3 => Just(1_u32), 1 => Just(2_u32), 1 => Just(3_u32)];
@@ -140,7 +147,7 @@ fn objects() -> impl Strategy<Value = Action> {
             RecordObject { uid, salt: [3; 32], description }.into()
         }),
         4 => (uid(Kind::Registered), description()).prop_map(|(uid, description)| RegisterObject {
-            uid, object_type: 7, salt: [4; 32], record: vec![5; 40], description,
+            uid, object_type: 7, salt: [4; 32], record: vec![5; 40], alias: None, description,
         }.into()),
         1 => (any_uid(), description()).prop_map(|(uid, description)| {
             RecordObject { uid, salt: [3; 32], description }.into()
@@ -151,8 +158,22 @@ fn objects() -> impl Strategy<Value = Action> {
             RevokeObject { uid, reason, compromise_occurrence_date }.into()
         }),
         5 => any_uid().prop_map(|uid| DestroyObject { uid }.into()),
+        2 => any_uid().prop_map(|uid| ArchiveObject { uid }.into()),
+        3 => any_uid().prop_map(|uid| RecoverObject { uid }.into()),
+        2 => any_uid().prop_map(|uid| MarkServed { uid }.into()),
+        3 => (any_uid(), 0..4_u64).prop_map(|(uid, amount)| TakeUsage { uid, amount }.into()),
+        3 => (uid(Kind::Registered), alias(), description()).prop_map(|(uid, alias, description)| {
+            let (salt, record) = ([4; 32], vec![5; 40]);
+            RegisterObject { uid, object_type: 7, salt, record, alias: Some(alias), description }.into()
+        }),
+        3 => (any_uid(), 2..4_u32, description()).prop_map(|(uid, revision, description)| {
+            let (salt, record) = ([7; 32], vec![8; 40]);
+            let (if_revision, object_type) = (ITS_REVISION, 8);
+            ReplaceMaterial { uid, if_revision, object_type, salt, revision, record, description }.into()
+        }),
         6 => change.prop_map(|(uid, if_revision, names, attributes, dates, withdraws)| {
-            ChangeAttributes { uid, if_revision, names, attributes, dates, withdraws }.into()
+            let usage = withdraws.then_some(Usage { unit: 1, total: 9, left: 9 });
+            ChangeAttributes { uid, if_revision, names, attributes, dates, usage, withdraws }.into()
         }),
     ]
 }
@@ -230,6 +251,10 @@ fn uid_of(kind: Kind, t: u8, s: u8, nonce: u8) -> Uid {
     Uid { header, tag: [9; 8] }
 }
 
+fn alias() -> impl Strategy<Value = String> {
+    (0..4_u8).prop_map(|n| format!("alias-{n}"))
+}
+
 fn names() -> impl Strategy<Value = Vec<Name>> {
     let name = (0..4_u8).prop_map(|n| Name { value: format!("name-{n}"), name_type: 1 });
     vec(name, 0..3)
@@ -256,11 +281,13 @@ fn dates() -> impl Strategy<Value = Dates> {
 }
 
 fn description() -> impl Strategy<Value = Description> {
-    (dates(), names(), attributes()).prop_map(|(dates, names, attributes)| Description {
+    let usage = option::weighted(0.3, (0..4_u64).prop_map(|left| Usage { unit: 1, total: 4, left }));
+    (dates(), names(), attributes(), usage).prop_map(|(dates, names, attributes, usage)| Description {
         activation_date: dates.activation_date,
         deactivation_date: dates.deactivation_date,
         process_start_date: dates.process_start_date,
         protect_stop_date: dates.protect_stop_date,
+        usage,
         names,
         attributes,
     })

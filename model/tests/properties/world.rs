@@ -119,6 +119,13 @@ impl World {
                 let object = self.state.object(command.uid.header.fields().tenant, &command.uid);
                 command.if_revision = object.map_or(LogIndex(0), |object| object.revision);
             }
+            Action::ReplaceMaterial(command) if command.if_revision == ITS_REVISION => {
+                let object = self.state.object(command.uid.header.fields().tenant, &command.uid);
+                command.if_revision = object.map_or(LogIndex(0), |object| object.revision);
+            }
+            Action::CommitTogether(command) => {
+                command.actions = command.actions.iter().map(|action| self.resolved(action)).collect();
+            }
             Action::SetTenantLabels(command) if command.if_revision == Some(ITS_REVISION) => {
                 command.if_revision = self.state.tenant(command.tenant).map(|tenant| tenant.revision);
             }

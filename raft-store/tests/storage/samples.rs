@@ -49,6 +49,7 @@ fn description() -> Description {
         deactivation_date: Some(2),
         process_start_date: Some(3),
         protect_stop_date: Some(4),
+        usage: Some(Usage { unit: 1, total: 9, left: 8 }),
         names: vec![Name { value: "a name".into(), name_type: 1 }],
         attributes: vec![StoredAttribute { name: "x-a".into(), index: 2, value: vec![9, 8] }],
     }
@@ -88,6 +89,7 @@ pub fn record_object(tenant: TenantHandle, number: u32) -> RecordObject {
         deactivation_date: None,
         process_start_date: None,
         protect_stop_date: None,
+        usage: None,
         names,
         attributes: Vec::new(),
     };
@@ -119,6 +121,7 @@ pub fn actions() -> Vec<Action> {
             object_type: 2,
             salt: [3; 32],
             record: vec![0xee; 4],
+            alias: Some("alias".into()),
             description: description(),
         }
         .into(),
@@ -136,10 +139,26 @@ pub fn actions() -> Vec<Action> {
                 process_start_date: None,
                 protect_stop_date: Some(6),
             },
+            usage: description().usage,
             withdraws: true,
         }
         .into(),
         JoinNode { attempt: [0x10; 16], name: "node-b".into(), voter: true }.into(),
+        ArchiveObject { uid: recorded }.into(),
+        RecoverObject { uid: recorded }.into(),
+        TakeUsage { uid: recorded, amount: 6 }.into(),
+        MarkServed { uid: recorded }.into(),
+        ReplaceMaterial {
+            uid: uid(tenant, Kind::Registered, 8),
+            if_revision: LogIndex(5),
+            object_type: 4,
+            salt: [6; 32],
+            revision: 2,
+            record: vec![0xef; 4],
+            description: description(),
+        }
+        .into(),
+        CommitTogether { actions: vec![MarkServed { uid: recorded }.into()] }.into(),
     ]
 }
 
@@ -154,6 +173,9 @@ fn object(body: Body) -> Object {
     let place = Place { index: LogIndex(12), item: 1 };
     Object {
         body,
+        fresh: true,
+        usage: description().usage,
+        alias: Some("alias".into()),
         names: description().names,
         attributes: description().attributes,
         revision: LogIndex(13),
