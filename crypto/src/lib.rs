@@ -15,9 +15,12 @@ pub mod cache;
 #[cfg(feature = "danger-known-keys")]
 pub mod danger;
 pub mod digest;
+pub mod formats;
 pub mod hierarchy;
 pub mod iv;
 pub mod kdf;
+pub mod key_wrap;
+pub mod keypair;
 pub mod keyring;
 pub mod l1_payload;
 pub mod labels;
@@ -26,6 +29,7 @@ pub mod nonce;
 pub mod process;
 pub mod random;
 pub mod secret;
+pub mod split;
 pub mod stack;
 mod sync;
 #[cfg(all(test, not(feature = "loom")))]
