@@ -253,7 +253,7 @@ fn line_of(text: &str, key: &str) -> usize {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("cannot read the configuration {}: {cause}", file.display())]
+    #[error("cannot read the configuration {}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,

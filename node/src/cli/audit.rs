@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 /// See the module.
@@ -29,6 +30,11 @@ enum Command {
 /// Exit codes of `verify`: 0 ok, 2 altered, 3 gap, 4 signature, 5 truncated, 1 anything else.
 #[allow(clippy::print_stdout)] // the answer of a command
 pub fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
+    let (Command::Verify { folder } | Command::Export { folder }) = &args.command;
+    if !folder.is_dir() {
+        let folder = folder.display();
+        bail!("{folder} is no folder; give the audit folder of a node, <data_dir>/audit");
+    }
     match &args.command {
         Command::Verify { folder } => match audit::verify(folder, &audit::Expect::default()) {
             Ok(report) => {

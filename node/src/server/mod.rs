@@ -4,6 +4,7 @@
 //! roots, unseal the keyring, join Raft, open the audit log under a fresh boot id, and only then listen
 //! for keys.
 
+mod claim;
 #[cfg(feature = "danger-known-keys")]
 mod danger;
 mod hardening;
@@ -12,8 +13,6 @@ mod lineage;
 mod telemetry;
 mod tls;
 
-use std::fs::File;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,12 +25,11 @@ use clap::Args;
 use crypto::L3Cache;
 use engine::{Engine, Guard, Parts, Roots};
 use raft_store::Production;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+pub use self::claim::DataDir;
+use self::claim::Listeners;
 use crate::config::Config;
 
 /// How long a node waits for its cluster before it says again that it does.
@@ -67,35 +65,12 @@ pub fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything a node listens with, bound before it joins anything: a taken port is told at once.
-struct Listeners {
-    kmip: TcpListener,
-    admin: TcpListener,
-    operator: TcpListener,
-}
-
-impl Listeners {
-    async fn bind(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self {
-            kmip: bind(config.listen.kmip, "listen.kmip").await?,
-            admin: bind(config.listen.admin, "listen.admin").await?,
-            operator: bind(config.listen.operator, "listen.operator").await?,
-        })
-    }
-}
-
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}: stop what listens there or change {setting}"))
-}
-
 async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let certificates = tls::load(config)?;
     let listeners = Listeners::bind(config).await?;
-    let data = DataDir::open(&config.node.data_dir)?;
+    let data = DataDir::open(&config.node.data_dir).await?;
     // Only now, with ports and folder ours: a second start by mistake leaves the first one's file alone.
     if let Some(file) = pid_file {
         std::fs::write(file, std::process::id().to_string())
@@ -211,53 +186,4 @@ fn development_token(config: &Config) -> anyhow::Result<Option<DevelopmentToken>
     tracing::warn!("a bearer token of a platform operator is configured: for development only");
     let token = DevelopmentToken::new(&text).map_err(|what| anyhow::anyhow!("{}: {what}", file.display()))?;
     Ok(Some(token))
-}
-
-/// The node's folder: readable by its owner alone, and used by one process.
-pub struct DataDir {
-    root: PathBuf,
-    /// Freed by the kernel when this process ends, however it ends.
-    _lock: File,
-}
-
-impl DataDir {
-    fn open(root: &Path) -> anyhow::Result<Self> {
-        use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-        let create = |folder: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        create(root).with_context(|| format!("cannot create {}", root.display()))?;
-        let mode = std::fs::metadata(root)?.mode() & 0o777;
-        if mode != 0o700 {
-            bail!("{} has mode {mode:03o}: run chmod 700 on it, nobody else may read it", root.display());
-        }
-        let data = Self { _lock: lock(root)?, root: root.to_owned() };
-        for folder in [data.raft(), data.audit()] {
-            create(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        Ok(data)
-    }
-
-    /// Identity, log and state.
-    pub fn raft(&self) -> PathBuf {
-        self.root.join("raft")
-    }
-
-    /// The audit log.
-    pub fn audit(&self) -> PathBuf {
-        self.root.join("audit")
-    }
-
-    /// The sealed barrier keyring.
-    pub fn keyring(&self) -> PathBuf {
-        self.root.join("keyring")
-    }
-}
-
-fn lock(root: &Path) -> anyhow::Result<File> {
-    let path = root.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => bail!("another process uses {}: stop it first", root.display()),
-        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
-    }
 }
