@@ -1,14 +1,19 @@
 //! One method for each thing people ask a key server.
 
+use std::time::Duration;
+
 use kmip::message::ResponseItem;
 use kmip::{
     Attribute, AttributeKind, AttributeName, CryptographicAlgorithm, Key, KeyBlock, KeyFormatType,
-    ManagedObject, Name, ObjectType, RequestPayload, ResponseMessage, RevocationReason, RevocationReasonCode,
-    SecretData, SecretDataType, State, Template, UniqueIdentifier, UsageMask, ops,
+    ManagedObject, Name, ObjectType, Operation, RequestPayload, ResponseMessage, RevocationReason,
+    RevocationReasonCode, SecretData, SecretDataType, State, Template, UniqueIdentifier, UsageMask, ops,
 };
 
 use crate::error::ProtocolFault;
 use crate::{Client, Error, KeyBytes, Repeat};
+
+/// Most keys of one [`Client::create_many`]: every server we met takes a message of so many items.
+pub const BATCH_MAX: usize = 100;
 
 /// A symmetric key to be made or registered.
 #[derive(Clone, Debug)]
@@ -85,6 +90,16 @@ impl Client {
         self.call(&[key.create()], key.repeat(), |answer| created(item(answer, 0)?)).await
     }
 
+    /// Makes as many keys of one kind, up to [`BATCH_MAX`], in one round trip.
+    ///
+    /// # Errors
+    /// See [`Error`]. Where one item was refused, those before it may have made keys that nobody knows of;
+    /// ephemeral ones cost nothing.
+    pub async fn create_many(&self, key: &KeyRequest, count: usize) -> Result<Vec<String>, Error> {
+        let batch: Vec<_> = (0..count.clamp(1, BATCH_MAX)).map(|_| key.create()).collect();
+        self.call(&batch, key.repeat(), |answer| answer.items.iter().map(created).collect()).await
+    }
+
     /// Makes a key, with its identifier and bytes in one round trip: Create, then Get of the ID
     /// placeholder, in one batch.
     ///
@@ -94,11 +109,8 @@ impl Client {
         let batch = [key.create(), RequestPayload::Get(ops::get::Request::default())];
         self.call(&batch, key.repeat(), |answer| {
             let identifier = created(item(answer, 0)?)?;
-            let got = item(answer, 1)?.payload::<ops::get::Response<'_>>()?;
-            if got.unique_identifier.as_text() != Some(&identifier) {
-                return Err(ProtocolFault::Mismatch);
-            }
-            Ok((identifier, material(&got.object)?))
+            let bytes = got(item(answer, 1)?, &identifier)?;
+            Ok((identifier, bytes))
         })
         .await
     }
@@ -109,14 +121,31 @@ impl Client {
     /// See [`Error`]; unknown, destroyed and foreign identifiers are refused with Item Not Found.
     pub async fn get(&self, identifier: &str) -> Result<KeyBytes, Error> {
         let request = ops::get::Request { unique_identifier: Some(identifier.into()), ..Default::default() };
-        self.call(&[RequestPayload::Get(request)], Repeat::Safe, |answer| {
-            let got = item(answer, 0)?.payload::<ops::get::Response<'_>>()?;
-            if got.unique_identifier.as_text() != Some(identifier) {
-                return Err(ProtocolFault::Mismatch);
+        self.call(&[RequestPayload::Get(request)], Repeat::Safe, |answer| got(item(answer, 0)?, identifier))
+            .await
+    }
+
+    /// The bytes of a key and how long the server lets it be kept, in one round trip; `None` from a server
+    /// that grants no leases.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn get_with_lease(&self, identifier: &str) -> Result<(KeyBytes, Option<Duration>), Error> {
+        let named = || Some(UniqueIdentifier::from(identifier));
+        let get = ops::get::Request { unique_identifier: named(), ..Default::default() };
+        let lease = ops::obtain_lease::Request { unique_identifier: named() };
+        let batch = [RequestPayload::Get(get), RequestPayload::ObtainLease(lease)];
+        let both = self.call(&batch, Repeat::Safe, |answer| {
+            let key = got(item(answer, 0)?, identifier)?;
+            let lease = item(answer, 1)?.payload::<ops::obtain_lease::Response<'_>>()?;
+            Ok((key, Some(Duration::from_secs(lease.lease_time.0.into()))))
+        });
+        match both.await {
+            Err(Error::Refused { operation: Some(Operation::ObtainLease), .. }) => {
+                Ok((self.get(identifier).await?, None))
             }
-            material(&got.object)
-        })
-        .await
+            done => done,
+        }
     }
 
     /// Stores material the caller has, and returns its identifier.
@@ -259,6 +288,15 @@ fn identifier(identifier: &UniqueIdentifier<'_>) -> Result<String, ProtocolFault
 
 fn created(item: &ResponseItem<'_>) -> Result<String, ProtocolFault> {
     identifier(&item.payload::<ops::create::Response<'_>>()?.unique_identifier)
+}
+
+/// The bytes in an answer to Get, which is about the object asked for.
+fn got(item: &ResponseItem<'_>, identifier: &str) -> Result<KeyBytes, ProtocolFault> {
+    let got = item.payload::<ops::get::Response<'_>>()?;
+    if got.unique_identifier.as_text() != Some(identifier) {
+        return Err(ProtocolFault::Mismatch);
+    }
+    material(&got.object)
 }
 
 fn material(object: &ManagedObject<'_>) -> Result<KeyBytes, ProtocolFault> {

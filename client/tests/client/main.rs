@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on ends there
 
+mod cache;
 mod responder;
 
 use std::time::{Duration, Instant};
@@ -25,6 +26,15 @@ async fn create_and_get_is_one_request_on_one_connection() {
         assert_eq!(key.len(), 32);
         assert_eq!((cluster.nodes[0].requests(), cluster.nodes[0].connections()), (2 * round, 1));
     }
+}
+
+#[tokio::test]
+async fn many_keys_are_one_request() {
+    let (cluster, client) = with(1).await;
+    let mut uids = client.create_many(&KeyRequest::aes256(), client::BATCH_MAX).await.unwrap();
+    uids.sort();
+    uids.dedup();
+    assert_eq!((uids.len(), cluster.nodes[0].requests()), (client::BATCH_MAX, 1));
 }
 
 #[tokio::test]

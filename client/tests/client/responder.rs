@@ -41,7 +41,12 @@ pub enum Fault {
     Hang,
     /// Answers only the first item of a batch, as a success.
     ShortBatch,
+    /// Knows no Obtain Lease.
+    NoLease,
 }
+
+/// What Obtain Lease grants, in seconds.
+pub const LEASE_S: u32 = 1;
 
 /// One key: its bytes, its state, its names.
 type Key = ([u8; 32], State, Vec<String>);
@@ -213,7 +218,9 @@ impl Line {
             let answer = self.answer(&request, fault);
             self.requests.fetch_add(1, Ordering::SeqCst);
             match fault {
-                None | Some(Fault::Decline | Fault::ShortBatch) => stream.write_all(&answer).await?,
+                None | Some(Fault::Decline | Fault::ShortBatch | Fault::NoLease) => {
+                    stream.write_all(&answer).await?
+                }
                 Some(Fault::CloseAfterAnswer) => {
                     stream.write_all(&answer).await?;
                     return stream.shutdown().await;
@@ -243,6 +250,11 @@ impl Line {
             if fault == Some(Fault::Decline) {
                 let text = "this node cannot answer now";
                 writer.failure(Some(item.operation_value), id, ResultReason::GeneralFailure, text);
+                break;
+            }
+            if fault == Some(Fault::NoLease) && item.operation() == Some(kmip::Operation::ObtainLease) {
+                let text = "no leases here";
+                writer.failure(Some(item.operation_value), id, ResultReason::OperationNotSupported, text);
                 break;
             }
             if !self.item(item, &mut placeholder, &mut writer) || fault == Some(Fault::ShortBatch) {
@@ -298,6 +310,12 @@ impl Line {
                     write_symmetric(w, &uid, CryptographicAlgorithm::Aes, 256, 32, fill)
                 })
                 .unwrap()
+            }
+            RequestPayload::ObtainLease(request) => {
+                let unique_identifier = named(&request.unique_identifier).into();
+                let (lease_time, last_change_date) = (kmip::Interval(LEASE_S), kmip::DateTime(0));
+                let payload = ops::obtain_lease::Response { unique_identifier, lease_time, last_change_date };
+                w.success(operation, id, &payload)
             }
             RequestPayload::Activate(request) => {
                 let uid = named(&request.unique_identifier);
