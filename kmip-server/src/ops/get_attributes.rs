@@ -1,19 +1,68 @@
 //! Get Attributes: those named, silently without the unknown or unset ones; all, if none is named.
 
-use kmip::ResponsePayload;
+use engine::{Found, Refused};
 use kmip::ops::get_attributes::{Request, Response};
+use kmip::{
+    Attribute, AttributeKind, AttributeList, AttributeName, ByteString, Digest, HashingAlgorithm,
+    KeyFormatType, ResponsePayload,
+};
+use model::uid::Kind;
 
 use super::{Context, Error, Reply};
-use crate::objects::attributes_of;
+use crate::attributes::read::{attributes_of, unnamed};
+
+/// The name of the attribute that takes deriving a key.
+const DIGEST: AttributeName = AttributeName::Standard(AttributeKind::Digest);
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
     let mut attributes = attributes_of(&found, context.turn.now());
-    attributes.0.retain(|one| one.attribute.is_in(context.version));
-    if !request.names.is_empty() {
+    if request.names.is_empty() {
+        unnamed(&mut attributes, &found, context.version);
+    } else {
         attributes.0.retain(|one| request.names.contains(&one.attribute.name()));
     }
-    let unique_identifier = found.uid().to_string().into();
+    if request.names.is_empty() || request.names.contains(&DIGEST) {
+        attributes.0.extend(digest(context, &found).await.map(Into::into));
+    }
+    attributes.0.retain(|one| one.attribute.is_in(context.version));
+    let unique_identifier = found.identifier().into();
     Ok(Reply::Payload(ResponsePayload::GetAttributes(Response { unique_identifier, attributes })))
+}
+
+/// Every attribute of an object, its Digest among them, as Export and Get Attributes show it.
+pub async fn all_attributes(context: &mut Context<'_, '_>, found: &Found) -> AttributeList {
+    let mut attributes = attributes_of(found, context.turn.now());
+    attributes.0.extend(digest(context, found).await.map(Into::into));
+    attributes.0.retain(|one| one.attribute.is_in(context.version));
+    attributes
+}
+
+/// Whether the server can say a digest that the row does not hold: of a derived key, to those who may get it.
+pub fn has_derived_digest(context: &Context<'_, '_>, found: &Found) -> bool {
+    found.fields().kind != Kind::Registered
+        && found.fields().algorithm != 0
+        && context.turn.may_get(found).is_ok()
+}
+
+/// The Digest of a derived key, over its Raw form. Without the root of trust there is none, and the other
+/// attributes are told all the same.
+async fn digest(context: &mut Context<'_, '_>, found: &Found) -> Option<Attribute> {
+    if !has_derived_digest(context, found) {
+        return None;
+    }
+    let value = match context.turn.key_digest(found).await {
+        Ok(value) => value,
+        Err(Refused::NotNow { .. } | Refused::KeyUnavailable { .. }) => return None,
+        Err(error) => {
+            tracing::warn!(%error, uid = %found.uid(), "a digest could not be told");
+            return None;
+        }
+    };
+    Some(Attribute::Digest(Digest {
+        hashing_algorithm: HashingAlgorithm::Sha256,
+        value: Some(ByteString(value.to_vec())),
+        key_format_type: Some(KeyFormatType::Raw),
+    }))
 }

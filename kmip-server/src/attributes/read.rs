@@ -1,0 +1,230 @@
+//! What an object has: facts of its identifier, of its row, and what every object of a server has.
+
+use engine::Found;
+use kmip::{
+    Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, DateTime,
+    IndexedAttribute, Interval, KeyFormatType, ObjectType, ProtectionStorageMask, RevocationReason,
+    RevocationReasonCode, RngAlgorithm, RngParameters, State, UsageMask, Version,
+};
+use model::object::{KeyState, StoredAttribute};
+use model::time::ClusterTime;
+use model::uid::{Kind, Uid};
+
+use super::rules::applies_to;
+use super::{date, kmip_name, usage_limits};
+
+/// Lease Time of every object in seconds: how long a client may go on with a key without asking again. An
+/// hour is what the published cases show; nothing here ends with it.
+pub const LEASE_TIME_S: u32 = 3_600;
+
+/// Every attribute of an object at a moment of cluster time, save the Digest of a derived key, which only
+/// deriving it tells.
+pub fn attributes_of(found: &Found, now: ClusterTime) -> AttributeList {
+    let mut list = AttributeList::default();
+    let object = &found.object;
+    list.push(Attribute::UniqueIdentifier(found.uid().to_string().as_str().into()));
+    list.push(Attribute::ShortUniqueIdentifier(short_identifier(found.uid()).into()));
+    list.push(Attribute::LeaseTime(Interval(LEASE_TIME_S)));
+    push_derived_facts(found, &mut list);
+    for name in &object.names {
+        list.push(Attribute::Name(kmip_name(name)));
+    }
+    push_lifecycle(found, now, &mut list);
+    push_stored(found, &mut list);
+    push_defaults(found, &mut list);
+    if let Some(object_type) = ObjectType::from_value(object.object_type) {
+        list.push(Attribute::ObjectType(object_type));
+        list.0.retain(|one| applies_to(&one.attribute.name(), object_type));
+    }
+    number(&mut list);
+    list
+}
+
+/// The bytes that tell one identifier of this server from any other: its nonce and its tag. Whoever has
+/// them can neither derive the key nor make the identifier.
+fn short_identifier(uid: &Uid) -> Vec<u8> {
+    let mut short = uid.header.fields().nonce.to_vec();
+    short.extend_from_slice(&uid.tag);
+    short
+}
+
+/// Says Attribute Index of the second and further instances of a name.
+fn number(list: &mut AttributeList) {
+    for position in 0..list.0.len() {
+        let name = list.0[position].attribute.name();
+        let before = list.0[..position].iter().filter(|one| one.attribute.name() == name).count();
+        list.0[position].index = (before > 0).then(|| i32::try_from(before).unwrap_or(i32::MAX));
+    }
+}
+
+/// What the identifier of a derived key says.
+fn push_derived_facts(found: &Found, list: &mut AttributeList) {
+    let fields = found.fields();
+    if fields.kind == Kind::Registered {
+        return;
+    }
+    if let Some(algorithm) = CryptographicAlgorithm::from_value(fields.algorithm.into()) {
+        list.push(Attribute::CryptographicAlgorithm(algorithm));
+    }
+    if let Some(bits) = engine::length_bits(&fields) {
+        list.push(Attribute::CryptographicLength(bits));
+    }
+    list.push(Attribute::CryptographicUsageMask(UsageMask(fields.usage_mask)));
+    if fields.algorithm != 0 {
+        list.push(Attribute::KeyFormatType(KeyFormatType::Raw));
+    }
+}
+
+const fn is_key_fact(attribute: &Attribute) -> bool {
+    matches!(
+        attribute,
+        Attribute::CryptographicAlgorithm(_)
+            | Attribute::CryptographicLength(_)
+            | Attribute::CryptographicUsageMask(_)
+            | Attribute::KeyFormatType(_)
+    )
+}
+
+/// Attributes as clients gave them. Of a derived key its identifier tells algorithm, length and mask.
+fn push_stored(found: &Found, list: &mut AttributeList) {
+    let derived = found.fields().kind != Kind::Registered;
+    for attribute in decoded(found) {
+        if !(derived && is_key_fact(&attribute)) {
+            list.push(attribute);
+        }
+    }
+}
+
+/// The attributes of the row; one that does not decode is left out, and said in the log.
+pub fn decoded(found: &Found) -> impl Iterator<Item = Attribute> {
+    let read = |stored: &StoredAttribute| {
+        let attribute = Attribute::from_ttlv_bytes(&stored.value);
+        attribute
+            .inspect_err(
+                |error| tracing::error!(%error, uid = %found.uid(), "a stored attribute does not decode"),
+            )
+            .ok()
+    };
+    found.object.attributes.iter().filter_map(read)
+}
+
+/// A date an object may have, and the attribute that shows it.
+type OptionalDate = (Option<u64>, fn(DateTime) -> Attribute);
+
+fn push_lifecycle(found: &Found, now: ClusterTime, list: &mut AttributeList) {
+    let lifecycle = &found.object.lifecycle;
+    list.push(Attribute::State(kmip_state(lifecycle.state_at(now))));
+    list.push(Attribute::InitialDate(date(lifecycle.initial_date)));
+    list.push(Attribute::LastChangeDate(date(lifecycle.last_change_date)));
+    let optional: [OptionalDate; 8] = [
+        (lifecycle.activation_date, Attribute::ActivationDate),
+        (lifecycle.process_start_date, Attribute::ProcessStartDate),
+        (lifecycle.protect_stop_date, Attribute::ProtectStopDate),
+        (lifecycle.deactivation_date, Attribute::DeactivationDate),
+        (lifecycle.destroy_date, Attribute::DestroyDate),
+        (lifecycle.archive_date, Attribute::ArchiveDate),
+        (lifecycle.compromise_occurrence_date, Attribute::CompromiseOccurrenceDate),
+        (lifecycle.compromise_date, Attribute::CompromiseDate),
+    ];
+    for (given, attribute) in optional {
+        if let Some(seconds) = given {
+            list.push(attribute(date(seconds)));
+        }
+    }
+    if let Some(revocation) = &lifecycle.revocation
+        && let Some(code) = RevocationReasonCode::from_value(revocation.code)
+    {
+        let message = revocation.message.clone();
+        list.push(Attribute::RevocationReason(RevocationReason { code, message }));
+    }
+    if let Some(usage) = found.object.usage {
+        list.push(Attribute::UsageLimits(usage_limits(usage)));
+    }
+}
+
+/// What the server says of every object unless something else is known of it.
+fn push_defaults(found: &Found, list: &mut AttributeList) {
+    let made_here = found.fields().kind != Kind::Registered;
+    if made_here && found.has_row && found.fields().kind == Kind::Recorded {
+        default(list, Attribute::OriginalCreationDate(date(found.object.lifecycle.initial_date)));
+    }
+    if made_here {
+        default(list, Attribute::RandomNumberGenerator(unspecified_rng()));
+    }
+    if !found.fields().kind.is_ephemeral() {
+        list.push(Attribute::Fresh(found.object.fresh));
+    }
+    default(list, Attribute::OperationPolicyName("default".to_owned()));
+    default(list, Attribute::Sensitive(false));
+    default(list, Attribute::AlwaysSensitive(false));
+    default(list, Attribute::Extractable(true));
+    default(list, Attribute::NeverExtractable(false));
+    default(list, Attribute::ProtectionStorageMask(ProtectionStorageMask::SOFTWARE));
+}
+
+fn default(list: &mut AttributeList, attribute: Attribute) {
+    if !list.iter().any(|known| known.name() == attribute.name()) {
+        list.push(attribute);
+    }
+}
+
+/// Keys made here are derived; no random number generator of the specification's list describes that.
+pub const fn unspecified_rng() -> RngParameters {
+    RngParameters {
+        rng_algorithm: RngAlgorithm::Unspecified,
+        cryptographic_algorithm: None,
+        cryptographic_length: None,
+        hashing_algorithm: None,
+        drbg_algorithm: None,
+        recommended_curve: None,
+        fips186_variation: None,
+        prediction_resistance: None,
+    }
+}
+
+const fn kmip_state(state: KeyState) -> State {
+    match state {
+        KeyState::PreActive => State::PreActive,
+        KeyState::Active => State::Active,
+        KeyState::Deactivated => State::Deactivated,
+        KeyState::Compromised => State::Compromised,
+        KeyState::Destroyed => State::Destroyed,
+        KeyState::DestroyedCompromised => State::DestroyedCompromised,
+    }
+}
+
+/// Leaves of all attributes those that an unnamed Get Attributes shows.
+///
+/// PyKMIP, up to 2.0 the most used client, throws the whole answer away over one attribute it cannot read.
+/// What it cannot read and nobody asked for is therefore left to those who name it: the generator always,
+/// and in 2.0 the server's own facts about a derived key that bears nothing younger than 1.1 itself.
+pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
+    let given = |kind| found.object.attributes.iter().any(|one| one.name == AttributeKind::spec_name(kind));
+    if !version.is_v2() && !given(AttributeKind::RandomNumberGenerator) {
+        drop_kind(list, AttributeKind::RandomNumberGenerator);
+    }
+    let plain = |attribute: &Attribute| {
+        attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1)
+    };
+    if version == Version::V2_0 && found.fields().kind != Kind::Registered && decoded(found).all(|one| plain(&one)) {
+        for kind in SERVER_FACTS {
+            drop_kind(list, kind);
+        }
+    }
+}
+
+/// Facts the server states of its own accord, unreadable to a client that knows 2.0 by its 1.x attributes.
+const SERVER_FACTS: [AttributeKind; 8] = [
+    AttributeKind::ShortUniqueIdentifier,
+    AttributeKind::KeyFormatType,
+    AttributeKind::OriginalCreationDate,
+    AttributeKind::RandomNumberGenerator,
+    AttributeKind::AlwaysSensitive,
+    AttributeKind::Extractable,
+    AttributeKind::NeverExtractable,
+    AttributeKind::ProtectionStorageMask,
+];
+
+fn drop_kind(list: &mut AttributeList, kind: AttributeKind) {
+    list.0.retain(|one: &IndexedAttribute| one.attribute.name() != AttributeName::Standard(kind));
+}

@@ -1,0 +1,10 @@
+//! Ping: the server is there, and may answer (2.1, 6.1.37).
+
+use kmip::ResponsePayload;
+use kmip::ops::ping::Response;
+
+use super::Reply;
+
+pub fn serve() -> Reply {
+    Reply::Payload(ResponsePayload::Ping(Response::default()))
+}
