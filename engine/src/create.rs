@@ -26,6 +26,12 @@ pub struct KeySpec {
 }
 
 impl Turn<'_> {
+    /// A text nobody has seen before: 32 hexadecimal digits.
+    #[must_use]
+    pub fn random_text(&self) -> String {
+        crypto::random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Makes an ephemeral key: nothing is written, the identifier says everything. Pre-Active, or Active
     /// where the service's policy says so.
     ///

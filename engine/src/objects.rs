@@ -223,6 +223,15 @@ impl Turn<'_> {
         Ok(bytes)
     }
 
+    /// SHA-256 of a derived key's bytes: the Digest of its Raw form. The bytes live in one wiped buffer.
+    ///
+    /// # Errors
+    /// As [`Turn::derived_key`].
+    pub async fn key_digest(&mut self, found: &Found) -> Result<[u8; 32], Refused> {
+        let bytes = self.key_bytes(found).await?;
+        Ok(crypto::with_scrubbed_stack(|| crypto::digest::sha256(&[&bytes])))
+    }
+
     /// The registered material behind a found object (kind 3), in a buffer wiped when dropped.
     ///
     /// # Errors

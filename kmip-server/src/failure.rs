@@ -40,6 +40,12 @@ impl Failure {
         Self::new(ResultReason::FeatureNotSupported, message)
     }
 
+    /// The same, told a client of 1.x as Permission Denied: its tables of errors have no nearer word.
+    #[must_use]
+    pub fn denied_before_v2(self, version: Version) -> Self {
+        if version.is_v2() { self } else { Self { reason: ResultReason::PermissionDenied, ..self } }
+    }
+
     /// The answer was longer than the client allows.
     #[must_use]
     pub fn response_too_large() -> Self {
@@ -101,6 +107,8 @@ fn refusal_reason(refusal: &Refusal, version: Version) -> ResultReason {
             ResultReason::InvalidField
         }
         Refusal::UsageSpent { .. } => ResultReason::PermissionDenied,
+        Refusal::Archived { .. } => ResultReason::ObjectArchived,
+        Refusal::NotArchived => ResultReason::IllegalOperation,
         Refusal::ObjectExists => ResultReason::ObjectAlreadyExists,
         Refusal::AttributeUnknown => ResultReason::AttributeNotFound,
         Refusal::TenantSuspended { .. }

@@ -5,6 +5,7 @@
 //! wiped after the socket took it.
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod connection;
 mod dispatch;
 mod failure;

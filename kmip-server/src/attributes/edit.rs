@@ -1,7 +1,7 @@
 //! Changing what an object has: Add, Modify, Set, Adjust and Delete Attribute work on one [`Edit`], which is
 //! committed as a whole if the object is still as it was read.
 
-use engine::{Found, Refused};
+use engine::{Change, Found, Refused};
 use kmip::{
     AdjustmentType, Attribute, AttributeKind, AttributeName, CustomValue, DateTime, IndexedAttribute,
     Interval, ObjectType, ResultReason, Version,
@@ -11,7 +11,7 @@ use model::object::{KeyState, Name, Usage};
 use model::time::ClusterTime;
 
 use super::rules::{Owner, applies_to, is_multi_valued, owner_of};
-use super::{kmip_name, model_name, seconds, usage, usage_limits};
+use super::{kmip_name, model_name, seconds, stored, usage, usage_limits};
 use crate::failure::Failure;
 use crate::ops::Error;
 
@@ -55,6 +55,12 @@ impl Edit {
             object_type: found.object.object_type,
             version,
         })
+    }
+
+    /// What the object is to be from then on.
+    pub fn change(self) -> Change {
+        let Self { names, attributes, dates, usage, withdraws, .. } = self;
+        Change { names, attributes: stored(attributes.iter()), dates, usage, withdraws }
     }
 
     /// One more value; returns the index it got among those of its name.
@@ -133,6 +139,16 @@ impl Edit {
         }
         let value = values.pop().ok_or_else(absent)?;
         self.replace(0, &adjusted(&value, kind, by)?)
+    }
+
+    /// Puts a link in the place of any of its type: an object has one replacement.
+    pub fn replace_link(&mut self, link: Attribute) {
+        let kind = |attribute: &Attribute| match attribute {
+            Attribute::Link(link) => Some(link.kind),
+            _ => None,
+        };
+        self.attributes.retain(|known| kind(known).is_none() || kind(known) != kind(&link));
+        self.attributes.push(link);
     }
 
     /// Refuses what no client, or not this object, may have changed.

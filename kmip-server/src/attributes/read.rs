@@ -22,7 +22,7 @@ pub const LEASE_TIME_S: u32 = 3_600;
 pub fn attributes_of(found: &Found, now: ClusterTime) -> AttributeList {
     let mut list = AttributeList::default();
     let object = &found.object;
-    list.push(Attribute::UniqueIdentifier(found.uid().to_string().as_str().into()));
+    list.push(Attribute::UniqueIdentifier(found.identifier().as_str().into()));
     list.push(Attribute::ShortUniqueIdentifier(short_identifier(found.uid()).into()));
     list.push(Attribute::LeaseTime(Interval(LEASE_TIME_S)));
     push_derived_facts(found, &mut list);

@@ -3,18 +3,29 @@
 
 use engine::KeySpec;
 use kmip::ops::create::{Request, Response};
-use kmip::{Attribute, ObjectType, ResponsePayload};
+use kmip::{Attribute, ObjectType, ResponsePayload, ResultReason, Template};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::objects::{Wanted, masked};
+use crate::objects::masked;
+
+/// Shortest symmetric key that is quantum safe.
+const QUANTUM_SAFE_BITS: u32 = 256;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
     if request.object_type != ObjectType::SymmetricKey {
         return Err(Failure::invalid_field("Create makes symmetric keys only").into());
     }
-    let spec = spec(request)?;
-    let wanted = Wanted::of(&request.attributes)?;
+    let expanded;
+    let template = if request.attributes.names.is_empty() {
+        &request.attributes
+    } else {
+        expanded = context.expand(&request.attributes).await?;
+        &expanded
+    };
+    let spec = spec(template)?;
+    let mut wanted = context.wanted(Some(template)).await?;
+    let made = wanted.fill_application_data(|| context.turn.random_text());
     let uid = if wanted.is_plain() {
         context.turn.create_ephemeral(spec).await?
     } else {
@@ -27,13 +38,13 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     Ok(Reply::Payload(ResponsePayload::Create(Response {
         object_type: ObjectType::SymmetricKey,
         unique_identifier: text.into(),
-        attributes: None,
+        attributes: (!made.is_empty()).then(|| made.into()),
     })))
 }
 
-fn spec(request: &Request) -> Result<KeySpec, Failure> {
+fn spec(template: &Template) -> Result<KeySpec, Failure> {
     let mut spec = KeySpec { algorithm: 0, length_bits: 0, usage_mask: 0 };
-    for attribute in request.attributes.attributes.iter() {
+    for attribute in template.attributes.iter() {
         match attribute {
             Attribute::CryptographicAlgorithm(algorithm) => spec.algorithm = algorithm.value(),
             Attribute::CryptographicLength(bits) => {
@@ -53,5 +64,17 @@ fn spec(request: &Request) -> Result<KeySpec, Failure> {
     if spec.usage_mask == 0 {
         return Err(Failure::invalid_field("the template has no Cryptographic Usage Mask"));
     }
+    is_safe(spec, template)?;
     Ok(spec)
+}
+
+/// Refuses a key that is to withstand a quantum computer and would not: a search halves the bits of a
+/// symmetric key, so it takes 256 of them (2.1, 4.49).
+pub fn is_safe(spec: KeySpec, template: &Template) -> Result<(), Failure> {
+    let asked = template.attributes.iter().any(|attribute| *attribute == Attribute::QuantumSafe(true));
+    if asked && spec.length_bits < QUANTUM_SAFE_BITS {
+        let message = "a key of this length is not quantum safe; 256 bits are";
+        return Err(Failure::new(ResultReason::GeneralFailure, message));
+    }
+    Ok(())
 }

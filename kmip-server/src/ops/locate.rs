@@ -4,9 +4,11 @@
 
 use engine::Found;
 use kmip::ops::locate::{Request, Response};
-use kmip::{Attribute, DateTime, ResponsePayload, StorageStatusMask, UniqueIdentifier};
+use kmip::{Attribute, ObjectGroupMember, ResponsePayload, StorageStatusMask, UniqueIdentifier};
+use model::object::KeyState;
 
 use super::{Context, Error, Reply};
+use crate::attributes::matching::matches;
 use crate::failure::Failure;
 use crate::objects::attributes_of;
 
@@ -16,6 +18,25 @@ const LOCATED_MAX: usize = 1_000;
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
     let offset = not_negative(request.offset_items, 0)?;
     let maximum = not_negative(request.maximum_items, LOCATED_MAX)?.min(LOCATED_MAX);
+    let mut located = located(context, request).await?;
+    let total = located.len();
+    match request.object_group_member {
+        None => {}
+        Some(ObjectGroupMember::GroupMemberFresh) => located.retain(|found| found.object.fresh),
+        // A group is used from its oldest member on.
+        Some(ObjectGroupMember::GroupMemberDefault) => located.reverse(),
+    }
+    let page: Vec<String> = located.iter().skip(offset).take(maximum).map(Found::identifier).collect();
+    if let [only] = &page[..] {
+        context.made(only);
+    }
+    let unique_identifiers: Vec<UniqueIdentifier<'static>> = page.into_iter().map(Into::into).collect();
+    let located_items = Some(i32::try_from(total).unwrap_or(i32::MAX));
+    Ok(Reply::Payload(ResponsePayload::Locate(Response { located_items, unique_identifiers })))
+}
+
+/// Everything that has what the request names, whichever page of it is asked for.
+async fn located(context: &mut Context<'_, '_>, request: &Request) -> Result<Vec<Found>, Error> {
     let candidates = match name_in(request) {
         Some(name) => context.turn.object_named(name).await?.into_iter().collect(),
         None => context.turn.objects().await?,
@@ -26,25 +47,21 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         found.push(named);
     }
     let now = context.turn.now();
-    let online =
-        request.storage_status_mask.is_none_or(|mask| mask.contains(StorageStatusMask::ONLINE_STORAGE));
-    let mut located = Vec::new();
-    for one in &found {
-        if online && !context.turn.state_of(one).is_destroyed() && matches(&attributes_of(one, now), request)
-        {
-            located.push(*one.uid());
-        }
-    }
-    let page = located.iter().skip(offset).take(maximum);
-    let unique_identifiers: Vec<UniqueIdentifier<'static>> = page.map(|uid| uid.to_string().into()).collect();
-    if let [only] = &unique_identifiers[..]
-        && let Some(text) = only.as_text()
-    {
-        let text = text.to_owned();
-        context.made(&text);
-    }
-    let located_items = Some(i32::try_from(located.len()).unwrap_or(i32::MAX));
-    Ok(Reply::Payload(ResponsePayload::Locate(Response { located_items, unique_identifiers })))
+    found.retain(|one| {
+        is_where(one, context.turn.state_of(one), request.storage_status_mask)
+            && matches(&attributes_of(one, now), &request.attributes)
+    });
+    Ok(found)
+}
+
+/// On-line, unless the mask says otherwise (1.4, 4.9; destroyed objects: 2.0).
+fn is_where(found: &Found, state: KeyState, mask: Option<StorageStatusMask>) -> bool {
+    let place = match found.object.lifecycle.archive_date {
+        _ if state.is_destroyed() => StorageStatusMask::DESTROYED_STORAGE,
+        Some(_) => StorageStatusMask::ARCHIVAL_STORAGE,
+        None => StorageStatusMask::ONLINE_STORAGE,
+    };
+    mask.unwrap_or(StorageStatusMask::ONLINE_STORAGE).contains(place)
 }
 
 fn not_negative(given: Option<i32>, default: usize) -> Result<usize, Failure> {
@@ -70,49 +87,4 @@ async fn ephemeral_named(context: &mut Context<'_, '_>, request: &Request) -> Op
         _ => None,
     })?;
     context.turn.find(identifier).await.ok().filter(|found| !found.has_row)
-}
-
-fn matches(has: &kmip::AttributeList, request: &Request) -> bool {
-    let mut dates_seen: Vec<kmip::AttributeName> = Vec::new();
-    request.attributes.iter().all(|wanted| match date_of(wanted) {
-        None => has.iter().any(|attribute| attribute == wanted),
-        Some(_) => {
-            let name = wanted.name();
-            if dates_seen.contains(&name) {
-                return true;
-            }
-            dates_seen.push(name.clone());
-            let bounds: Vec<DateTime> = request
-                .attributes
-                .iter()
-                .filter(|attribute| attribute.name() == name)
-                .filter_map(date_of)
-                .collect();
-            has.iter().filter(|attribute| attribute.name() == name).filter_map(date_of).any(|date| {
-                match bounds[..] {
-                    [exact] => date == exact,
-                    [one, other] => (one.min(other)..=one.max(other)).contains(&date),
-                    _ => false,
-                }
-            })
-        }
-    })
-}
-
-/// The value of a date attribute: one given is an exact match, two are a range (KMIP 1.4, 4.9).
-const fn date_of(attribute: &Attribute) -> Option<DateTime> {
-    match attribute {
-        Attribute::InitialDate(date)
-        | Attribute::ActivationDate(date)
-        | Attribute::ProcessStartDate(date)
-        | Attribute::ProtectStopDate(date)
-        | Attribute::DeactivationDate(date)
-        | Attribute::DestroyDate(date)
-        | Attribute::CompromiseOccurrenceDate(date)
-        | Attribute::CompromiseDate(date)
-        | Attribute::ArchiveDate(date)
-        | Attribute::OriginalCreationDate(date)
-        | Attribute::LastChangeDate(date) => Some(*date),
-        _ => None,
-    }
 }

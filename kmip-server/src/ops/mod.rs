@@ -2,6 +2,9 @@
 
 mod activate;
 mod add_attribute;
+mod adjust_attribute;
+mod archive;
+mod check;
 mod create;
 mod delete_attribute;
 mod destroy;
@@ -9,20 +12,32 @@ mod discover_versions;
 mod get;
 mod get_attribute_list;
 mod get_attributes;
+mod get_usage_allocation;
+mod interop;
 mod locate;
+mod log;
 mod modify_attribute;
+mod obtain_lease;
+mod ping;
 mod query;
+mod re_key;
+mod recover;
 mod register;
 mod revoke;
+mod set_attribute;
 
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::{
-    CryptographicAlgorithm, ObjectType, Operation, RequestPayload, ResponsePayload, ResultReason,
-    UniqueIdentifier, Version,
+    Attribute, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload, ResponsePayload,
+    ResultReason, Template, UniqueIdentifier, Version,
 };
+use model::refusal::Refusal;
 use model::uid::UidText;
 use zeroize::Zeroizing;
 
+use crate::attributes::edit::Edit;
+use crate::attributes::wanted::{Wanted, expanded};
+use crate::dispatch::read_stored;
 use crate::failure::Failure;
 
 /// The operations this server serves: dispatch, Query and the documents agree on them.
@@ -36,11 +51,22 @@ pub const SERVED: &[Operation] = &[
     Operation::AddAttribute,
     Operation::ModifyAttribute,
     Operation::DeleteAttribute,
+    Operation::SetAttribute,
+    Operation::AdjustAttribute,
+    Operation::ReKey,
+    Operation::Check,
+    Operation::ObtainLease,
+    Operation::GetUsageAllocation,
+    Operation::Archive,
+    Operation::Recover,
     Operation::Activate,
     Operation::Revoke,
     Operation::Destroy,
     Operation::Query,
     Operation::DiscoverVersions,
+    Operation::Log,
+    Operation::Interop,
+    Operation::Ping,
 ];
 
 /// What an operation works with.
@@ -116,10 +142,21 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::AddAttribute(request) => add_attribute::serve(context, request).await,
         RequestPayload::ModifyAttribute(request) => modify_attribute::serve(context, request).await,
         RequestPayload::DeleteAttribute(request) => delete_attribute::serve(context, request).await,
+        RequestPayload::SetAttribute(request) => set_attribute::serve(context, request).await,
+        RequestPayload::AdjustAttribute(request) => adjust_attribute::serve(context, request).await,
+        RequestPayload::ReKey(request) => re_key::serve(context, request).await,
+        RequestPayload::Check(request) => check::serve(context, request).await,
+        RequestPayload::ObtainLease(request) => obtain_lease::serve(context, request).await,
+        RequestPayload::GetUsageAllocation(request) => get_usage_allocation::serve(context, request).await,
+        RequestPayload::Archive(request) => archive::serve(context, request).await,
+        RequestPayload::Recover(request) => recover::serve(context, request).await,
         RequestPayload::Activate(request) => activate::serve(context, request).await,
         RequestPayload::Revoke(request) => revoke::serve(context, request).await,
         RequestPayload::Destroy(request) => destroy::serve(context, request).await,
         RequestPayload::Query(request) => Ok(query::serve(context, request)),
+        RequestPayload::Log(request) => log::serve(context, request),
+        RequestPayload::Interop(request) => interop::serve(context, request).await,
+        RequestPayload::Ping(_) => Ok(ping::serve()),
         RequestPayload::DiscoverVersions(request) => Ok(discover_versions::serve(request)),
         // Everything else the vocabulary knows and SERVED does not list.
         _ => {
@@ -145,6 +182,74 @@ impl Context<'_, '_> {
         let found = self.turn.find(&self.identifier).await?;
         *self.placeholder = Some(self.identifier.clone());
         Ok(found)
+    }
+
+    /// Finds the object an item wants to change, as it is now.
+    ///
+    /// # Errors
+    /// As [`Context::find`].
+    pub async fn edit(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<(Found, Edit), Error> {
+        self.turn.refresh().await?;
+        let found = self.find(named).await?;
+        let edit = Edit::of(&found, self.turn.now(), self.version)?;
+        Ok((found, edit))
+    }
+
+    /// Commits a change to what an object has.
+    ///
+    /// # Errors
+    /// What the state refuses; a name that is taken is told in the words of attribute changes.
+    pub async fn commit(&mut self, found: &Found, edit: Edit) -> Result<(), Error> {
+        match self.turn.change_attributes(found, edit.change()).await {
+            // 1.4, 11.16: "a Name attribute with the same value that another object already has".
+            Err(Refused::Refused(refusal @ Refusal::NameTaken { .. })) if !self.version.is_v2() => {
+                let failure = Failure::of(&Refused::Refused(refusal), self.version);
+                Err(Failure { reason: ResultReason::IllegalOperation, ..failure }.into())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Sorts what a request wants of its new object, named templates expanded.
+    ///
+    /// # Errors
+    /// [`ResultReason::ItemNotFound`] for a template that does not exist, and as [`Wanted::of`].
+    pub async fn wanted(&mut self, template: Option<&Template>) -> Result<Wanted, Error> {
+        match template {
+            None => Ok(Wanted::default()),
+            Some(template) if template.names.is_empty() => Ok(Wanted::of(template)?),
+            Some(template) => Ok(Wanted::of(&self.expand(template).await?)?),
+        }
+    }
+
+    /// A template with the attributes of the templates it names, whose own names stay with them.
+    ///
+    /// # Errors
+    /// [`ResultReason::ItemNotFound`] for a template that does not exist; [`Refused::Archived`].
+    pub async fn expand(&mut self, template: &Template) -> Result<Template, Error> {
+        let mut inherited = Vec::new();
+        for name in &template.names {
+            let absent = Failure::new(ResultReason::ItemNotFound, "the template named does not exist");
+            let named = self.turn.object_named(&name.value).await?;
+            let object = named
+                .filter(|object| object.object_type == ObjectType::Template.value())
+                .ok_or(absent)?;
+            let found = Found { object, has_row: true };
+            let material = self.turn.material(&found).await?;
+            if let ManagedObject::Template(held) = read_stored(&material)? {
+                inherited.extend(held.attributes.into_attributes());
+            }
+        }
+        Ok(expanded(inherited, template))
+    }
+
+    /// Makes the application data that a client left to the server.
+    pub fn complete(&self, attribute: &mut Attribute) {
+        if let Attribute::ApplicationSpecificInformation(info) = attribute
+            && info.data.is_none()
+        {
+            info.data = Some(self.turn.random_text());
+        }
     }
 
     fn placeholder(&self) -> Result<String, Failure> {

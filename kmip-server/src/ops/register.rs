@@ -3,12 +3,13 @@
 use kmip::field::Encode as _;
 use kmip::ops::register::{Request, Response};
 use kmip::ttlv::Writer;
-use kmip::{Attribute, ManagedObject, ObjectType, ResponsePayload, Tag, Version};
+use kmip::{Attribute, ManagedObject, ObjectType, ResponsePayload, Tag, Template, Version};
+use model::object::Name;
 use zeroize::Zeroizing;
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::objects::Wanted;
+use crate::objects::{Wanted, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let object = request.object.as_ref().ok_or(Failure::invalid_field("the request holds no object"))?;
@@ -16,11 +17,11 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
     }
     refuse_unsupported(object)?;
-    let mut wanted = match &request.attributes {
-        Some(template) => Wanted::of(template)?,
-        None => Wanted::default(),
-    };
+    let mut wanted = context.wanted(request.attributes.as_ref()).await?;
     add_key_block_facts(&mut wanted, object);
+    if let ManagedObject::Template(template) = object {
+        wanted.add_names(template_names(template));
+    }
     let activate = context.turn.service().policy.auto_activate;
     let now = context.turn.now().as_secs();
     let material = encode(object);
@@ -39,7 +40,8 @@ fn refuse_unsupported(object: &ManagedObject<'_>) -> Result<(), Failure> {
         | ObjectType::OpaqueObject
         | ObjectType::PublicKey
         | ObjectType::PrivateKey
-        | ObjectType::Certificate => {}
+        | ObjectType::Certificate
+        | ObjectType::Template => {}
         _ => return Err(Failure::not_supported("objects of this type are not registered here")),
     }
     match object.key_block() {
@@ -53,9 +55,18 @@ fn refuse_unsupported(object: &ManagedObject<'_>) -> Result<(), Failure> {
     }
 }
 
+/// A template may bear its name among the attributes it holds; it is the template's own all the same.
+fn template_names(template: &Template) -> impl Iterator<Item = Name> {
+    template.attributes.iter().filter_map(|attribute| match attribute {
+        Attribute::Name(name) => Some(model_name(name)),
+        _ => None,
+    })
+}
+
 /// Algorithm and length stand in the key block; the template need not repeat them.
 fn add_key_block_facts(wanted: &mut Wanted, object: &ManagedObject<'_>) {
     let Some(block) = object.key_block() else { return };
+    wanted.add_if_absent(Attribute::KeyFormatType(block.key_format_type));
     if let Some(algorithm) = block.cryptographic_algorithm {
         wanted.add_if_absent(Attribute::CryptographicAlgorithm(algorithm));
     }
