@@ -138,7 +138,7 @@ impl Turn<'_> {
     }
 
     /// The `KRW1` record of material, under a root of its own.
-    async fn wrapped(
+    pub(crate) async fn wrapped(
         &mut self,
         header: &Header,
         salt: &[u8; 32],

@@ -16,6 +16,7 @@ mod objects;
 mod refused;
 mod roots;
 mod staged;
+mod tickets;
 mod turn;
 
 pub use admin::{Administrator, NewTenant};

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant,
-    DestroyObject, IssueBootId, JoinNode, MarkServed, RecordObject, RecoverObject, RegisterObject,
+    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether,
+    CreateTenant, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject, RecoverObject, RegisterObject,
     RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject, SetServicePolicy,
-    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage, TerminateTenant,
+    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
 };
 use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
@@ -174,6 +174,14 @@ commands! {
     ReplaceMaterial => "replace_material", withdraws: |_, _| true;
     /// Several actions, all or none.
     CommitTogether => "commit_together", withdraws: CommitTogether::withdraws_at;
+    /// An asynchronous answer, a login, a session.
+    IssueTicket => "issue_ticket", withdraws: |_, _| false;
+    /// One request on a login.
+    UseTicket => "use_ticket", withdraws: |_, _| false;
+    /// A ticket given back.
+    EndTicket => "end_ticket", withdraws: |_, _| false;
+    /// Whose turn it is in an Object Group.
+    AdvanceGroup => "advance_group", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

@@ -14,5 +14,6 @@ pub mod sealer;
 pub mod service;
 pub mod state;
 pub mod tenant;
+pub mod ticket;
 pub mod time;
 pub mod uid;

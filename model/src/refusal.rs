@@ -122,6 +122,15 @@ pub enum Refusal {
     /// An action of a commit ends what a later one of the same commit needs.
     #[error("an action of the commit ends what a later one of it needs")]
     Contradiction,
+    /// No such ticket, or one that has ended.
+    #[error("the ticket is not valid, or not any more")]
+    TicketUnknown,
+    /// The ticket's number of requests is used up.
+    #[error("the ticket's requests are used up")]
+    TicketSpent,
+    /// Another member of the group was given out meanwhile.
+    #[error("the group moved on; look again")]
+    GroupMoved,
     /// A list of actions is empty, too long, or not about objects of one tenant.
     #[error("a commit holds 1 to {max} actions about objects of one tenant")]
     BadTogether {
@@ -160,6 +169,9 @@ impl Refusal {
             | Self::NotArchived
             | Self::Contradiction
             | Self::UsageSpent { .. }
+            | Self::TicketUnknown
+            | Self::TicketSpent
+            | Self::GroupMoved
             | Self::BadTogether { .. } => None,
         }
     }
@@ -194,6 +206,12 @@ pub enum Limit {
     DeactivationDate,
     /// Bytes of an identifier chosen at Import.
     AliasBytes,
+    /// Tickets of a service.
+    Tickets,
+    /// How long a ticket lasts.
+    TicketTime,
+    /// Bytes of a ticket.
+    TicketBytes,
 }
 
 impl std::fmt::Display for Limit {
@@ -211,6 +229,9 @@ impl std::fmt::Display for Limit {
             Self::NodeName => "the length of a node's name",
             Self::Nodes => "the number of nodes that ever joined",
             Self::DeactivationDate => "the deactivation date",
+            Self::Tickets => "the number of tickets of one service",
+            Self::TicketTime => "the life of a ticket in milliseconds",
+            Self::TicketBytes => "the bytes of one ticket",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
         })
     }

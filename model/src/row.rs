@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Answer;
 use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, TenantHandle};
-use crate::object::Object;
+use crate::object::{Object, Place};
 use crate::service::Service;
 use crate::tenant::Tenant;
+use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
 
@@ -27,6 +28,10 @@ pub enum RowKey {
     Node(NodeId),
     /// The newest process start of a node.
     Boot(NodeId),
+    /// A ticket.
+    Ticket(TenantHandle, Uid),
+    /// Whose turn it is in a group, by the hash of its name.
+    Group(TenantHandle, ServiceHandle, [u8; 32]),
 }
 
 impl RowKey {
@@ -41,6 +46,8 @@ impl RowKey {
             Self::Idempotency(_) => 4,
             Self::Node(_) => 5,
             Self::Boot(_) => 6,
+            Self::Ticket(..) => 7,
+            Self::Group(..) => 8,
         }
     }
 
@@ -48,7 +55,11 @@ impl RowKey {
     #[must_use]
     pub const fn tenant(&self) -> Option<TenantHandle> {
         match self {
-            Self::Tenant(tenant) | Self::Service(tenant, _) | Self::Object(tenant, _) => Some(*tenant),
+            Self::Tenant(tenant)
+            | Self::Service(tenant, _)
+            | Self::Object(tenant, _)
+            | Self::Ticket(tenant, _)
+            | Self::Group(tenant, ..) => Some(*tenant),
             Self::Cluster | Self::Idempotency(_) | Self::Node(_) | Self::Boot(_) => None,
         }
     }
@@ -71,6 +82,10 @@ pub enum Row {
     Node(Joined),
     /// See [`RowKey::Boot`].
     Boot(BootId),
+    /// See [`RowKey::Ticket`].
+    Ticket(Ticket),
+    /// See [`RowKey::Group`]: the place of the member given out last.
+    Group(Place),
 }
 
 /// Facts about the cluster as a whole.

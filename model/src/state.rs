@@ -12,6 +12,7 @@ use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
+use crate::ticket::Ticket;
 use crate::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::time::ClusterTime;
 use crate::uid::Uid;
@@ -69,6 +70,8 @@ pub struct State {
     pub(crate) object_aliases: OrdMap<(TenantHandle, ServiceHandle, String), Uid>,
     pub(crate) object_places: OrdMap<(TenantHandle, Place), Uid>,
     pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
+    pub(crate) tickets: OrdMap<(TenantHandle, ServiceHandle, Uid), Arc<Ticket>>,
+    pub(crate) group_cursors: OrdMap<(TenantHandle, ServiceHandle, [u8; 32]), Place>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
     pub(crate) expiries: OrdMap<(ClusterTime, [u8; 32]), ()>,
     pub(crate) boots: OrdMap<NodeId, BootId>,
@@ -97,6 +100,8 @@ impl State {
             object_aliases: OrdMap::new(),
             object_places: OrdMap::new(),
             object_counts: OrdMap::new(),
+            tickets: OrdMap::new(),
+            group_cursors: OrdMap::new(),
             remembered: OrdMap::new(),
             expiries: OrdMap::new(),
             boots: OrdMap::new(),
@@ -264,6 +269,32 @@ impl State {
             .filter_map(move |(_, uid)| self.object(tenant, uid))
     }
 
+    /// A ticket, whether it has ended or not.
+    #[must_use]
+    pub fn ticket(&self, uid: &Uid) -> Option<&Arc<Ticket>> {
+        self.tickets.get(&ticket_key(uid))
+    }
+
+    /// The tickets of a service, ended ones included until room is made.
+    pub fn tickets(&self, tenant: TenantHandle, service: ServiceHandle) -> impl Iterator<Item = &Arc<Ticket>> {
+        let all = (tenant, service, Uid::LEAST)..;
+        self.tickets
+            .range(all)
+            .take_while(move |(key, _)| (key.0, key.1) == (tenant, service))
+            .map(|(_, ticket)| ticket)
+    }
+
+    /// The place of the member of a group that was given out last.
+    #[must_use]
+    pub fn group_cursor(
+        &self,
+        tenant: TenantHandle,
+        service: ServiceHandle,
+        group: &[u8; 32],
+    ) -> Option<Place> {
+        self.group_cursors.get(&(tenant, service, *group)).copied()
+    }
+
     /// The newest process start of every node that ever asked for a number.
     pub fn boots(&self) -> impl Iterator<Item = (NodeId, BootId)> + '_ {
         self.boots.iter().map(|(node, boot)| (*node, *boot))
@@ -370,6 +401,29 @@ impl State {
         self.insert_object(tenant, object);
     }
 
+    pub(crate) fn put_ticket(&mut self, ticket: Ticket, changes: &mut Changes) {
+        let key = RowKey::Ticket(ticket.uid.header.fields().tenant, ticket.uid);
+        changes.rows.push((key, Some(Row::Ticket(ticket.clone()))));
+        self.insert_ticket(ticket);
+    }
+
+    pub(crate) fn remove_ticket(&mut self, uid: &Uid, changes: &mut Changes) {
+        self.tickets.remove(&ticket_key(uid));
+        changes.rows.push((RowKey::Ticket(uid.header.fields().tenant, *uid), None));
+    }
+
+    pub(crate) fn put_group_cursor(
+        &mut self,
+        tenant: TenantHandle,
+        service: ServiceHandle,
+        group: [u8; 32],
+        last: Place,
+        changes: &mut Changes,
+    ) {
+        changes.rows.push((RowKey::Group(tenant, service, group), Some(Row::Group(last))));
+        self.group_cursors.insert((tenant, service, group), last);
+    }
+
     fn put_remembered(&mut self, key: [u8; 32], remembered: Remembered, changes: &mut Changes) {
         changes.rows.push((RowKey::Idempotency(key), Some(Row::Idempotency(remembered.clone()))));
         self.insert_remembered(key, remembered);
@@ -415,6 +469,14 @@ impl State {
                     state.boots.insert(node, row);
                 }
                 (RowKey::Node(node), Row::Node(row)) if row.node == node => state.insert_joined(row),
+                (RowKey::Ticket(tenant, uid), Row::Ticket(row))
+                    if row.uid == uid && uid.header.fields().tenant == tenant =>
+                {
+                    state.insert_ticket(row);
+                }
+                (RowKey::Group(tenant, service, group), Row::Group(row)) => {
+                    state.group_cursors.insert((tenant, service, group), row);
+                }
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -441,7 +503,22 @@ impl State {
             .map(|(key, row)| (RowKey::Idempotency(*key), Row::Idempotency((**row).clone())));
         let joined = self.joined.iter().map(|(key, row)| (RowKey::Node(*key), Row::Node((**row).clone())));
         let boots = self.boots.iter().map(|(key, row)| (RowKey::Boot(*key), Row::Boot(*row)));
-        cluster.chain(tenants).chain(services).chain(objects).chain(remembered).chain(joined).chain(boots)
+        let tickets = self.tickets.iter().map(|((tenant, _, uid), row)| {
+            (RowKey::Ticket(*tenant, *uid), Row::Ticket((**row).clone()))
+        });
+        let groups = self
+            .group_cursors
+            .iter()
+            .map(|(key, row)| (RowKey::Group(key.0, key.1, key.2), Row::Group(*row)));
+        cluster
+            .chain(tenants)
+            .chain(services)
+            .chain(objects)
+            .chain(remembered)
+            .chain(joined)
+            .chain(boots)
+            .chain(tickets)
+            .chain(groups)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {
@@ -497,6 +574,10 @@ impl State {
         self.objects.insert((tenant, object.uid), Arc::new(object));
     }
 
+    fn insert_ticket(&mut self, ticket: Ticket) {
+        self.tickets.insert(ticket_key(&ticket.uid), Arc::new(ticket));
+    }
+
     fn insert_joined(&mut self, joined: Joined) {
         self.join_attempts.insert(joined.attempt, joined.node);
         self.joined.insert(joined.node, Arc::new(joined));
@@ -509,6 +590,12 @@ impl State {
         self.expiries.insert((remembered.expires, key), ());
         self.remembered.insert(key, Arc::new(remembered));
     }
+}
+
+/// Tickets lie by service, so that those of one are found together.
+fn ticket_key(uid: &Uid) -> (TenantHandle, ServiceHandle, Uid) {
+    let fields = uid.header.fields();
+    (fields.tenant, fields.service, *uid)
 }
 
 /// Rows that do not make a state.

@@ -53,7 +53,16 @@ pub enum Kdf {
 
 /// The 32 bytes that say everything about a key but the key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "[u8; Header::LEN]")]
 pub struct Header([u8; Header::LEN]);
+
+impl TryFrom<[u8; Header::LEN]> for Header {
+    type Error = &'static str;
+
+    fn try_from(bytes: [u8; Header::LEN]) -> Result<Self, Self::Error> {
+        Self::parse(bytes).ok_or("no header of an identifier")
+    }
+}
 
 /// The fields of a [`Header`], in their order on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +176,9 @@ pub struct Uid {
 }
 
 impl Uid {
+    /// Before every identifier in order; none itself, since no kind is 0.
+    pub(crate) const LEAST: Self = Self { header: Header([0; Header::LEN]), tag: [0; 8] };
+
     /// Length of the text form in characters.
     pub const CHARS: usize = 64;
 

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::command::Action;
 use model::commands::*;
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
-use model::object::Revocation;
+use model::object::{Place, Revocation};
 use model::service::{ServicePolicy, ServiceType};
+use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
 
@@ -114,6 +115,7 @@ fn table() -> Vec<(Action, bool)> {
     let (archive, recover) = (ArchiveObject { uid: uid() }, RecoverObject { uid: uid() });
     let harmless = vec![ActivateObject { uid: uid() }.into(), recover.clone().into()];
     let mixed = vec![ActivateObject { uid: uid() }.into(), archive.clone().into()];
+    let place = Place { index: LogIndex(1), item: 0 };
     rows.extend([
         (material.into(), false),
         (ActivateObject { uid: uid() }.into(), false),
@@ -133,6 +135,10 @@ fn table() -> Vec<(Action, bool)> {
         (replacement.into(), true),
         (CommitTogether { actions: harmless }.into(), false),
         (CommitTogether { actions: mixed }.into(), true),
+        (IssueTicket { uid: uid(), lasts_ms: 1, purpose: Purpose::Session }.into(), false),
+        (UseTicket { uid: uid() }.into(), false),
+        (EndTicket { uid: uid() }.into(), false),
+        (AdvanceGroup { tenant: T, service: S, group: [0; 32], from: None, to: place }.into(), false),
         (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
     ]);
     rows

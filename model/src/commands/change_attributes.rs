@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object_state::{existing, put_changed, taken};
+use super::object_state::{existing_with_room, put_changed, taken};
 use super::record_object::{check_attributes, check_names};
 use crate::command::{Answer, Apply};
 use crate::id::LogIndex;
@@ -59,7 +59,7 @@ impl Apply for ChangeAttributes {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
-        let object = existing(state, &self.uid, at)?;
+        let object = existing_with_room(state, &self.uid, at)?;
         object.is_as_read(self.if_revision, at)?;
         let now = object.lifecycle.state_at(at.time);
         if now.is_destroyed() {

@@ -1,5 +1,6 @@
 //! One file per command: its fields, when it is refused, what it changes.
 
+mod advance_group;
 mod archive;
 mod change_attributes;
 mod create_tenant;
@@ -14,8 +15,10 @@ mod register_service;
 mod service_state;
 mod tenant_labels;
 mod tenant_state;
+mod tickets;
 mod together;
 
+pub use advance_group::AdvanceGroup;
 pub use archive::{ArchiveObject, RecoverObject};
 pub use change_attributes::{ChangeAttributes, Dates};
 pub use create_tenant::CreateTenant;
@@ -30,4 +33,5 @@ pub use register_service::{RegisterService, SetServicePolicy};
 pub use service_state::{ResumeService, ShredService, SuspendService};
 pub use tenant_labels::SetTenantLabels;
 pub use tenant_state::{ResumeTenant, SuspendTenant, TerminateTenant};
+pub use tickets::{EndTicket, IssueTicket, UseTicket};
 pub use together::{CommitTogether, TOGETHER_MAX};

@@ -36,7 +36,7 @@ impl Apply for ActivateObject {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
-        let object = existing(state, &self.uid, at)?;
+        let object = existing_with_room(state, &self.uid, at)?;
         let over = object.lifecycle.deactivation_date.is_some_and(|date| date <= at.time.as_secs());
         match object.lifecycle.state_at(at.time) {
             // It would be Deactivated at once: a withdrawal that nobody asked for.
@@ -93,17 +93,26 @@ impl Apply for RevokeObject {
     }
 }
 
-/// The row, or, for an ephemeral key without one, what its identifier says.
+/// The row, or, for an ephemeral key without one, what its identifier says. At the limit of rows too: a key
+/// that could not be revoked or destroyed would be worse than one row more.
 pub(super) fn existing(state: &State, uid: &Uid, at: &At) -> Result<Object, Refusal> {
     let fields = uid.header.fields();
     match state.object(fields.tenant, uid) {
         Some(object) => Ok(object.as_ref().clone()),
         None if fields.kind.is_ephemeral() => {
-            state.room_for_object(fields.tenant, fields.service)?;
             Ok(Object::ephemeral(*uid, Place { index: at.index, item: at.item }))
         }
         None => Err(Refusal::ObjectUnknown),
     }
+}
+
+/// As [`existing`], for changes that withdraw nothing: a row they would make needs room.
+pub(super) fn existing_with_room(state: &State, uid: &Uid, at: &At) -> Result<Object, Refusal> {
+    let fields = uid.header.fields();
+    if state.object(fields.tenant, uid).is_none() {
+        state.room_for_object(fields.tenant, fields.service)?;
+    }
+    existing(state, uid, at)
 }
 
 /// As [`existing`], after a check that passed.

@@ -11,6 +11,7 @@ use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
 use model::tenant::TenantState;
+use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
 
@@ -40,6 +41,22 @@ pub fn judge(moment: &Moment<'_>) {
     a_refusal_that_tells_of_a_withdrawal_names_it(moment);
     withdrawals_purge_cached_keys(moment);
     objects_are_counted_and_listed_newest_first(moment);
+    a_spent_or_ended_ticket_is_worth_nothing(moment);
+}
+
+fn a_spent_or_ended_ticket_is_worth_nothing(m: &Moment<'_>) {
+    let Action::UseTicket(used) = &m.entry.command.action else { return };
+    if matches!(m.entry.applied.answer, Answer::Refused(_)) || m.entry.replays.is_some() {
+        return;
+    }
+    let before = m.before.ticket(&used.uid).expect("a ticket that was used was there");
+    assert!(before.lasts_at(m.after.cluster().time), "a ticket was used after its end");
+    if let Purpose::Login { requests_left: Some(left), .. } = before.purpose {
+        let Purpose::Login { requests_left: Some(now), .. } = m.after.ticket(&used.uid).unwrap().purpose else {
+            panic!("a use changed what the ticket is for");
+        };
+        assert_eq!(now + 1, left, "a use takes one request, and there was one to take");
+    }
 }
 
 fn rows_alone_rebuild_the_state(m: &Moment<'_>) {

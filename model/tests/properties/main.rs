@@ -128,6 +128,9 @@ const REACHED: &[&str] = &[
     "AttributeUnknown",
     "Contradiction",
     "BadTogether",
+    "TicketUnknown",
+    "TicketSpent",
+    "GroupMoved",
     "WrongKind",
 ];
 

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant, Dates,
-    Description, DestroyObject, IssueBootId, JoinNode, MarkServed, RecordObject, RecoverObject,
+    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant, Dates,
+    Description, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject, RecoverObject,
     RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject,
     SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage,
-    TerminateTenant,
+    TerminateTenant, UseTicket,
 };
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
-use model::object::{Name, Revocation, StoredAttribute, Usage};
+use model::object::{Name, Place, Revocation, StoredAttribute, Usage};
 use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Wrap;
+use model::ticket::{Purpose, TICKET_MS_MAX};
 use model::uid::{Fields, Header, Kind, Uid};
 use proptest::collection::vec;
 use proptest::option;
@@ -78,7 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![3 => tenants(), 4 => services(), 8 => objects()]
+    prop_oneof![3 => tenants(), 4 => services(), 10 => objects(), 1 => tickets()]
 }
 
 fn tenants() -> impl Strategy<Value = Action> {
@@ -128,6 +129,27 @@ fn services() -> impl Strategy<Value = Action> {
         }),
         1 => (handle(), 0..3_u8).prop_map(|(t, s)| {
             ShredService { tenant: tenant(t), service: service(s) }.into()
+        }),
+    ]
+}
+
+/// Tickets of few identifiers, with few uses; and turns of one group.
+fn tickets() -> impl Strategy<Value = Action> {
+    let purpose = prop_oneof![
+        4 => (0..2_u32).prop_map(|left| Purpose::Login { requests_left: Some(left), rights: vec![1] }),
+        1 => Just(Purpose::Session),
+        1 => Just(Purpose::Answer { operation: 8, salt: [1; 32], record: vec![2; 8], read_only: true }),
+    ];
+    let lasts = prop_oneof![3 => 0..60_000_u64, 1 => Just(TICKET_MS_MAX + 1)];
+    let place = || (0..2_u64).prop_map(|index| Place { index: LogIndex(index), item: 0 });
+    prop_oneof![
+        4 => (uid(Kind::Registered), lasts, purpose).prop_map(|(uid, lasts_ms, purpose)| {
+            IssueTicket { uid, lasts_ms, purpose }.into()
+        }),
+        8 => uid(Kind::Registered).prop_map(|uid| UseTicket { uid }.into()),
+        2 => uid(Kind::Registered).prop_map(|uid| EndTicket { uid }.into()),
+        2 => (handle(), 0..2_u8, option::of(place()), place()).prop_map(|(t, s, from, to)| {
+            AdvanceGroup { tenant: tenant(t), service: service(s), group: [7; 32], from, to }.into()
         }),
     ]
 }

@@ -9,6 +9,7 @@ use model::object::*;
 use model::row::{Cluster, Joined, Remembered, Row, RowKey};
 use model::service::*;
 use model::tenant::*;
+use model::ticket::{Purpose, Ticket};
 use model::time::ClusterTime;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
 
@@ -159,7 +160,24 @@ pub fn actions() -> Vec<Action> {
         }
         .into(),
         CommitTogether { actions: vec![MarkServed { uid: recorded }.into()] }.into(),
+        IssueTicket { uid: ticket().uid, lasts_ms: 9, purpose: ticket().purpose }.into(),
+        UseTicket { uid: ticket().uid }.into(),
+        EndTicket { uid: ticket().uid }.into(),
+        AdvanceGroup {
+            tenant,
+            service,
+            group: [0x67; 32],
+            from: Some(Place { index: LogIndex(11), item: 2 }),
+            to: Place { index: LogIndex(12), item: 1 },
+        }
+        .into(),
     ]
+}
+
+fn ticket() -> Ticket {
+    let purpose = Purpose::Answer { operation: 8, salt: [7; 32], record: vec![0xaa; 4], read_only: true };
+    let expires = ClusterTime(1_700_000_060_000);
+    Ticket { uid: uid(TENANT, Kind::Registered, 9), expires, purpose }
 }
 
 /// Every action as a command; each carries an idempotency key.
@@ -224,6 +242,9 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         Joined { node: NodeId(3), attempt: [4; 16], name: "node-b".into(), voter: true, joined: time };
     let cluster = Cluster { format: 1, region: "eu-1".into(), last_boot: BootId(8), time };
     let key = RowKey::Object(TENANT, uid(TENANT, Kind::EphemeralActive, 1));
+    let login = Purpose::Login { requests_left: Some(3), rights: vec![0x42; 3] };
+    let login = Ticket { purpose: login, ..ticket() };
+    let session = Ticket { purpose: Purpose::Session, ..ticket() };
     let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
     vec![
         ("cluster", RowKey::Cluster, Row::Cluster(cluster)),
@@ -236,5 +257,13 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("idempotency", RowKey::Idempotency([0xd1; 32]), Row::Idempotency(remembered)),
         ("node", RowKey::Node(NodeId(3)), Row::Node(joined)),
         ("boot", RowKey::Boot(NodeId(3)), Row::Boot(BootId(8))),
+        ("ticket_answer", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(ticket())),
+        ("ticket_login", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(login)),
+        ("ticket_session", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(session)),
+        (
+            "group",
+            RowKey::Group(TENANT, SERVICE, [0x67; 32]),
+            Row::Group(Place { index: LogIndex(12), item: 1 }),
+        ),
     ]
 }
