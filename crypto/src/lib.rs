@@ -29,6 +29,7 @@ pub mod nonce;
 pub mod process;
 pub mod random;
 pub mod secret;
+pub mod services;
 pub mod split;
 pub mod stack;
 mod sync;
