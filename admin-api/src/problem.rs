@@ -115,6 +115,8 @@ impl From<Refused> for Problem {
             | Refused::Destroyed
             | Refused::Archived
             | Refused::WrongState { .. }
+            | Refused::OutsideDates { .. }
+            | Refused::NoStream
             | Refused::Denied { .. }
             | Refused::Invalid { .. } => Self::bad_request(detail),
             Refused::Internal { .. } => Self::new(

@@ -39,6 +39,8 @@ labels! {
     KEK_BIND = "keyraft/v1/kek-bind";
     /// The fixed field of a server-made GCM IV.
     GCM_IV = "keyraft/v1/gcm-iv";
+    /// The code of a correlation value: a message in parts belongs to one service and object.
+    STREAM = "keyraft/v1/stream";
     /// Row keys, from the PRF root.
     ROW = "keyraft/v1/row";
     /// The key of row set hashes, from the PRF root.

@@ -97,6 +97,16 @@ impl UidKey {
         mac[..7].try_into().expect("seven of 32 bytes")
     }
 
+    /// The code that binds a message in parts to what it was begun for.
+    ///
+    /// # Panics
+    /// If there are more than six parts, or one is longer than 65,535 bytes.
+    #[must_use]
+    pub fn stream_code(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mac = self.key.with(|key| kdf::labelled_mac(key, labels::STREAM, parts));
+        mac[..16].try_into().expect("sixteen of 32 bytes")
+    }
+
     #[cfg(test)]
     pub(crate) fn secret(&self) -> &Secret {
         &self.key

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
-use crypto::{Keyring, L3Cache, NonceSource, Seed};
+use crypto::{GcmIvSource, Keyring, L3Cache, NonceSource, Seed};
 use model::command::Answer;
 use model::commands::RegisterService;
 use model::id::{BootId, Realm, ServiceHandle, ServiceName};
@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::hot::Hot;
 use crate::refused::Refused;
 use crate::roots::Roots;
+use crate::streams::Streams;
 use crate::turn::Turn;
 
 /// How often a random handle is drawn anew: with a million services a hit has odds of one in 4,000, so
@@ -31,6 +32,8 @@ pub struct Engine {
     pub(crate) roots: Roots,
     pub(crate) hot: Hot,
     pub(crate) nonces: NonceSource,
+    pub(crate) ivs: GcmIvSource,
+    pub(crate) streams: Streams,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -58,7 +61,10 @@ impl Engine {
     /// # Errors
     /// If no secret memory is left.
     pub fn new(parts: Parts) -> Result<Self, crypto::ArenaError> {
+        let cluster = parts.store.identity().cluster;
         Ok(Self {
+            ivs: GcmIvSource::new(cluster, parts.boot),
+            streams: Streams::default(),
             realm: parts.keyring.realm(),
             store: parts.store,
             audit: parts.audit,
@@ -80,6 +86,11 @@ impl Engine {
     #[must_use]
     pub fn audit(&self) -> &AuditLog {
         &self.audit
+    }
+
+    /// The number of this process start.
+    pub(crate) fn boot(&self) -> BootId {
+        self.boot
     }
 
     /// The realm all derivations are bound to.

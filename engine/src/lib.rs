@@ -16,8 +16,10 @@ mod objects;
 mod refused;
 mod roots;
 mod staged;
+mod streams;
 mod tickets;
 mod turn;
+mod use_key;
 
 pub use admin::{Administrator, NewTenant};
 pub use caller::Caller;
@@ -28,4 +30,6 @@ pub use lifecycle::Change;
 pub use objects::{DerivedKey, Found, length_bits};
 pub use refused::Refused;
 pub use roots::Roots;
+pub use streams::{STREAM_IDLE, Stream, Work};
 pub use turn::Turn;
+pub use use_key::Use;

@@ -48,6 +48,15 @@ pub enum Refused {
         /// The state it is in.
         state: KeyState,
     },
+    /// The object's state would allow it, its dates do not.
+    #[error("{reason}")]
+    OutsideDates {
+        /// Which date.
+        reason: &'static str,
+    },
+    /// No message in parts of this service, object and operation has this correlation value, or it ended.
+    #[error("no open message has this correlation value; begin it again")]
+    NoStream,
     /// A policy of the service's owner forbids it.
     #[error("{reason}")]
     Denied {
@@ -93,6 +102,8 @@ impl Refused {
             Self::Destroyed => "destroyed",
             Self::Archived => "archived",
             Self::WrongState { .. } => "wrong_state",
+            Self::OutsideDates { .. } => "outside_dates",
+            Self::NoStream => "no_stream",
             Self::Denied { .. } => "policy",
             Self::Refused(_) => "refused_by_state",
             Self::KeyUnavailable { .. } => "key_unavailable",

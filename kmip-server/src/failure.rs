@@ -84,8 +84,11 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
         Refused::Destroyed if version.is_v2() => ResultReason::ObjectDestroyed,
         Refused::Destroyed => ResultReason::ItemNotFound,
         Refused::Archived => ResultReason::ObjectArchived,
-        Refused::WrongState { .. } if v2_1 => ResultReason::WrongKeyLifecycleState,
-        Refused::WrongState { .. } | Refused::Denied { .. } | Refused::Identity { .. } => {
+        Refused::WrongState { .. } | Refused::OutsideDates { .. } if v2_1 => {
+            ResultReason::WrongKeyLifecycleState
+        }
+        Refused::NoStream => ResultReason::InvalidCorrelationValue,
+        Refused::WrongState { .. } | Refused::OutsideDates { .. } | Refused::Denied { .. } | Refused::Identity { .. } => {
             ResultReason::PermissionDenied
         }
         Refused::Invalid { .. } => ResultReason::InvalidField,

@@ -71,6 +71,12 @@ impl From<Vec<u8>> for Bytes<'_> {
     }
 }
 
+impl From<Zeroizing<Vec<u8>>> for Bytes<'_> {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(Source::Owned(bytes))
+    }
+}
+
 impl fmt::Debug for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} bytes]", self.len())

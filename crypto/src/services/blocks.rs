@@ -16,6 +16,8 @@ pub(super) trait BlockCipher:
 {
     /// CTR over a counter as wide as the block.
     fn ctr(key: &[u8], iv: &[u8]) -> Result<Box<dyn Part>, ServiceError>;
+    /// OFB with full feedback.
+    fn ofb(key: &[u8], iv: &[u8]) -> Result<Box<dyn Part>, ServiceError>;
 }
 
 macro_rules! block_ciphers {
@@ -23,6 +25,11 @@ macro_rules! block_ciphers {
         impl BlockCipher for $cipher {
             fn ctr(key: &[u8], iv: &[u8]) -> Result<Box<dyn Part>, ServiceError> {
                 let stream = ctr::$ctr::<$cipher>::new_from_slices(key, iv);
+                Ok(Box::new(KeyStream(stream.map_err(|_| ServiceError::IvLength(iv.len()))?)))
+            }
+
+            fn ofb(key: &[u8], iv: &[u8]) -> Result<Box<dyn Part>, ServiceError> {
+                let stream = ofb::Ofb::<$cipher>::new_from_slices(key, iv);
                 Ok(Box::new(KeyStream(stream.map_err(|_| ServiceError::IvLength(iv.len()))?)))
             }
         }
@@ -76,7 +83,7 @@ pub(super) fn begin<C: BlockCipher>(
         (Mode::Cfb, false) => {
             Box::new(CfbDecrypting(cfb_mode::BufDecryptor::<C>::new_from_slices(key, iv).map_err(misfit)?))
         }
-        (Mode::Ofb, _) => Box::new(KeyStream(ofb::Ofb::<C>::new_from_slices(key, iv).map_err(misfit)?)),
+        (Mode::Ofb, _) => C::ofb(key, iv)?,
         (Mode::Ctr, _) => C::ctr(key, iv)?,
         (Mode::Gcm | Mode::Ccm | Mode::Xts | Mode::KeyWrap | Mode::KeyWrapPadded, _) => {
             return Err(ServiceError::Unsupported("the mode is offered with AES only"));

@@ -249,6 +249,12 @@ impl Cipher {
         })
     }
 
+    /// Bytes taken in and not yet given out.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// Takes the last part. `tag` is needed to decrypt in an authenticated mode.
     ///
     /// # Errors

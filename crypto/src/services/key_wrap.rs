@@ -2,7 +2,8 @@
 
 use aes::{Aes128, Aes256};
 use aes_kw::{AesKw, AesKwp};
-use cipher::{Array, InnerInit, KeyInit};
+use cipher::common::InnerInit;
+use cipher::{Array, KeyInit};
 use subtle::ConstantTimeEq;
 use xts_mode::Xts128;
 use zeroize::Zeroizing;

@@ -1,0 +1,192 @@
+//! Messages that come in several parts: what their first parts left behind, on this node.
+//!
+//! A stream lives in the memory of the node that began it, bound to the service, the object and the
+//! operation it was begun for; its correlation value proves that and names node and boot. It ends with its
+//! last part, with any failure, when nobody continued it in time, and with the process. Whoever continues it
+//! has judged the object's state anew: a withdrawal ends the stream at its next part.
+//!
+//! Invariant: a part takes the stream out of the table, so that no two parts work on it at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crypto::services::{Cipher, Hasher, Macer};
+use model::id::{BootId, NodeId, ServiceHandle, TenantHandle};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::objects::Found;
+use crate::refused::Refused;
+use crate::turn::Turn;
+
+/// Most open streams of one service on one node: each holds a key schedule and perhaps its data.
+pub const STREAMS_PER_SERVICE_MAX: usize = 256;
+/// Most open streams of one node.
+pub const STREAMS_MAX: usize = 4_096;
+/// Most bytes that one stream may hold back, where nothing can be given out before the last part.
+pub const STREAM_HELD_BYTES_MAX: usize = 8 << 20;
+/// A stream that nobody continued for so long is forgotten.
+pub const STREAM_IDLE: Duration = Duration::from_secs(120);
+
+/// Random bytes in a correlation value.
+const RANDOM_BYTES: usize = 16;
+/// Node, boot, random and code.
+const VALUE_BYTES: usize = 8 + 8 + RANDOM_BYTES + 16;
+
+/// What a stream works on.
+pub enum Work {
+    /// Encrypts or decrypts.
+    Cipher(Cipher),
+    /// Authenticates.
+    Mac(Macer),
+    /// Hashes: on its own, or before a signature.
+    Hash(Hasher),
+    /// Collects what can only be worked on as a whole.
+    Message(Vec<Zeroizing<Vec<u8>>>),
+}
+
+/// A stream between two parts.
+pub struct Stream {
+    /// What it works on.
+    pub work: Work,
+    /// What the last part compares with or is cut to, as the operation left it: a MAC, a signature, a
+    /// tag's length.
+    pub kept: Vec<u8>,
+    value: [u8; VALUE_BYTES],
+    owner: Owner,
+}
+
+/// What a stream was begun for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Owner {
+    tenant: TenantHandle,
+    service: ServiceHandle,
+    /// KMIP Operation.
+    operation: u32,
+}
+
+/// The open streams of one node.
+#[derive(Default)]
+pub(crate) struct Streams(Mutex<HashMap<[u8; RANDOM_BYTES], (Stream, Instant)>>);
+
+impl Streams {
+    fn put(&self, stream: Stream) -> Result<(), Refused> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, (_, touched)| touched.elapsed() < STREAM_IDLE);
+        let owner = stream.owner;
+        let own = |(other, _): &&(Stream, Instant)| {
+            (other.owner.tenant, other.owner.service) == (owner.tenant, owner.service)
+        };
+        if open.len() >= STREAMS_MAX || open.values().filter(own).count() >= STREAMS_PER_SERVICE_MAX {
+            let reason = "too many messages in parts are open; finish some first".to_owned();
+            return Err(Refused::NotNow { reason });
+        }
+        open.insert(random_of(&stream.value), (stream, Instant::now()));
+        Ok(())
+    }
+
+    fn take(&self, value: &[u8; VALUE_BYTES], owner: Owner) -> Option<Stream> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let random = random_of(value);
+        let (stream, touched) = open.get(&random)?;
+        if stream.owner != owner || stream.value != *value || touched.elapsed() >= STREAM_IDLE {
+            return None;
+        }
+        open.remove(&random).map(|(stream, _)| stream)
+    }
+}
+
+fn random_of(value: &[u8; VALUE_BYTES]) -> [u8; RANDOM_BYTES] {
+    value[16..16 + RANDOM_BYTES].try_into().expect("the value has its random bytes in the middle")
+}
+
+impl Work {
+    /// Bytes it keeps for the last part.
+    fn held(&self) -> usize {
+        match self {
+            Self::Cipher(cipher) => cipher.held(),
+            Self::Message(parts) => parts.iter().map(|part| part.len()).sum(),
+            Self::Mac(_) | Self::Hash(_) => 0,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Begins a stream; [`Turn::keep_stream`] gives it its place.
+    ///
+    /// # Errors
+    /// [`Refused::Internal`].
+    pub fn begin_stream(
+        &self,
+        operation: u32,
+        found: Option<&Found>,
+        work: Work,
+        kept: Vec<u8>,
+    ) -> Result<Stream, Refused> {
+        let mut value = [0; VALUE_BYTES];
+        value[..8].copy_from_slice(&self.engine.store.identity().node.0.to_be_bytes());
+        value[8..16].copy_from_slice(&self.engine.boot().0.to_be_bytes());
+        value[16..32].copy_from_slice(&crypto::random::bytes::<RANDOM_BYTES>());
+        let code = self.stream_code(&value, operation, found)?;
+        value[32..].copy_from_slice(&code);
+        Ok(Stream { work, kept, value, owner: self.owner(operation) })
+    }
+
+    /// Keeps a stream for its next part, and returns its correlation value.
+    ///
+    /// # Errors
+    /// [`Refused::NotNow`] when too many are open; [`Refused::Invalid`] when too much of it is held back.
+    pub fn keep_stream(&self, stream: Stream) -> Result<Vec<u8>, Refused> {
+        if stream.work.held() > STREAM_HELD_BYTES_MAX {
+            return Err(Refused::Invalid { reason: "a message that is held back to its end has at most 8 MiB" });
+        }
+        let value = stream.value.to_vec();
+        self.engine.streams.put(stream)?;
+        Ok(value)
+    }
+
+    /// Takes a stream out for its next part. The lease is checked here, as before any use of a key.
+    ///
+    /// # Errors
+    /// [`Refused::NoStream`] for a value that is not this service's, object's and operation's;
+    /// [`Refused::NotNow`] if it belongs to another node or an earlier start of this one.
+    pub fn take_stream(
+        &self,
+        operation: u32,
+        found: Option<&Found>,
+        correlation: &[u8],
+    ) -> Result<Stream, Refused> {
+        let value: &[u8; VALUE_BYTES] = correlation.try_into().map_err(|_| Refused::NoStream)?;
+        let code = self.stream_code(value, operation, found)?;
+        if !bool::from(code.ct_eq(&value[32..])) {
+            return Err(Refused::NoStream);
+        }
+        let node = NodeId(u64::from_be_bytes(value[..8].try_into().expect("eight bytes")));
+        let boot = BootId(u64::from_be_bytes(value[8..16].try_into().expect("eight bytes")));
+        if (node, boot) != (self.engine.store.identity().node, self.engine.boot()) {
+            let reason = "the message was begun on another node or before this one restarted; begin it again";
+            return Err(Refused::NotNow { reason: reason.to_owned() });
+        }
+        self.check_lease()?;
+        self.engine.streams.take(value, self.owner(operation)).ok_or(Refused::NoStream)
+    }
+
+    fn owner(&self, operation: u32) -> Owner {
+        Owner { tenant: self.tenant.handle, service: self.service.handle, operation }
+    }
+
+    /// The code over what a stream is bound to, under the tenant's own key.
+    fn stream_code(
+        &self,
+        value: &[u8; VALUE_BYTES],
+        operation: u32,
+        found: Option<&Found>,
+    ) -> Result<[u8; 16], Refused> {
+        let identifier = found.map(Found::identifier).unwrap_or_default();
+        let key = self.engine.hot.tag_key(self.tenant.handle)?;
+        let service = self.service.handle;
+        let operation = operation.to_be_bytes();
+        Ok(key.stream_code(&[&value[..32], service.as_bytes(), &operation, identifier.as_bytes()]))
+    }
+}
