@@ -27,7 +27,7 @@ pub use create::KeySpec;
 pub use engine::{Engine, Parts};
 pub use hot::Guard;
 pub use lifecycle::Change;
-pub use objects::{DerivedKey, Found, length_bits};
+pub use objects::{DerivedKey, Found, length_bits, material_bytes};
 pub use refused::Refused;
 pub use roots::Roots;
 pub use streams::{STREAM_IDLE, Stream, Work};

@@ -269,3 +269,9 @@ impl Turn<'_> {
 pub fn length_bits(fields: &Fields) -> Option<i32> {
     crypto::material::cryptographic_length(fields.algorithm, fields.length_bytes).map(i32::from)
 }
+
+/// Bytes of material of a symmetric key of this algorithm and length, if the table of derived keys has it.
+#[must_use]
+pub fn material_bytes(algorithm: u32, length_bits: u32) -> Option<u8> {
+    crypto::material::material_bytes(algorithm, length_bits)
+}

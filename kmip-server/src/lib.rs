@@ -15,6 +15,7 @@ mod metrics;
 mod objects;
 mod ops;
 mod server;
+mod services;
 pub mod tls;
 
 pub use metrics::Metrics;

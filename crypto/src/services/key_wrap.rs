@@ -1,15 +1,14 @@
 //! What needs the whole message at once: XTS with its stolen last block, and the AES key wraps.
 
 use aes::{Aes128, Aes256};
-use aes_kw::{AesKw, AesKwp};
-use cipher::common::InnerInit;
 use cipher::{Array, KeyInit};
 use subtle::ConstantTimeEq;
 use xts_mode::Xts128;
 use zeroize::Zeroizing;
 
 use super::ServiceError;
-use super::cipher::{CipherSpec, Part, with_aes};
+use super::cipher::{CipherSpec, Part};
+use crate::key_wrap::{KeyWrap, KeyWrapError};
 
 /// Which one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,16 +72,25 @@ impl Part for Waiting {
                 xts(&self.key, &self.tweak, &mut data, self.encrypt)?;
                 out.extend_from_slice(&data);
             }
-            Whole::KeyWrap if self.encrypt => out.extend_from_slice(&wrap(&self.key, &data)?),
-            Whole::KeyWrap => out.extend_from_slice(&unwrap(&self.key, &data)?),
-            Whole::KeyWrapPadded if self.encrypt => out.extend_from_slice(&wrap_padded(&self.key, &data)?),
-            Whole::KeyWrapPadded => out.extend_from_slice(&unwrap_padded(&self.key, &data)?),
+            Whole::KeyWrap => self.wrap(KeyWrap::Kw, &data, out)?,
+            Whole::KeyWrapPadded => self.wrap(KeyWrap::Kwp, &data, out)?,
         }
         Ok(None)
     }
 
     fn held(&self) -> usize {
         self.total
+    }
+}
+
+impl Waiting {
+    fn wrap(&self, how: KeyWrap, data: &[u8], out: &mut Vec<u8>) -> Result<(), ServiceError> {
+        if self.encrypt {
+            out.extend_from_slice(&how.wrap(&self.key, data).map_err(refused)?);
+        } else {
+            out.extend_from_slice(&how.unwrap(&self.key, data).map_err(refused)?);
+        }
+        Ok(())
     }
 }
 
@@ -109,67 +117,10 @@ fn xts(key: &[u8], tweak: &[u8], data: &mut [u8], encrypt: bool) -> Result<(), S
     Ok(())
 }
 
-/// Wraps whole blocks of 8 bytes, at least two (RFC 3394).
-///
-/// # Errors
-/// [`ServiceError::DataLength`], [`ServiceError::KeyLength`].
-pub(super) fn wrap(key: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, ServiceError> {
-    if data.len() < 16 || !data.len().is_multiple_of(8) {
-        return Err(ServiceError::DataLength);
+fn refused(error: KeyWrapError) -> ServiceError {
+    match error {
+        KeyWrapError::KekLength { bytes } => ServiceError::KeyLength(bytes),
+        KeyWrapError::DataLength { .. } => ServiceError::DataLength,
+        KeyWrapError::Integrity => ServiceError::NotAuthentic,
     }
-    let mut out = Zeroizing::new(vec![0; data.len() + 8]);
-    with_aes!(key, |cipher| AesKw::inner_init(cipher)
-        .wrap_key(data, &mut out)
-        .map(drop)
-        .map_err(|_| ServiceError::DataLength))?;
-    Ok(out)
-}
-
-/// Unwraps what [`wrap`] made.
-///
-/// # Errors
-/// [`ServiceError::NotAuthentic`], [`ServiceError::KeyLength`].
-pub(super) fn unwrap(key: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, ServiceError> {
-    if data.len() < 24 || !data.len().is_multiple_of(8) {
-        return Err(ServiceError::NotAuthentic);
-    }
-    let mut out = Zeroizing::new(vec![0; data.len() - 8]);
-    with_aes!(key, |cipher| AesKw::inner_init(cipher)
-        .unwrap_key(data, &mut out)
-        .map(drop)
-        .map_err(|_| ServiceError::NotAuthentic))?;
-    Ok(out)
-}
-
-/// Wraps any number of bytes above zero (RFC 5649).
-///
-/// # Errors
-/// [`ServiceError::DataLength`], [`ServiceError::KeyLength`].
-pub(super) fn wrap_padded(key: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, ServiceError> {
-    if data.is_empty() {
-        return Err(ServiceError::DataLength);
-    }
-    let mut out = Zeroizing::new(vec![0; data.len().div_ceil(8) * 8 + 8]);
-    with_aes!(key, |cipher| AesKwp::inner_init(cipher)
-        .wrap_key(data, &mut out)
-        .map(drop)
-        .map_err(|_| ServiceError::DataLength))?;
-    Ok(out)
-}
-
-/// Unwraps what [`wrap_padded`] made.
-///
-/// # Errors
-/// [`ServiceError::NotAuthentic`], [`ServiceError::KeyLength`].
-pub(super) fn unwrap_padded(key: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, ServiceError> {
-    if data.len() < 16 || !data.len().is_multiple_of(8) {
-        return Err(ServiceError::NotAuthentic);
-    }
-    let mut out = Zeroizing::new(vec![0; data.len()]);
-    let length = with_aes!(key, |cipher| AesKwp::inner_init(cipher)
-        .unwrap_key(data, &mut out)
-        .map(<[u8]>::len)
-        .map_err(|_| ServiceError::NotAuthentic))?;
-    out.truncate(length);
-    Ok(out)
 }

@@ -18,7 +18,7 @@ pub mod hash;
 mod key_wrap;
 pub mod mac;
 pub mod pkey;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests;
 
 pub use self::cipher::{Cipher, CipherAlgorithm, CipherSpec, Finished, Mode, Padding};

@@ -89,10 +89,15 @@ const fn is_key_fact(attribute: &Attribute) -> bool {
 fn push_stored(found: &Found, list: &mut AttributeList) {
     let derived = found.fields().kind != Kind::Registered;
     for attribute in decoded(found) {
-        if !(derived && is_key_fact(&attribute)) {
+        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) {
             list.push(attribute);
         }
     }
+}
+
+/// What the server noted for itself alone, such as where a key's IVs come from.
+fn is_own_note(attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Custom(custom) if custom.vendor == "y")
 }
 
 /// The attributes of the row; one that does not decode is left out, and said in the log.

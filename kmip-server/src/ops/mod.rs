@@ -6,16 +6,22 @@ mod adjust_attribute;
 mod archive;
 mod check;
 mod create;
+mod decrypt;
 mod delete_attribute;
+mod derive_key;
 mod destroy;
 mod discover_versions;
+mod encrypt;
 mod get;
 mod get_attribute_list;
 mod get_attributes;
 mod get_usage_allocation;
+mod hash;
 mod interop;
 mod locate;
 mod log;
+mod mac;
+mod mac_verify;
 mod modify_attribute;
 mod obtain_lease;
 mod ping;
@@ -24,7 +30,11 @@ mod re_key;
 mod recover;
 mod register;
 mod revoke;
+mod rng_retrieve;
+mod rng_seed;
 mod set_attribute;
+mod sign;
+mod signature_verify;
 
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::{
@@ -67,6 +77,16 @@ pub const SERVED: &[Operation] = &[
     Operation::Log,
     Operation::Interop,
     Operation::Ping,
+    Operation::DeriveKey,
+    Operation::Encrypt,
+    Operation::Decrypt,
+    Operation::Sign,
+    Operation::SignatureVerify,
+    Operation::Mac,
+    Operation::MacVerify,
+    Operation::Hash,
+    Operation::RngRetrieve,
+    Operation::RngSeed,
 ];
 
 /// What an operation works with.
@@ -158,6 +178,16 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::Interop(request) => interop::serve(context, request).await,
         RequestPayload::Ping(_) => Ok(ping::serve()),
         RequestPayload::DiscoverVersions(request) => Ok(discover_versions::serve(request)),
+        RequestPayload::DeriveKey(request) => derive_key::serve(context, request).await,
+        RequestPayload::Encrypt(request) => encrypt::serve(context, request).await,
+        RequestPayload::Decrypt(request) => decrypt::serve(context, request).await,
+        RequestPayload::Sign(request) => sign::serve(context, request).await,
+        RequestPayload::SignatureVerify(request) => signature_verify::serve(context, request).await,
+        RequestPayload::Mac(request) => mac::serve(context, request).await,
+        RequestPayload::MacVerify(request) => mac_verify::serve(context, request).await,
+        RequestPayload::Hash(request) => hash::serve(context, request).await,
+        RequestPayload::RngRetrieve(request) => rng_retrieve::serve(request),
+        RequestPayload::RngSeed(_) => Ok(rng_seed::serve()),
         // Everything else the vocabulary knows and SERVED does not list.
         _ => {
             let message = "this server does not offer the operation; Query lists what it offers";

@@ -2,9 +2,11 @@
 
 use crypto::services::{PrivateKey, PublicKey};
 use engine::{Found, Use};
+use kmip::field::Encode as _;
+use kmip::ttlv::Writer;
 use kmip::{
-    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyFormatType, KeyMaterial, KeyValue,
-    ManagedObject, ResultReason, UniqueIdentifier, UsageMask,
+    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, KeyFormatType, KeyMaterial, KeyValue,
+    ManagedObject, ResultReason, Tag, UniqueIdentifier, UsageMask, Version,
 };
 use model::uid::Kind;
 use zeroize::Zeroizing;
@@ -104,11 +106,14 @@ impl ServiceKey {
         mask.last().unwrap_or(UsageMask::NONE)
     }
 
-    /// Whether the key is derived: then authenticated modes take the server's IV, unless it was made
-    /// with Random IV = false.
-    pub fn takes_server_iv(&self) -> bool {
-        let own = self.stored.as_ref().and_then(|parameters| parameters.random_iv);
-        self.found.fields().kind != Kind::Registered && own != Some(false)
+    /// Whether the key is derived from its identifier.
+    pub fn is_derived(&self) -> bool {
+        self.found.fields().kind != Kind::Registered
+    }
+
+    /// Random IV, if its own Cryptographic Parameters say.
+    pub fn made_with_random_iv(&self) -> Option<bool> {
+        self.stored.as_ref().and_then(|parameters| parameters.random_iv)
     }
 
     /// The parameters of a use: the request's, or else the key's own (1.4, 4.29: as a whole).
@@ -198,6 +203,15 @@ impl ServiceKey {
         }
         Ok(context.turn.material(&self.found).await?)
     }
+}
+
+/// An object as the state keeps it, in a buffer that is wiped and was never reallocated.
+pub fn encode_object(object: &ManagedObject<'_>) -> Zeroizing<Vec<u8>> {
+    let material = object.key_block().and_then(KeyBlock::material_bytes).map_or(0, <[u8]>::len);
+    // A Key Block of bytes adds less than 200.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(material + 256));
+    object.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::SYMMETRIC_KEY);
+    bytes
 }
 
 fn material<'o>(object: &'o ManagedObject<'_>) -> Result<&'o KeyMaterial<'o>, Failure> {

@@ -1,0 +1,53 @@
+//! Sign: with a private key that stays here (1.x section 4.31).
+
+use engine::{Use, Work};
+use kmip::ops::sign::{Request, Response};
+use kmip::{Operation, ResponsePayload, UsageMask};
+
+use super::{Context, Error, Reply};
+use crate::failure::Failure;
+use crate::services::parts::{Part, bytes};
+use crate::services::signature::{self, Wanted};
+
+const OPERATION: u32 = Operation::Sign as u32;
+
+pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    let key = context.key_for(request.unique_identifier.as_ref(), Use::Protect, UsageMask::SIGN).await?;
+    let wanted = Wanted::of(&key.parameters(request.cryptographic_parameters.as_ref()))?;
+    let data = bytes(request.data.as_ref())?;
+    let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
+    let unique_identifier = key.found.identifier().into();
+    let mut response = Response { unique_identifier, signature_data: None, correlation_value: None };
+    let private = key.private(context).await?;
+    let kind = private.kind().map_err(Failure::from)?;
+    let mut stream = None;
+    let mut work = match part {
+        Part::Next(value) | Part::Last(value) => {
+            let mut open = context.turn.take_stream(OPERATION, Some(&key.found), value)?;
+            let work = std::mem::replace(&mut open.work, Work::Message(Vec::new()));
+            stream = Some(open);
+            work
+        }
+        Part::Whole | Part::First => signature::begin(wanted, kind),
+    };
+    signature::update(&mut work, data)?;
+    if matches!(part, Part::Whole | Part::Last(_)) {
+        let digested = request.digested_data.as_deref();
+        let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;
+        let made = signature::finish(work)?;
+        let signed = private.sign(&scheme, digested.unwrap_or(&made)).map_err(Failure::from)?;
+        response.signature_data = Some(signed.into());
+    } else {
+        let stream = match stream {
+            Some(mut open) => {
+                open.work = work;
+                open
+            }
+            None => context.turn.begin_stream(OPERATION, Some(&key.found), work, Vec::new())?,
+        };
+        response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
+    }
+    let first = matches!(part, Part::Whole | Part::First);
+    context.charge(&key, data.len(), 1, first).await?;
+    Ok(Reply::Payload(ResponsePayload::Sign(response)))
+}

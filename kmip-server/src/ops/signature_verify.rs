@@ -1,0 +1,60 @@
+//! Signature Verify: with a public key or a certificate (1.x section 4.32). What is no signature at all is
+//! not valid, and no error.
+
+use engine::{Use, Work};
+use kmip::ops::signature_verify::{Request, Response};
+use kmip::{Operation, ResponsePayload, ResultReason, UsageMask, ValidityIndicator};
+
+use super::{Context, Error, Reply};
+use crate::failure::Failure;
+use crate::services::parts::{Part, bytes};
+use crate::services::signature::{self, Wanted};
+
+const OPERATION: u32 = Operation::SignatureVerify as u32;
+
+pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    let key = context.key_for(request.unique_identifier.as_ref(), Use::Process, UsageMask::VERIFY).await?;
+    let wanted = Wanted::of(&key.parameters(request.cryptographic_parameters.as_ref()))?;
+    let data = bytes(request.data.as_ref())?;
+    let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
+    let unique_identifier = key.found.identifier().into();
+    let mut response =
+        Response { unique_identifier, validity_indicator: None, data: None, correlation_value: None };
+    let public = key.public(context).await?;
+    let kind = public.kind().map_err(Failure::from)?;
+    let mut stream = None;
+    let mut work = match part {
+        Part::Next(value) | Part::Last(value) => {
+            let mut open = context.turn.take_stream(OPERATION, Some(&key.found), value)?;
+            let work = std::mem::replace(&mut open.work, Work::Message(Vec::new()));
+            stream = Some(open);
+            work
+        }
+        Part::Whole | Part::First => signature::begin(wanted, kind),
+    };
+    signature::update(&mut work, data)?;
+    // The signature may come with any part; the last one said counts.
+    let kept = stream.as_ref().map(|open| open.kept.clone()).unwrap_or_default();
+    let given = request.signature_data.as_ref().map_or(kept, |signature| signature.to_vec());
+    if matches!(part, Part::Whole | Part::Last(_)) {
+        if given.is_empty() {
+            return Err(Failure::new(ResultReason::InvalidMessage, "the signature to verify is missing").into());
+        }
+        let digested = request.digested_data.as_deref();
+        let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;
+        let made = signature::finish(work)?;
+        let valid = public.verify(&scheme, digested.unwrap_or(&made), &given).map_err(Failure::from)?;
+        response.validity_indicator =
+            Some(if valid { ValidityIndicator::Valid } else { ValidityIndicator::Invalid });
+    } else {
+        let stream = match stream {
+            Some(mut open) => {
+                (open.work, open.kept) = (work, given);
+                open
+            }
+            None => context.turn.begin_stream(OPERATION, Some(&key.found), work, given)?,
+        };
+        response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
+    }
+    Ok(Reply::Payload(ResponsePayload::SignatureVerify(response)))
+}
