@@ -139,7 +139,9 @@ impl Turn<'_> {
     /// [`Refused::NotNow`] when too many are open; [`Refused::Invalid`] when too much of it is held back.
     pub fn keep_stream(&self, stream: Stream) -> Result<Vec<u8>, Refused> {
         if stream.work.held() > STREAM_HELD_BYTES_MAX {
-            return Err(Refused::Invalid { reason: "a message that is held back to its end has at most 8 MiB" });
+            return Err(Refused::Invalid {
+                reason: "a message that is held back to its end has at most 8 MiB",
+            });
         }
         let value = stream.value.to_vec();
         self.engine.streams.put(stream)?;

@@ -78,9 +78,8 @@ impl Turn<'_> {
         info: &[u8],
         spec: KeySpec,
     ) -> Result<Uid, Refused> {
-        let length_bytes = crypto::material::material_bytes(spec.algorithm, spec.length_bits).ok_or(
-            Refused::Invalid { reason: "no context key of this algorithm and length is made here" },
-        )?;
+        let length_bytes = crypto::material::material_bytes(spec.algorithm, spec.length_bits)
+            .ok_or(Refused::Invalid { reason: "no context key of this algorithm and length is made here" })?;
         let algorithm = u8::try_from(spec.algorithm)
             .map_err(|_| Refused::Invalid { reason: "the algorithm has no derived keys" })?;
         if spec.usage_mask >= 1 << 24 {

@@ -88,9 +88,10 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
             ResultReason::WrongKeyLifecycleState
         }
         Refused::NoStream => ResultReason::InvalidCorrelationValue,
-        Refused::WrongState { .. } | Refused::OutsideDates { .. } | Refused::Denied { .. } | Refused::Identity { .. } => {
-            ResultReason::PermissionDenied
-        }
+        Refused::WrongState { .. }
+        | Refused::OutsideDates { .. }
+        | Refused::Denied { .. }
+        | Refused::Identity { .. } => ResultReason::PermissionDenied,
         Refused::Invalid { .. } => ResultReason::InvalidField,
         Refused::Refused(refusal) => refusal_reason(refusal, version),
         Refused::NotNow { .. }

@@ -138,7 +138,11 @@ impl Part for Held {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, tag: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
+    fn finish(
+        self: Box<Self>,
+        tag: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<[u8; 16]>, ServiceError> {
         let mut data = Zeroizing::new(Vec::with_capacity(self.total + 16));
         for part in &self.parts {
             data.extend_from_slice(part);

@@ -160,7 +160,11 @@ impl<M: BlockModeEncrypt + Send> Part for Encrypting<M> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, _: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
+    fn finish(
+        mut self: Box<Self>,
+        _: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<[u8; 16]>, ServiceError> {
         let start = out.len();
         out.extend_from_slice(&self.pending.0);
         fill(self.padding, M::block_size(), start, out)?;
@@ -192,7 +196,11 @@ impl<M: BlockModeDecrypt + Send> Part for Decrypting<M> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, _: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
+    fn finish(
+        mut self: Box<Self>,
+        _: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<[u8; 16]>, ServiceError> {
         let start = out.len();
         out.extend_from_slice(&self.pending.0);
         let size = M::block_size();

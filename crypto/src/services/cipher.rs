@@ -154,7 +154,11 @@ pub(super) trait Part: Send {
     fn update(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), ServiceError>;
 
     /// The rest, and a tag if encryption made one. `tag` is what decryption compares with.
-    fn finish(self: Box<Self>, tag: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError>;
+    fn finish(
+        self: Box<Self>,
+        tag: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<[u8; 16]>, ServiceError>;
 
     /// Bytes taken in and not yet given out.
     fn held(&self) -> usize {
@@ -168,9 +172,18 @@ macro_rules! with_aes {
         use cipher::KeyInit as _;
         const FITS: &str = "the length was matched";
         match $key.len() {
-            16 => { let $cipher = aes::Aes128::new_from_slice($key).expect(FITS); $body }
-            24 => { let $cipher = aes::Aes192::new_from_slice($key).expect(FITS); $body }
-            32 => { let $cipher = aes::Aes256::new_from_slice($key).expect(FITS); $body }
+            16 => {
+                let $cipher = aes::Aes128::new_from_slice($key).expect(FITS);
+                $body
+            }
+            24 => {
+                let $cipher = aes::Aes192::new_from_slice($key).expect(FITS);
+                $body
+            }
+            32 => {
+                let $cipher = aes::Aes256::new_from_slice($key).expect(FITS);
+                $body
+            }
             size => Err($crate::services::ServiceError::KeyLength(size)),
         }
     }};
@@ -207,13 +220,18 @@ impl Cipher {
             (CipherAlgorithm::ChaCha20Poly1305, None) => {
                 aead::begin(AeadKind::ChaCha20Poly1305, spec, key, encrypt)?
             }
-            (CipherAlgorithm::OneTimePad | CipherAlgorithm::ChaCha20 | CipherAlgorithm::ChaCha20Poly1305, _) => {
+            (
+                CipherAlgorithm::OneTimePad | CipherAlgorithm::ChaCha20 | CipherAlgorithm::ChaCha20Poly1305,
+                _,
+            ) => {
                 return Err(ServiceError::Unsupported("the algorithm has no block cipher mode"));
             }
             (_, None) => return Err(ServiceError::Unsupported("a block cipher needs a Block Cipher Mode")),
             (CipherAlgorithm::Aes, Some(Mode::Gcm)) => aead::begin(AeadKind::Gcm, spec, key, encrypt)?,
             (CipherAlgorithm::Aes, Some(Mode::Ccm)) => aead::begin(AeadKind::Ccm, spec, key, encrypt)?,
-            (CipherAlgorithm::Aes, Some(Mode::Xts)) => key_wrap::begin(key_wrap::Whole::Xts, spec, key, encrypt)?,
+            (CipherAlgorithm::Aes, Some(Mode::Xts)) => {
+                key_wrap::begin(key_wrap::Whole::Xts, spec, key, encrypt)?
+            }
             (CipherAlgorithm::Aes, Some(Mode::KeyWrap)) => {
                 key_wrap::begin(key_wrap::Whole::KeyWrap, spec, key, encrypt)?
             }

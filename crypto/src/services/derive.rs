@@ -6,9 +6,9 @@
 
 use zeroize::Zeroizing;
 
+use super::ServiceError;
 use super::hash::{Hash, with_hash};
 use super::mac::{MacAlgorithm, mac};
-use super::ServiceError;
 
 /// Most rounds of PBKDF2 in one request: about a second of one core per block of output.
 pub const ITERATIONS_MAX: u32 = 2_000_000;
@@ -30,7 +30,13 @@ fn empty(bytes: usize) -> Result<Derived, ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::TooMuch`] beyond [`ITERATIONS_MAX`] or for none; [`ServiceError::OutputLength`].
-pub fn pbkdf2(hash: Hash, password: &[u8], salt: &[u8], rounds: u32, bytes: usize) -> Result<Derived, ServiceError> {
+pub fn pbkdf2(
+    hash: Hash,
+    password: &[u8],
+    salt: &[u8],
+    rounds: u32,
+    bytes: usize,
+) -> Result<Derived, ServiceError> {
     let blocks = u32::try_from(bytes.div_ceil(hash.output_bytes())).unwrap_or(u32::MAX);
     if rounds == 0 || rounds.saturating_mul(blocks) > ITERATIONS_MAX {
         return Err(ServiceError::TooMuch("the Iteration Count is 0 or costs too much for one request"));
@@ -89,7 +95,12 @@ pub fn first(whole: &[u8], bytes: usize) -> Result<Derived, ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::OutputLength`], [`ServiceError::KeyLength`].
-pub fn counter_mode(prf: MacAlgorithm, key: &[u8], data: &[u8], bytes: usize) -> Result<Derived, ServiceError> {
+pub fn counter_mode(
+    prf: MacAlgorithm,
+    key: &[u8],
+    data: &[u8],
+    bytes: usize,
+) -> Result<Derived, ServiceError> {
     expand(bytes, |counter, _| mac(prf, key, &[&counter, data]))
 }
 

@@ -32,19 +32,58 @@ pub enum Hash {
 macro_rules! with_hash {
     ($hash:expr, $D:ident => $body:expr) => {
         match $hash {
-            $crate::services::Hash::Md5 => { type $D = md5::Md5; $body }
-            $crate::services::Hash::Sha1 => { type $D = sha1::Sha1; $body }
-            $crate::services::Hash::Sha224 => { type $D = sha2::Sha224; $body }
-            $crate::services::Hash::Sha256 => { type $D = sha2::Sha256; $body }
-            $crate::services::Hash::Sha384 => { type $D = sha2::Sha384; $body }
-            $crate::services::Hash::Sha512 => { type $D = sha2::Sha512; $body }
-            $crate::services::Hash::Sha512_224 => { type $D = sha2::Sha512_224; $body }
-            $crate::services::Hash::Sha512_256 => { type $D = sha2::Sha512_256; $body }
-            $crate::services::Hash::Sha3_224 => { type $D = sha3::Sha3_224; $body }
-            $crate::services::Hash::Sha3_256 => { type $D = sha3::Sha3_256; $body }
-            $crate::services::Hash::Sha3_384 => { type $D = sha3::Sha3_384; $body }
-            $crate::services::Hash::Sha3_512 => { type $D = sha3::Sha3_512; $body }
-            $crate::services::Hash::Ripemd160 => { type $D = ripemd::Ripemd160; $body }
+            $crate::services::Hash::Md5 => {
+                type $D = md5::Md5;
+                $body
+            }
+            $crate::services::Hash::Sha1 => {
+                type $D = sha1::Sha1;
+                $body
+            }
+            $crate::services::Hash::Sha224 => {
+                type $D = sha2::Sha224;
+                $body
+            }
+            $crate::services::Hash::Sha256 => {
+                type $D = sha2::Sha256;
+                $body
+            }
+            $crate::services::Hash::Sha384 => {
+                type $D = sha2::Sha384;
+                $body
+            }
+            $crate::services::Hash::Sha512 => {
+                type $D = sha2::Sha512;
+                $body
+            }
+            $crate::services::Hash::Sha512_224 => {
+                type $D = sha2::Sha512_224;
+                $body
+            }
+            $crate::services::Hash::Sha512_256 => {
+                type $D = sha2::Sha512_256;
+                $body
+            }
+            $crate::services::Hash::Sha3_224 => {
+                type $D = sha3::Sha3_224;
+                $body
+            }
+            $crate::services::Hash::Sha3_256 => {
+                type $D = sha3::Sha3_256;
+                $body
+            }
+            $crate::services::Hash::Sha3_384 => {
+                type $D = sha3::Sha3_384;
+                $body
+            }
+            $crate::services::Hash::Sha3_512 => {
+                type $D = sha3::Sha3_512;
+                $body
+            }
+            $crate::services::Hash::Ripemd160 => {
+                type $D = ripemd::Ripemd160;
+                $body
+            }
         }
     };
 }

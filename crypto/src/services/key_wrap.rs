@@ -62,7 +62,11 @@ impl Part for Waiting {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: Option<&[u8]>, out: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
+    fn finish(
+        self: Box<Self>,
+        _: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<[u8; 16]>, ServiceError> {
         let mut data = Zeroizing::new(Vec::with_capacity(self.total));
         for part in &self.parts {
             data.extend_from_slice(part);

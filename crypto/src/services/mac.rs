@@ -8,8 +8,8 @@ use hmac::SimpleHmac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::hash::{Hash, with_hash};
 use super::ServiceError;
+use super::hash::{Hash, with_hash};
 
 /// The codes offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

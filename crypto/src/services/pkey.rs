@@ -163,9 +163,7 @@ impl PrivateKey {
             context.set_scheme(scheme, false)?;
             sized(|out, length| {
                 // SAFETY: `out` is null, or has `*length` writable bytes; the digest is readable.
-                unsafe {
-                    lc::EVP_PKEY_sign(context.0.as_ptr(), out, length, digest.as_ptr(), digest.len())
-                }
+                unsafe { lc::EVP_PKEY_sign(context.0.as_ptr(), out, length, digest.as_ptr(), digest.len()) }
             })
             .map(|signature| signature.to_vec())
         })
@@ -179,9 +177,7 @@ impl PrivateKey {
         })?;
         sized(|out, length| {
             // SAFETY: `out` is null, or has `*length` writable bytes; the message is readable.
-            unsafe {
-                lc::EVP_DigestSign(digest.0.as_ptr(), out, length, message.as_ptr(), message.len())
-            }
+            unsafe { lc::EVP_DigestSign(digest.0.as_ptr(), out, length, message.as_ptr(), message.len()) }
         })
         .map(|signature| signature.to_vec())
     }

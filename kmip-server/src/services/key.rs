@@ -5,8 +5,8 @@ use engine::{Found, Use};
 use kmip::field::Encode as _;
 use kmip::ttlv::Writer;
 use kmip::{
-    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, KeyFormatType, KeyMaterial, KeyValue,
-    ManagedObject, ResultReason, Tag, UniqueIdentifier, UsageMask, Version,
+    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, KeyFormatType, KeyMaterial,
+    KeyValue, ManagedObject, ResultReason, Tag, UniqueIdentifier, UsageMask, Version,
 };
 use model::uid::Kind;
 use zeroize::Zeroizing;
@@ -220,10 +220,13 @@ fn material<'o>(object: &'o ManagedObject<'_>) -> Result<&'o KeyMaterial<'o>, Fa
         .ok_or(Failure::new(ResultReason::InvalidObjectType, "objects of this type hold no key"))?;
     match &block.key_value {
         Some(KeyValue::Plain { material, .. }) => Ok(material),
-        Some(KeyValue::Wrapped(_)) => {
-            Err(Failure::new(ResultReason::PermissionDenied, "the key was registered wrapped; it is not used here"))
+        Some(KeyValue::Wrapped(_)) => Err(Failure::new(
+            ResultReason::PermissionDenied,
+            "the key was registered wrapped; it is not used here",
+        )),
+        None => {
+            Err(Failure::new(ResultReason::KeyValueNotPresent, "the object was registered without a key"))
         }
-        None => Err(Failure::new(ResultReason::KeyValueNotPresent, "the object was registered without a key")),
     }
 }
 

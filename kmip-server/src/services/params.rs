@@ -19,7 +19,9 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         let reason = match error {
             ServiceError::Unsupported(_) => ResultReason::UnsupportedCryptographicParameters,
-            ServiceError::KeyLength(_) | ServiceError::IvLength(_) => ResultReason::BadCryptographicParameters,
+            ServiceError::KeyLength(_) | ServiceError::IvLength(_) => {
+                ResultReason::BadCryptographicParameters
+            }
             ServiceError::IvMissing => ResultReason::InvalidMessage,
             ServiceError::TagLength => ResultReason::GeneralFailure,
             // Told alike: an answer that tells padding from length or tag is an oracle.
@@ -121,9 +123,10 @@ pub fn cipher(
     let mode = match (algorithm, parameters.block_cipher_mode) {
         // AEAD is the only mode of one and names no block cipher; the others are streams.
         (CipherAlgorithm::ChaCha20Poly1305, Some(BlockCipherMode::Aead))
-        | (CipherAlgorithm::ChaCha20 | CipherAlgorithm::ChaCha20Poly1305 | CipherAlgorithm::OneTimePad, None) => {
-            None
-        }
+        | (
+            CipherAlgorithm::ChaCha20 | CipherAlgorithm::ChaCha20Poly1305 | CipherAlgorithm::OneTimePad,
+            None,
+        ) => None,
         (_, None) => {
             let message = "neither the request nor the key names a Block Cipher Mode";
             return Err(Failure::new(ResultReason::BadCryptographicParameters, message));
@@ -146,7 +149,11 @@ fn counter(parameters: &CryptographicParameters) -> Result<Option<u32>, Failure>
 }
 
 /// A CTR nonce shorter than a block is completed with the counter the parameters begin with.
-pub fn counter_block(parameters: &CryptographicParameters, nonce: &[u8], block_bytes: usize) -> Result<Vec<u8>, Failure> {
+pub fn counter_block(
+    parameters: &CryptographicParameters,
+    nonce: &[u8],
+    block_bytes: usize,
+) -> Result<Vec<u8>, Failure> {
     let missing = block_bytes.saturating_sub(nonce.len());
     let said = parameters.counter_length.map(|bits| usize::try_from(bits).unwrap_or(0) / 8);
     if missing == 0 || missing > 8 || said.is_some_and(|bytes| bytes != missing) {

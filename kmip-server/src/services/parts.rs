@@ -26,9 +26,9 @@ impl<'r> Part<'r> {
     ) -> Result<Self, Failure> {
         let (init, last) = (init == Some(true), last == Some(true));
         match correlation {
-            Some(_) if init => {
-                Err(Failure::invalid_field("a Correlation Value continues a message, Init Indicator begins one"))
-            }
+            Some(_) if init => Err(Failure::invalid_field(
+                "a Correlation Value continues a message, Init Indicator begins one",
+            )),
             Some(value) if last => Ok(Self::Last(value)),
             Some(value) => Ok(Self::Next(value)),
             None if init && !last => Ok(Self::First),

@@ -63,7 +63,8 @@ impl Wanted {
             None | Some(PaddingMethod::Pkcs1V1_5) => Ok(SignatureScheme::RsaPkcs1(hash)),
             Some(PaddingMethod::Pss) => {
                 let by_size = || digested.and_then(hash_of_size);
-                let hash = hash.or_else(by_size).ok_or(unsupported("PSS needs the name of the digest's hash"))?;
+                let hash =
+                    hash.or_else(by_size).ok_or(unsupported("PSS needs the name of the digest's hash"))?;
                 let mask_hash = self.mask_hash.unwrap_or(hash);
                 Ok(SignatureScheme::RsaPss { hash, mask_hash, salt_bytes: self.salt_bytes })
             }
