@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify fmt lint deny fix bench chaos scan fuzz setup
+.PHONY: help run build test verify fmt lint deny fix bench chaos scan fuzz example setup
 
 help: ## lists these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -50,6 +50,9 @@ scan: setup ## searches memory, cores, disks and logs for keys that should be no
 
 fuzz: setup ## feeds the decoders with anything (ARGS='request 600': one target, seconds)
 	@scripts/fuzz $(ARGS)
+
+example: build ## runs examples/mongodb against a cluster of its own
+	@scripts/example $(BIN)/keyraft
 
 setup: ## installs the Debian packages that are missing
 	@scripts/setup
