@@ -185,6 +185,15 @@ fn write(
             let payload = kmip::ops::get::Response { object_type: *object_type, unique_identifier, object };
             writer.success(operation, id, &payload)
         }
+        Reply::Exported { uid, object_type, attributes, material } => {
+            let payload = kmip::ops::export::Response {
+                object_type: *object_type,
+                unique_identifier: UniqueIdentifier::from(uid.as_str()),
+                attributes: attributes.clone(),
+                object: Some(read_stored(material)?),
+            };
+            writer.success(operation, id, &payload)
+        }
     })
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod dispatch;
 mod failure;
 pub mod identity;
+mod keys;
 pub mod limits;
 mod metrics;
 mod objects;

@@ -112,6 +112,12 @@ impl Wanted {
         self.key.iter().chain(&self.other).any(|known| known.kind() == Some(kind))
     }
 
+    /// Whether the template has exactly this.
+    #[must_use]
+    pub fn states(&self, attribute: &Attribute) -> bool {
+        self.key.iter().chain(&self.other).any(|known| known == attribute)
+    }
+
     /// Whether an identifier can say all of it.
     #[must_use]
     pub fn is_plain(&self) -> bool {

@@ -1,51 +1,67 @@
-//! Get: the key itself. A derived key is derived now, straight into the response.
+//! Get: the object itself. A derived key that is wanted as it is, is derived straight into the response.
 
+use std::time::Duration;
+
+use engine::Found;
+use kmip::ResultReason;
 use kmip::ops::get::Request;
-use kmip::{KeyFormatType, ObjectType, ResultReason};
 use model::uid::Kind;
 
 use super::{Context, Error, Reply};
-use crate::dispatch::{algorithm_of, read_stored};
+use crate::dispatch::algorithm_of;
 use crate::failure::Failure;
+use crate::keys::fetch::{Ask, fetch};
 use crate::objects::object_type;
 
+/// How long a first Get waits until the cluster knows of it: a write takes milliseconds, and without a
+/// quorum the key is given all the same.
+const MARK_TIMEOUT: Duration = Duration::from_millis(500);
+
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
-    if request.key_wrapping_specification.is_some() {
-        return Err(Failure::not_supported("keys are not wrapped here; they travel under mutual TLS").into());
-    }
+    let ask = Ask {
+        format: request.key_format_type,
+        wrap_type: request.key_wrap_type,
+        compression: request.key_compression_type,
+        wrapping: request.key_wrapping_specification.as_ref(),
+    };
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    context.turn.may_get(&found)?;
+    let reply = match direct(context, &found, ask).await? {
+        Some(reply) => reply,
+        None => {
+            let material = fetch(context, &found, ask).await?;
+            Reply::Stored { uid: found.identifier(), object_type: object_type(&found)?, material }
+        }
+    };
+    served(context, &found).await;
+    Ok(reply)
+}
+
+/// A derived key without wishes, in the shortest way there is.
+async fn direct(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -> Result<Option<Reply>, Error> {
     let fields = found.fields();
-    let uid = found.uid().encode();
-    if fields.kind == Kind::Registered {
-        let material = context.turn.material(&found).await?;
-        check_format(request.key_format_type, stored_format(&material)?)?;
-        return Ok(Reply::Stored { uid, object_type: object_type(&found)?, material });
+    if fields.kind == Kind::Registered
+        || fields.algorithm == 0
+        || !ask.is_plain()
+        || !found.object.attributes.is_empty()
+    {
+        return Ok(None);
     }
-    if fields.algorithm == 0 {
-        return Err(
-            Failure::new(ResultReason::PermissionDenied, "a service root is for Derive Key only").into()
-        );
-    }
-    check_format(request.key_format_type, Some(KeyFormatType::Raw))?;
+    context.turn.may_get(found)?;
     let unknown = Failure::new(ResultReason::GeneralFailure, "the key's algorithm is unknown here");
     let algorithm = algorithm_of(fields.algorithm).ok_or(unknown.clone())?;
     let bits = engine::length_bits(&fields).ok_or(unknown)?;
-    let key = context.turn.derived_key(&found).await?;
-    debug_assert_eq!(object_type(&found)?, ObjectType::SymmetricKey);
-    Ok(Reply::Key { uid, algorithm, bits, key })
+    let key = context.turn.derived_key(found).await?;
+    Ok(Some(Reply::Key { uid: found.uid().encode(), algorithm, bits, key }))
 }
 
-fn stored_format(material: &[u8]) -> Result<Option<KeyFormatType>, Failure> {
-    Ok(read_stored(material)?.key_block().map(|block| block.key_format_type))
-}
-
-fn check_format(wanted: Option<KeyFormatType>, have: Option<KeyFormatType>) -> Result<(), Failure> {
-    match wanted {
-        Some(wanted) if have != Some(wanted) => {
-            let message = "the object is not kept in this Key Format Type";
-            Err(Failure::new(ResultReason::KeyFormatTypeNotSupported, message))
-        }
-        _ => Ok(()),
+/// Ends the freshness of an object that a Get serves for the first time.
+pub(super) async fn served(context: &mut Context<'_, '_>, found: &Found) {
+    if !found.object.fresh || found.fields().kind.is_ephemeral() {
+        return;
+    }
+    match tokio::time::timeout(MARK_TIMEOUT, context.turn.mark_served(found)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an object could not be marked as served"),
+        Err(_) => tracing::debug!("marking an object as served took too long"),
     }
 }

@@ -3,7 +3,7 @@
 use kmip::ops::get_attribute_list::{Request, Response};
 use kmip::{AttributeKind, AttributeName, ResponsePayload};
 
-use super::get_attributes::has_derived_digest;
+use super::get_attributes::has_digest;
 use super::{Context, Error, Reply};
 use crate::attributes::read::attributes_of;
 
@@ -17,7 +17,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             names.push(name);
         }
     }
-    if has_derived_digest(context, &found) {
+    if has_digest(context, &found) {
         names.push(AttributeName::Standard(AttributeKind::Digest));
     }
     let unique_identifier = found.identifier().into();

@@ -2,14 +2,14 @@
 
 use engine::{Found, Refused};
 use kmip::ops::get_attributes::{Request, Response};
-use kmip::{
-    Attribute, AttributeKind, AttributeList, AttributeName, ByteString, Digest, HashingAlgorithm,
-    KeyFormatType, ResponsePayload,
-};
+use kmip::{Attribute, AttributeKind, AttributeList, AttributeName, ObjectType, ResponsePayload};
 use model::uid::Kind;
 
 use super::{Context, Error, Reply};
 use crate::attributes::read::{attributes_of, unnamed};
+use crate::dispatch::read_stored;
+use crate::keys::digest::digest_of;
+use crate::keys::fetch::kept;
 
 /// The name of the attribute that takes deriving a key.
 const DIGEST: AttributeName = AttributeName::Standard(AttributeKind::Digest);
@@ -39,30 +39,26 @@ pub async fn all_attributes(context: &mut Context<'_, '_>, found: &Found) -> Att
     attributes
 }
 
-/// Whether the server can say a digest that the row does not hold: of a derived key, to those who may get it.
-pub fn has_derived_digest(context: &Context<'_, '_>, found: &Found) -> bool {
-    found.fields().kind != Kind::Registered
-        && found.fields().algorithm != 0
+/// Whether the server can say a digest: to those who may get the object, of whatever has a value.
+pub fn has_digest(context: &Context<'_, '_>, found: &Found) -> bool {
+    (found.fields().kind == Kind::Registered || found.fields().algorithm != 0)
+        && found.object.object_type != ObjectType::Template.value()
         && context.turn.may_get(found).is_ok()
 }
 
-/// The Digest of a derived key, over its Raw form. Without the root of trust there is none, and the other
+/// The Digest, of a derived key over its Raw form. It is taken when asked for and never stored: the digest
+/// of a password would outlive its wrapping. Without the root of trust there is none, and the other
 /// attributes are told all the same.
 async fn digest(context: &mut Context<'_, '_>, found: &Found) -> Option<Attribute> {
-    if !has_derived_digest(context, found) {
+    if !has_digest(context, found) {
         return None;
     }
-    let value = match context.turn.key_digest(found).await {
-        Ok(value) => value,
-        Err(Refused::NotNow { .. } | Refused::KeyUnavailable { .. }) => return None,
-        Err(error) => {
-            tracing::warn!(%error, uid = %found.uid(), "a digest could not be told");
-            return None;
+    match kept(context, found).await {
+        Ok(object) => read_stored(&object).ok().and_then(|object| digest_of(&object)),
+        Err(Error::Refused(Refused::NotNow { .. } | Refused::KeyUnavailable { .. })) => None,
+        Err(_) => {
+            tracing::warn!(uid = %found.uid(), "a digest could not be told");
+            None
         }
-    };
-    Some(Attribute::Digest(Digest {
-        hashing_algorithm: HashingAlgorithm::Sha256,
-        value: Some(ByteString(value.to_vec())),
-        key_format_type: Some(KeyFormatType::Raw),
-    }))
+    }
 }

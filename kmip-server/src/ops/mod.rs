@@ -6,18 +6,23 @@ mod adjust_attribute;
 mod archive;
 mod check;
 mod create;
+mod create_key_pair;
+mod create_split_key;
 mod decrypt;
 mod delete_attribute;
 mod derive_key;
 mod destroy;
 mod discover_versions;
 mod encrypt;
+mod export;
 mod get;
 mod get_attribute_list;
 mod get_attributes;
 mod get_usage_allocation;
 mod hash;
+mod import;
 mod interop;
+mod join_split_key;
 mod locate;
 mod log;
 mod mac;
@@ -38,7 +43,7 @@ mod signature_verify;
 
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::{
-    Attribute, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload, ResponsePayload,
+    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload, ResponsePayload,
     ResultReason, Template, UniqueIdentifier, Version,
 };
 use model::refusal::Refusal;
@@ -53,7 +58,12 @@ use crate::failure::Failure;
 /// The operations this server serves: dispatch, Query and the documents agree on them.
 pub const SERVED: &[Operation] = &[
     Operation::Create,
+    Operation::CreateKeyPair,
+    Operation::CreateSplitKey,
+    Operation::JoinSplitKey,
     Operation::Register,
+    Operation::Import,
+    Operation::Export,
     Operation::Locate,
     Operation::Get,
     Operation::GetAttributes,
@@ -116,12 +126,23 @@ pub enum Reply {
         /// The key.
         key: DerivedKey,
     },
-    /// An object as it was registered.
+    /// An object.
     Stored {
         /// Its identifier.
-        uid: UidText,
+        uid: String,
         /// Its type.
         object_type: ObjectType,
+        /// The object in TTLV.
+        material: Zeroizing<Vec<u8>>,
+    },
+    /// An object with its attributes.
+    Exported {
+        /// Its identifier.
+        uid: String,
+        /// Its type.
+        object_type: ObjectType,
+        /// Its attributes.
+        attributes: AttributeList,
         /// The object in TTLV.
         material: Zeroizing<Vec<u8>>,
     },
@@ -154,7 +175,12 @@ impl From<Refused> for Error {
 pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) -> Result<Reply, Error> {
     match payload {
         RequestPayload::Create(request) => create::serve(context, request).await,
+        RequestPayload::CreateKeyPair(request) => create_key_pair::serve(context, request).await,
+        RequestPayload::CreateSplitKey(request) => create_split_key::serve(context, request).await,
+        RequestPayload::JoinSplitKey(request) => join_split_key::serve(context, request).await,
         RequestPayload::Register(request) => register::serve(context, request).await,
+        RequestPayload::Import(request) => import::serve(context, request).await,
+        RequestPayload::Export(request) => export::serve(context, request).await,
         RequestPayload::Locate(request) => locate::serve(context, request).await,
         RequestPayload::Get(request) => get::serve(context, request).await,
         RequestPayload::GetAttributes(request) => get_attributes::serve(context, request).await,

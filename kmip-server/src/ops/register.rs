@@ -1,14 +1,16 @@
 //! Register: an object the client has. It is kept exactly as it came, wrapped under a root of its own.
 
-use kmip::field::Encode as _;
 use kmip::ops::register::{Request, Response};
-use kmip::ttlv::Writer;
-use kmip::{Attribute, ManagedObject, ObjectType, ResponsePayload, Tag, Template, Version};
+use kmip::{
+    Attribute, AttributeKind, CryptographicAlgorithm, KeyBlock, ManagedObject,
+    ResponsePayload, Template,
+};
 use model::object::Name;
-use zeroize::Zeroizing;
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
+use crate::keys::blocks::{private_algorithm, private_key, public_algorithm, public_key};
+use crate::keys::{certificate, encode};
 use crate::objects::{Wanted, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
@@ -16,12 +18,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     if object.object_type() != request.object_type {
         return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
     }
-    refuse_unsupported(object)?;
     let mut wanted = context.wanted(request.attributes.as_ref()).await?;
-    add_key_block_facts(&mut wanted, object);
-    if let ManagedObject::Template(template) = object {
-        wanted.add_names(template_names(template));
-    }
+    let made = wanted.fill_application_data(|| context.turn.random_text());
+    check_value(object, &wanted)?;
+    add_facts(&mut wanted, object);
     let activate = context.turn.service().policy.auto_activate;
     let now = context.turn.now().as_secs();
     let material = encode(object);
@@ -29,29 +29,78 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let uid = context.turn.register(request.object_type.value(), &material, description).await?;
     let text = uid.to_string();
     context.made(&text);
-    let response = Response { unique_identifier: text.into(), attributes: None };
+    let attributes = (!made.is_empty()).then(|| made.into());
+    let response = Response { unique_identifier: text.into(), attributes };
     Ok(Reply::Payload(ResponsePayload::Register(response)))
 }
 
-fn refuse_unsupported(object: &ManagedObject<'_>) -> Result<(), Failure> {
-    match object.object_type() {
-        ObjectType::SymmetricKey
-        | ObjectType::SecretData
-        | ObjectType::OpaqueObject
-        | ObjectType::PublicKey
-        | ObjectType::PrivateKey
-        | ObjectType::Certificate
-        | ObjectType::Template => {}
-        _ => return Err(Failure::not_supported("objects of this type are not registered here")),
+/// A Key Value may be left out by who keeps it elsewhere, and for a one-time pad that is made of it later.
+fn check_value(object: &ManagedObject<'_>, wanted: &Wanted) -> Result<(), Failure> {
+    let Some(block) = object.key_block() else {
+        return match object {
+            ManagedObject::SymmetricKey(_)
+            | ManagedObject::PublicKey(_)
+            | ManagedObject::PrivateKey(_)
+            | ManagedObject::SecretData(_)
+            | ManagedObject::SplitKey(_)
+            | ManagedObject::PgpKey(_) => Err(Failure::invalid_field("the object holds no Key Block")),
+            ManagedObject::Certificate(_)
+            | ManagedObject::CertificateRequest(_)
+            | ManagedObject::Template(_)
+            | ManagedObject::OpaqueObject(_) => Ok(()),
+        };
+    };
+    let pad = Attribute::CryptographicAlgorithm(CryptographicAlgorithm::OneTimePad);
+    if block.key_value.is_none() && !wanted.has(AttributeKind::KeyValueLocation) && !wanted.states(&pad) {
+        return Err(Failure::invalid_field("the key block holds no key value, and no location of it is given"));
     }
-    match object.key_block() {
-        Some(block) if block.key_wrapping_data.is_some() => {
-            Err(Failure::not_supported("wrapped keys are not registered here"))
+    Ok(())
+}
+
+/// What the object says of itself: the template need not repeat it.
+pub(super) fn add_facts(wanted: &mut Wanted, object: &ManagedObject<'_>) {
+    match object {
+        ManagedObject::Certificate(certificate) => {
+            for fact in certificate::attributes_of(certificate.kind, &certificate.value) {
+                match fact.kind() {
+                    Some(AttributeKind::CertificateType) => wanted.add_if_absent(fact),
+                    _ => wanted.add_fact(fact),
+                }
+            }
         }
-        Some(block) if block.key_value.is_none() => {
-            Err(Failure::invalid_field("the key block holds no key value"))
+        ManagedObject::Template(template) => wanted.add_names(template_names(template)),
+        other => {
+            if let Some(block) = other.key_block() {
+                add_key_facts(wanted, other, block);
+            }
         }
-        _ => Ok(()),
+    }
+}
+
+fn add_key_facts(wanted: &mut Wanted, object: &ManagedObject<'_>, block: &KeyBlock<'_>) {
+    wanted.add_if_absent(Attribute::KeyFormatType(block.key_format_type));
+    let (mut algorithm, mut bits) = (block.cryptographic_algorithm, block.cryptographic_length);
+    if algorithm.is_none() || bits.is_none() {
+        let read = match object {
+            ManagedObject::PrivateKey(_) => {
+                private_key(block).ok().map(|key| (private_algorithm(&key), key.bits()))
+            }
+            ManagedObject::PublicKey(_) => {
+                public_key(block).ok().map(|key| (public_algorithm(&key), key.bits()))
+            }
+            _ => None,
+        };
+        algorithm = algorithm.or(read.map(|(algorithm, _)| algorithm));
+        bits = bits.or(read.and_then(|(_, bits)| i32::try_from(bits).ok()));
+    }
+    if let Some(algorithm) = algorithm {
+        wanted.add_if_absent(Attribute::CryptographicAlgorithm(algorithm));
+    }
+    if let Some(bits) = bits {
+        wanted.add_if_absent(Attribute::CryptographicLength(bits));
+    }
+    if block.key_value.is_none() {
+        wanted.add_fact(Attribute::KeyValuePresent(false));
     }
 }
 
@@ -61,23 +110,4 @@ fn template_names(template: &Template) -> impl Iterator<Item = Name> {
         Attribute::Name(name) => Some(model_name(name)),
         _ => None,
     })
-}
-
-/// Algorithm and length stand in the key block; the template need not repeat them.
-fn add_key_block_facts(wanted: &mut Wanted, object: &ManagedObject<'_>) {
-    let Some(block) = object.key_block() else { return };
-    wanted.add_if_absent(Attribute::KeyFormatType(block.key_format_type));
-    if let Some(algorithm) = block.cryptographic_algorithm {
-        wanted.add_if_absent(Attribute::CryptographicAlgorithm(algorithm));
-    }
-    if let Some(bits) = block.cryptographic_length {
-        wanted.add_if_absent(Attribute::CryptographicLength(bits));
-    }
-}
-
-/// The object in TTLV, in a buffer that is wiped and was never reallocated.
-fn encode(object: &ManagedObject<'_>) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(crate::limits::MESSAGE_BYTES_MAX / 64));
-    object.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::SYMMETRIC_KEY);
-    bytes
 }

@@ -1,0 +1,203 @@
+//! An object as a client asks for it: found, allowed, opened, converted and wrapped, in this order.
+
+use engine::{Found, Refused};
+use kmip::{
+    Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType,
+    KeyFormatType, KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason,
+    UniqueIdentifier, UsageMask, Version,
+};
+use model::object::KeyState;
+use model::uid::Kind;
+use zeroize::Zeroizing;
+
+use super::convert::{Shape, convert, raw_bytes};
+use super::wrapping::{self, default_parameters, encryption_key, with_block};
+use super::{Stored, encode};
+use crate::attributes::read::attributes_of;
+use crate::dispatch::{algorithm_of, read_stored};
+use crate::failure::Failure;
+use crate::ops::{Context, Error};
+
+/// What Get and Export may ask of an object.
+#[derive(Clone, Copy, Default)]
+pub struct Ask<'r> {
+    /// Key Format Type.
+    pub format: Option<KeyFormatType>,
+    /// Key Wrap Type.
+    pub wrap_type: Option<KeyWrapType>,
+    /// Key Compression Type.
+    pub compression: Option<KeyCompressionType>,
+    /// How to wrap it.
+    pub wrapping: Option<&'r KeyWrappingSpecification<'r>>,
+}
+
+impl Ask<'_> {
+    /// Whether a symmetric key is simply wanted as it is.
+    pub fn is_plain(&self) -> bool {
+        self.wrapping.is_none()
+            && self.compression.is_none()
+            && matches!(self.format, None | Some(KeyFormatType::Raw))
+    }
+}
+
+/// The object behind a found identifier, in TTLV, in the shape asked for.
+///
+/// # Errors
+/// What [`Found`]'s state or attributes forbid, and what its material cannot be made into.
+pub async fn fetch(
+    context: &mut Context<'_, '_>,
+    found: &Found,
+    ask: Ask<'_>,
+) -> Result<Stored, Error> {
+    context.turn.may_get(found)?;
+    let attributes = attributes_of(found, context.turn.now());
+    let mut object = kept(context, found).await?;
+    let wrapped = is_wrapped(&object)?;
+    if wrapped && ask.wrap_type == Some(KeyWrapType::NotWrapped) {
+        object = unwrapped(context, &object).await?;
+    }
+    let leaves_wrapped = ask.wrapping.is_some() || is_wrapped(&object)?;
+    may_leave(&attributes, leaves_wrapped, context.version)?;
+    if let Some(blank) = without_pad(&attributes, &object)? {
+        return Ok(blank);
+    }
+    let shape = Shape { format: ask.format, compression: ask.compression };
+    if let Some(converted) = convert(&read_stored(&object)?, shape)? {
+        object = converted;
+    }
+    if let Some(specification) = ask.wrapping {
+        object = wrapped_as(context, &object, specification, &attributes).await?;
+    }
+    Ok(object)
+}
+
+/// The object as it is kept; a derived key as if it were.
+///
+/// # Errors
+/// What the engine refuses.
+pub async fn kept(context: &mut Context<'_, '_>, found: &Found) -> Result<Stored, Error> {
+    let fields = found.fields();
+    if fields.kind == Kind::Registered {
+        return Ok(context.turn.material(found).await?);
+    }
+    if fields.algorithm == 0 {
+        let message = "a service root is for Derive Key only";
+        return Err(Failure::new(ResultReason::PermissionDenied, message).into());
+    }
+    let key = context.turn.key_bytes(found).await?;
+    let block = KeyBlock {
+        cryptographic_algorithm: algorithm_of(fields.algorithm),
+        cryptographic_length: engine::length_bits(&fields),
+        ..KeyBlock::from_bytes(KeyFormatType::Raw, key.as_slice())
+    };
+    Ok(encode(&ManagedObject::SymmetricKey(block.into())))
+}
+
+/// Opens a wrapped object with the wrapping key it names, one of the caller's own.
+///
+/// # Errors
+/// Item Not Found for a key that is not the caller's; what that key's state or mask forbids.
+pub async fn unwrapped(context: &mut Context<'_, '_>, object: &[u8]) -> Result<Stored, Error> {
+    let object = read_stored(object)?;
+    let data = object.key_block().and_then(|block| block.key_wrapping_data.as_ref());
+    let data = data.ok_or(Failure::invalid_field("the object is not wrapped"))?;
+    let named = &encryption_key(data.encryption_key.as_ref())?.unique_identifier;
+    // A key that wraps may open what it wrapped: a published case gives it the mask Wrap Key alone.
+    let mask = UsageMask::UNWRAP_KEY | UsageMask::WRAP_KEY;
+    let states = [KeyState::Active, KeyState::Deactivated, KeyState::Compromised];
+    let kek = wrapping_key(context, named, mask, &states).await?;
+    Ok(wrapping::unwrap(&object, &kek.bytes, kek.parameters.as_ref())?)
+}
+
+struct WrappingKey {
+    bytes: Zeroizing<Vec<u8>>,
+    parameters: Option<kmip::CryptographicParameters>,
+}
+
+/// A key of the caller's own that may wrap or unwrap now.
+async fn wrapping_key(
+    context: &mut Context<'_, '_>,
+    named: &UniqueIdentifier<'_>,
+    mask: UsageMask,
+    states: &[KeyState],
+) -> Result<WrappingKey, Error> {
+    let text = named.as_text().ok_or(Failure::invalid_field("a wrapping key is named by its identifier"))?;
+    let found = context.turn.find(text).await?;
+    context.turn.may_get(&found)?;
+    let state = context.turn.state_of(&found);
+    if !states.contains(&state) {
+        return Err(Refused::WrongState { state }.into());
+    }
+    let attributes = attributes_of(&found, context.turn.now());
+    let allowed = attributes.iter().any(|attribute| match attribute {
+        Attribute::CryptographicUsageMask(own) => own.intersects(mask),
+        _ => false,
+    });
+    if !allowed {
+        let message = "the wrapping key's Cryptographic Usage Mask does not allow this";
+        let reason = match context.version {
+            Version::V2_0 | Version::V2_1 => ResultReason::IncompatibleCryptographicUsageMask,
+            _ => ResultReason::PermissionDenied,
+        };
+        return Err(Failure::new(reason, message).into());
+    }
+    let material = kept(context, &found).await?;
+    let object = read_stored(&material)?;
+    let bytes = match (object.object_type(), object.key_block().and_then(raw_bytes)) {
+        (ObjectType::SymmetricKey, Some(bytes)) => Zeroizing::new(bytes.to_vec()),
+        _ => return Err(Failure::not_supported("keys are wrapped under AES keys in the clear here").into()),
+    };
+    Ok(WrappingKey { bytes, parameters: default_parameters(&attributes) })
+}
+
+async fn wrapped_as(
+    context: &mut Context<'_, '_>,
+    object: &[u8],
+    specification: &KeyWrappingSpecification<'_>,
+    attributes: &AttributeList,
+) -> Result<Stored, Error> {
+    let named = &encryption_key(specification.encryption_key.as_ref())?.unique_identifier;
+    let kek = wrapping_key(context, named, UsageMask::WRAP_KEY, &[KeyState::Active]).await?;
+    let travels = |attribute: &&Attribute| specification.attribute_names.contains(&attribute.name());
+    let inside: Vec<Attribute> = attributes.iter().filter(travels).cloned().collect();
+    let object = read_stored(object)?;
+    Ok(wrapping::wrap(&object, specification, &kek.bytes, kek.parameters.as_ref(), inside.into())?)
+}
+
+fn is_wrapped(object: &[u8]) -> Result<bool, Failure> {
+    let object = read_stored(object)?;
+    Ok(object.key_block().is_some_and(|block| block.key_wrapping_data.is_some()))
+}
+
+/// Sensitive keys leave wrapped, or not at all; others that are not extractable never do (1.4, 3.46 to 3.49).
+fn may_leave(attributes: &AttributeList, wrapped: bool, version: Version) -> Result<(), Failure> {
+    let told = |reason| if version >= Version::V1_4 { reason } else { ResultReason::PermissionDenied };
+    for attribute in attributes.iter() {
+        match attribute {
+            Attribute::Extractable(false) => {
+                return Err(Failure::new(told(ResultReason::NotExtractable), "the object is not extractable"));
+            }
+            Attribute::Sensitive(true) if !wrapped => {
+                let message = "the object is sensitive: it is given wrapped only";
+                return Err(Failure::new(told(ResultReason::Sensitive), message));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A one-time pad is used here and never given: its object comes without the key's value.
+fn without_pad(attributes: &AttributeList, object: &[u8]) -> Result<Option<Stored>, Failure> {
+    let pad = Attribute::CryptographicAlgorithm(CryptographicAlgorithm::OneTimePad);
+    let object = read_stored(object)?;
+    let Some(block) = object.key_block() else { return Ok(None) };
+    if attributes.iter().any(|attribute| *attribute == pad) {
+        let blank = KeyBlock { key_value: None, ..block.clone() };
+        return Ok(Some(encode(&with_block(&object, blank)?)));
+    }
+    if block.key_value.is_none() {
+        return Err(Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here"));
+    }
+    Ok(None)
+}

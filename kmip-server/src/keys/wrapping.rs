@@ -1,0 +1,204 @@
+//! Wrapping a Key Block and opening a wrapped one (1.x sections 2.1.5 and 2.1.6, 2.x section 3).
+//!
+//! Only the arithmetic and the shape: whether the wrapping key may be used is decided by the caller.
+
+use crypto::key_wrap::{GCM_NONCE_BYTES, KeyWrap, KeyWrapError};
+use kmip::field::{Decode as _, Encode as _};
+use kmip::ttlv::{Item, Limits, Writer};
+use kmip::{
+    Attribute, AttributeList, BlockCipherMode, Bytes, CryptographicParameters, EncodingOption, Key, KeyBlock,
+    KeyInformation, KeyMaterial, KeyValue, KeyWrappingData, KeyWrappingSpecification, ManagedObject, PgpKey,
+    ResultReason, SecretData, SplitKey, Tag, Version, WrappingMethod,
+};
+use zeroize::Zeroizing;
+
+use super::{Stored, encode};
+use crate::failure::Failure;
+
+/// Wraps the key in an object as the specification asks, under the bytes of a wrapping key.
+/// `defaults` are the Cryptographic Parameters of that key; `attributes` travel inside.
+///
+/// # Errors
+/// Feature Not Supported, Encoding Option Error, Cryptographic Failure.
+pub fn wrap(
+    object: &ManagedObject<'_>,
+    specification: &KeyWrappingSpecification<'_>,
+    kek: &[u8],
+    defaults: Option<&CryptographicParameters>,
+    attributes: AttributeList,
+) -> Result<Stored, Failure> {
+    let block = object.key_block().ok_or(Failure::not_supported("objects without a key are not wrapped"))?;
+    let encoding = specification.encoding_option.unwrap_or(EncodingOption::TtlvEncoding);
+    let plain = plain_bytes(block, encoding, attributes)?;
+    let information = encryption_key(specification.encryption_key.as_ref())?;
+    let parameters = information.cryptographic_parameters.as_ref().or(defaults);
+    let mode = mode(specification.wrapping_method, parameters)?;
+    let (method, nonce) = match mode {
+        Mode::Kw => (KeyWrap::Kw, None),
+        Mode::Kwp => (KeyWrap::Kwp, None),
+        Mode::Gcm => {
+            let nonce: [u8; GCM_NONCE_BYTES] = crypto::random::bytes();
+            (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec())))
+        }
+    };
+    let wrapped = method.wrap(kek, &plain).map_err(failure)?;
+    let made = KeyBlock {
+        key_format_type: block.key_format_type,
+        key_compression_type: block.key_compression_type,
+        key_value: Some(KeyValue::Wrapped(wrapped.into())),
+        cryptographic_algorithm: block.cryptographic_algorithm,
+        cryptographic_length: block.cryptographic_length,
+        key_wrapping_data: Some(KeyWrappingData {
+            wrapping_method: specification.wrapping_method,
+            encryption_key: Some(information.clone()),
+            mac_signature_key: None,
+            mac_signature: None,
+            iv_counter_nonce: nonce,
+            encoding_option: specification.encoding_option,
+        }),
+    };
+    Ok(encode(&with_block(object, made)?))
+}
+
+/// The object with its key in the clear.
+///
+/// # Errors
+/// As [`wrap`].
+pub fn unwrap(
+    object: &ManagedObject<'_>,
+    kek: &[u8],
+    defaults: Option<&CryptographicParameters>,
+) -> Result<Stored, Failure> {
+    let not_wrapped = Failure::invalid_field("the object is not wrapped");
+    let block = object.key_block().ok_or(not_wrapped.clone())?;
+    let data = block.key_wrapping_data.as_ref().ok_or(not_wrapped)?;
+    let wrapped: &[u8] = match &block.key_value {
+        Some(KeyValue::Wrapped(bytes)) => bytes,
+        // Some clients put the wrapped bytes where the key would be.
+        Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => bytes,
+        _ => return Err(Failure::new(ResultReason::KeyValueNotPresent, "there is no wrapped key value")),
+    };
+    let information = encryption_key(data.encryption_key.as_ref())?;
+    let parameters = information.cryptographic_parameters.as_ref().or(defaults);
+    let method = match mode(data.wrapping_method, parameters)? {
+        Mode::Kw => KeyWrap::Kw,
+        Mode::Kwp => KeyWrap::Kwp,
+        Mode::Gcm => {
+            let nonce = data.iv_counter_nonce.as_deref().and_then(|nonce| nonce.try_into().ok());
+            KeyWrap::Gcm(nonce.ok_or(Failure::invalid_field("AES-GCM needs a nonce of 12 bytes"))?)
+        }
+    };
+    let mut plain = method.unwrap(kek, wrapped).map_err(failure)?;
+    let value = match data.encoding_option.unwrap_or(EncodingOption::TtlvEncoding) {
+        EncodingOption::NoEncoding => {
+            let material = KeyMaterial::Bytes(std::mem::take(&mut *plain).into());
+            KeyValue::Plain { material, attributes: AttributeList::default() }
+        }
+        EncodingOption::TtlvEncoding => decode_value(&plain)?,
+    };
+    let made = KeyBlock { key_value: Some(value), key_wrapping_data: None, ..block.clone() };
+    Ok(encode(&with_block(object, made)?))
+}
+
+/// The wrapping key a block names.
+///
+/// # Errors
+/// Invalid Field where it names none.
+pub fn encryption_key<'i, 'a>(
+    information: Option<&'i KeyInformation<'a>>,
+) -> Result<&'i KeyInformation<'a>, Failure> {
+    information.ok_or(Failure::invalid_field("no Encryption Key Information names a wrapping key"))
+}
+
+/// The object with another Key Block.
+pub fn with_block<'b>(
+    object: &ManagedObject<'b>,
+    block: KeyBlock<'b>,
+) -> Result<ManagedObject<'b>, Failure> {
+    let key_block = Some(block);
+    Ok(match object {
+        ManagedObject::SymmetricKey(_) => ManagedObject::SymmetricKey(Key { key_block }),
+        ManagedObject::PublicKey(_) => ManagedObject::PublicKey(Key { key_block }),
+        ManagedObject::PrivateKey(_) => ManagedObject::PrivateKey(Key { key_block }),
+        ManagedObject::SplitKey(part) => ManagedObject::SplitKey(SplitKey { key_block, ..part.clone() }),
+        ManagedObject::SecretData(data) => {
+            ManagedObject::SecretData(SecretData { key_block, ..data.clone() })
+        }
+        ManagedObject::PgpKey(key) => ManagedObject::PgpKey(PgpKey { key_block, ..key.clone() }),
+        ManagedObject::Certificate(_)
+        | ManagedObject::CertificateRequest(_)
+        | ManagedObject::Template(_)
+        | ManagedObject::OpaqueObject(_) => {
+            return Err(Failure::not_supported("objects without a key are not wrapped"));
+        }
+    })
+}
+
+enum Mode {
+    Kw,
+    Kwp,
+    Gcm,
+}
+
+fn mode(method: WrappingMethod, parameters: Option<&CryptographicParameters>) -> Result<Mode, Failure> {
+    if method != WrappingMethod::Encrypt {
+        return Err(Failure::not_supported("keys are wrapped by encryption alone here"));
+    }
+    match parameters.and_then(|parameters| parameters.block_cipher_mode) {
+        None | Some(BlockCipherMode::NistKeyWrap) => Ok(Mode::Kw),
+        Some(BlockCipherMode::AesKeyWrapPadding) => Ok(Mode::Kwp),
+        Some(BlockCipherMode::Gcm | BlockCipherMode::Aead) => Ok(Mode::Gcm),
+        Some(_) => Err(Failure::not_supported(
+            "keys are wrapped in modes NISTKeyWrap, AESKeyWrapPadding and GCM; this is another",
+        )),
+    }
+}
+
+/// What is wrapped: the bare key, or the Key Value in TTLV.
+fn plain_bytes(
+    block: &KeyBlock<'_>,
+    encoding: EncodingOption,
+    attributes: AttributeList,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let absent = Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here");
+    let KeyValue::Plain { material, attributes: own } = block.key_value.as_ref().ok_or(absent)? else {
+        return Err(Failure::new(ResultReason::IllegalOperation, "the key is wrapped already"));
+    };
+    match (encoding, material) {
+        (EncodingOption::NoEncoding, KeyMaterial::Bytes(bytes)) if attributes.0.is_empty() => {
+            Ok(Zeroizing::new(bytes.to_vec()))
+        }
+        (EncodingOption::NoEncoding, _) => Err(Failure::new(
+            ResultReason::EncodingOptionError,
+            "without encoding only a key that is one byte string is wrapped, and no attributes with it",
+        )),
+        (EncodingOption::TtlvEncoding, _) => {
+            let mut all = own.clone();
+            all.0.extend(attributes.0);
+            let value = KeyValue::Plain { material: material.clone(), attributes: all };
+            let mut bytes = Zeroizing::new(Vec::with_capacity(super::OBJECT_BYTES));
+            value.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::KEY_VALUE);
+            Ok(bytes)
+        }
+    }
+}
+
+fn decode_value(plain: &[u8]) -> Result<KeyValue<'_>, Failure> {
+    let item = Item::parse(plain, &Limits::DEFAULT).and_then(KeyValue::decode);
+    item.map_err(|_| Failure::new(ResultReason::EncodingOptionError, "what was unwrapped is not a Key Value"))
+}
+
+/// The Cryptographic Parameters an object has first, as defaults for its use.
+pub fn default_parameters(attributes: &AttributeList) -> Option<CryptographicParameters> {
+    attributes.iter().find_map(|attribute| match attribute {
+        Attribute::CryptographicParameters(parameters) => Some(parameters.clone()),
+        _ => None,
+    })
+}
+
+fn failure(error: KeyWrapError) -> Failure {
+    Failure {
+        message: error.to_string().into(),
+        ..Failure::new(ResultReason::CryptographicFailure, "")
+    }
+}

@@ -1,0 +1,96 @@
+//! Import (1.4, 4.41): an object with attributes it had elsewhere, under the identifier it had there.
+//!
+//! A new identifier is an alias in the caller's own service; nobody else's. Replacing puts new material
+//! behind an object that was registered; a derived key has none, and one that is another's is not found.
+
+use engine::{Found, Refused};
+use kmip::ops::import::{Request, Response};
+use kmip::{Attribute, AttributeKind, KeyWrapType, ManagedObject, ResponsePayload, ResultReason, Template};
+use model::uid::Uid;
+
+use super::register::add_facts;
+use super::{Context, Error, Reply};
+use crate::dispatch::read_stored;
+use crate::failure::Failure;
+use crate::keys::fetch::unwrapped;
+use crate::keys::{Stored, encode};
+use crate::objects::{Wanted, is_server_set};
+
+pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    let object = request.object.as_ref().ok_or(Failure::invalid_field("the request holds no object"))?;
+    if object.object_type() != request.object_type {
+        return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
+    }
+    let missing = Failure::invalid_field("Import needs the identifier the object is to have");
+    let identifier = request.unique_identifier.as_text().ok_or(missing)?;
+    identifier.clone_into(&mut context.identifier);
+    let material = material(context, object, request.key_wrap_type).await?;
+    let wanted = wanted(context, request, &read_stored(&material)?).await?;
+    let activate = context.turn.service().policy.auto_activate;
+    let description = wanted.describe(activate.then_some(context.turn.now().as_secs()));
+    let kind = request.object_type.value();
+    let action = match existing(context, identifier).await? {
+        Some(_) if request.replace_existing != Some(true) => {
+            let message = "an object of this identifier exists, and is not to be replaced";
+            return Err(Failure::new(ResultReason::ObjectAlreadyExists, message).into());
+        }
+        Some(found) if found.object.object_type != kind => {
+            let message = "the object is of another type than the one to be replaced";
+            return Err(Failure::invalid_field(message).into());
+        }
+        Some(found) => context.turn.replacement(&found, kind, &material, description).await?.into(),
+        None => {
+            let uid = context.turn.registered_uid()?;
+            let alias = Some(identifier.to_owned());
+            context.turn.registration(uid, kind, &material, alias, description).await?.into()
+        }
+    };
+    context.turn.commit(vec![action]).await?;
+    context.made(identifier);
+    let response = Response { unique_identifier: identifier.to_owned().into() };
+    Ok(Reply::Payload(ResponsePayload::Import(response)))
+}
+
+/// The caller's own object of this identifier. One that this server could have given out and that is not
+/// the caller's is answered as absent, so that Import does not tell whose it is.
+async fn existing(context: &mut Context<'_, '_>, identifier: &str) -> Result<Option<Found>, Error> {
+    match context.turn.find(identifier).await {
+        Ok(found) => Ok(Some(found)),
+        Err(Refused::NotFound { .. }) if Uid::parse(identifier).is_none() => Ok(None),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// The object as it came, or opened where the request says so.
+async fn material(
+    context: &mut Context<'_, '_>,
+    object: &ManagedObject<'_>,
+    wrap_type: Option<KeyWrapType>,
+) -> Result<Stored, Error> {
+    let kept = encode(object);
+    let is_wrapped = object.key_block().is_some_and(|block| block.key_wrapping_data.is_some());
+    if is_wrapped && wrap_type == Some(KeyWrapType::NotWrapped) {
+        return unwrapped(context, &kept).await;
+    }
+    Ok(kept)
+}
+
+/// The attributes a client may set, and what the object says of itself. What another server set is told
+/// anew by this one.
+async fn wanted(
+    context: &mut Context<'_, '_>,
+    request: &Request<'_>,
+    object: &ManagedObject<'_>,
+) -> Result<Wanted, Error> {
+    let taken = |attribute: &&Attribute| {
+        !is_server_set(attribute)
+            && !matches!(
+                attribute.kind(),
+                Some(AttributeKind::KeyFormatType | AttributeKind::Fresh | AttributeKind::OperationPolicyName)
+            )
+    };
+    let template = Template::from(request.attributes.iter().filter(taken).cloned().collect::<Vec<_>>());
+    let mut wanted = context.wanted(Some(&template)).await?;
+    add_facts(&mut wanted, object);
+    Ok(wanted)
+}
