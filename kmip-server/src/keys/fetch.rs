@@ -3,7 +3,7 @@
 use engine::{Found, Refused};
 use kmip::{
     Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType,
-    KeyFormatType, KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason,
+    KeyFormatType, KeyValue, KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason,
     UniqueIdentifier, UsageMask, Version,
 };
 use model::object::KeyState;
@@ -11,7 +11,7 @@ use model::uid::Kind;
 use zeroize::Zeroizing;
 
 use super::convert::{Shape, convert, raw_bytes};
-use super::wrapping::{self, default_parameters, encryption_key, with_block};
+use super::wrapping::{self, WrappedStyle, default_parameters, encryption_key};
 use super::{Stored, encode};
 use crate::attributes::read::attributes_of;
 use crate::dispatch::{algorithm_of, read_stored};
@@ -52,21 +52,22 @@ pub async fn fetch(
     context.turn.may_get(found)?;
     let attributes = attributes_of(found, context.turn.now());
     let mut object = kept(context, found).await?;
-    let wrapped = is_wrapped(&object)?;
-    if wrapped && ask.wrap_type == Some(KeyWrapType::NotWrapped) {
+    let style = wrapped_style(&object)?;
+    if style.is_some() && (ask.wrap_type == Some(KeyWrapType::NotWrapped) || ask.wrapping.is_some()) {
         object = unwrapped(context, &object).await?;
     }
-    let leaves_wrapped = ask.wrapping.is_some() || is_wrapped(&object)?;
+    let leaves_wrapped = ask.wrapping.is_some() || wrapped_style(&object)?.is_some();
     may_leave(&attributes, leaves_wrapped, context.version)?;
-    if let Some(blank) = without_pad(&attributes, &object)? {
-        return Ok(blank);
+    if !has_value(&attributes, &object)? {
+        return Ok(object);
     }
     let shape = Shape { format: ask.format, compression: ask.compression };
     if let Some(converted) = convert(&read_stored(&object)?, shape)? {
         object = converted;
     }
     if let Some(specification) = ask.wrapping {
-        object = wrapped_as(context, &object, specification, &attributes).await?;
+        let style = style.unwrap_or(WrappedStyle::KeyValue);
+        object = wrapped_as(context, &object, specification, &attributes, style).await?;
     }
     Ok(object)
 }
@@ -155,18 +156,25 @@ async fn wrapped_as(
     object: &[u8],
     specification: &KeyWrappingSpecification<'_>,
     attributes: &AttributeList,
+    style: WrappedStyle,
 ) -> Result<Stored, Error> {
     let named = &encryption_key(specification.encryption_key.as_ref())?.unique_identifier;
     let kek = wrapping_key(context, named, UsageMask::WRAP_KEY, &[KeyState::Active]).await?;
     let travels = |attribute: &&Attribute| specification.attribute_names.contains(&attribute.name());
     let inside: Vec<Attribute> = attributes.iter().filter(travels).cloned().collect();
     let object = read_stored(object)?;
-    Ok(wrapping::wrap(&object, specification, &kek.bytes, kek.parameters.as_ref(), inside.into())?)
+    let parameters = kek.parameters.as_ref();
+    Ok(wrapping::wrap(&object, specification, &kek.bytes, parameters, inside.into(), style)?)
 }
 
-fn is_wrapped(object: &[u8]) -> Result<bool, Failure> {
+/// How a wrapped object carries its wrapped bytes; `None` for one in the clear.
+fn wrapped_style(object: &[u8]) -> Result<Option<WrappedStyle>, Failure> {
     let object = read_stored(object)?;
-    Ok(object.key_block().is_some_and(|block| block.key_wrapping_data.is_some()))
+    let wrapped = object.key_block().filter(|block| block.key_wrapping_data.is_some());
+    Ok(wrapped.map(|block| match block.key_value {
+        Some(KeyValue::Plain { .. }) => WrappedStyle::KeyMaterial,
+        Some(KeyValue::Wrapped(_)) | None => WrappedStyle::KeyValue,
+    }))
 }
 
 /// Sensitive keys leave wrapped, or not at all; others that are not extractable never do (1.4, 3.46 to 3.49).
@@ -187,17 +195,19 @@ fn may_leave(attributes: &AttributeList, wrapped: bool, version: Version) -> Res
     Ok(())
 }
 
-/// A one-time pad is used here and never given: its object comes without the key's value.
-fn without_pad(attributes: &AttributeList, object: &[u8]) -> Result<Option<Stored>, Failure> {
+/// Whether there is a value to give. A one-time pad is used here and never given; before its value is there
+/// its object may be seen.
+fn has_value(attributes: &AttributeList, object: &[u8]) -> Result<bool, Failure> {
     let pad = Attribute::CryptographicAlgorithm(CryptographicAlgorithm::OneTimePad);
+    let is_pad = attributes.iter().any(|attribute| *attribute == pad);
     let object = read_stored(object)?;
-    let Some(block) = object.key_block() else { return Ok(None) };
-    if attributes.iter().any(|attribute| *attribute == pad) {
-        let blank = KeyBlock { key_value: None, ..block.clone() };
-        return Ok(Some(encode(&with_block(&object, blank)?)));
+    match object.key_block() {
+        None => Ok(true),
+        Some(block) if block.key_value.is_some() && is_pad => {
+            Err(Failure::new(ResultReason::PermissionDenied, "a one-time pad is used here and never given"))
+        }
+        Some(block) if block.key_value.is_some() => Ok(true),
+        Some(_) if is_pad => Ok(false),
+        Some(_) => Err(Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here")),
     }
-    if block.key_value.is_none() {
-        return Err(Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here"));
-    }
-    Ok(None)
 }

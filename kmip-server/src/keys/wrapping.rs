@@ -15,6 +15,16 @@ use zeroize::Zeroizing;
 use super::{Stored, encode};
 use crate::failure::Failure;
 
+/// Where wrapped bytes stand. The specification's place is the Key Value itself; some clients put them where
+/// the key's own bytes would be, and get them back there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrappedStyle {
+    /// Key Value is the wrapped byte string.
+    KeyValue,
+    /// Key Material inside a Key Value is.
+    KeyMaterial,
+}
+
 /// Wraps the key in an object as the specification asks, under the bytes of a wrapping key.
 /// `defaults` are the Cryptographic Parameters of that key; `attributes` travel inside.
 ///
@@ -26,6 +36,7 @@ pub fn wrap(
     kek: &[u8],
     defaults: Option<&CryptographicParameters>,
     attributes: AttributeList,
+    style: WrappedStyle,
 ) -> Result<Stored, Failure> {
     let block = object.key_block().ok_or(Failure::not_supported("objects without a key are not wrapped"))?;
     let encoding = specification.encoding_option.unwrap_or(EncodingOption::TtlvEncoding);
@@ -41,11 +52,17 @@ pub fn wrap(
             (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec())))
         }
     };
-    let wrapped = method.wrap(kek, &plain).map_err(failure)?;
+    let wrapped = Bytes::from(method.wrap(kek, &plain).map_err(failure)?);
+    let value = match style {
+        WrappedStyle::KeyValue => KeyValue::Wrapped(wrapped),
+        WrappedStyle::KeyMaterial => {
+            KeyValue::Plain { material: KeyMaterial::Bytes(wrapped), attributes: AttributeList::default() }
+        }
+    };
     let made = KeyBlock {
         key_format_type: block.key_format_type,
         key_compression_type: block.key_compression_type,
-        key_value: Some(KeyValue::Wrapped(wrapped.into())),
+        key_value: Some(value),
         cryptographic_algorithm: block.cryptographic_algorithm,
         cryptographic_length: block.cryptographic_length,
         key_wrapping_data: Some(KeyWrappingData {

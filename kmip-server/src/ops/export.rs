@@ -2,7 +2,6 @@
 
 use kmip::ops::export::Request;
 
-use super::get::served;
 use super::get_attributes::all_attributes;
 use super::{Context, Error, Reply};
 use crate::keys::fetch::{Ask, fetch};
@@ -18,6 +17,5 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let found = context.find(request.unique_identifier.as_ref()).await?;
     let material = fetch(context, &found, ask).await?;
     let attributes = all_attributes(context, &found).await;
-    served(context, &found).await;
     Ok(Reply::Exported { uid: found.identifier(), object_type: object_type(&found)?, attributes, material })
 }

@@ -55,7 +55,7 @@ async fn direct(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -> R
 }
 
 /// Ends the freshness of an object that a Get serves for the first time.
-pub(super) async fn served(context: &mut Context<'_, '_>, found: &Found) {
+async fn served(context: &mut Context<'_, '_>, found: &Found) {
     if !found.object.fresh || found.fields().kind.is_ephemeral() {
         return;
     }

@@ -32,6 +32,7 @@ mod obtain_lease;
 mod ping;
 mod query;
 mod re_key;
+mod re_key_key_pair;
 mod recover;
 mod register;
 mod revoke;
@@ -40,6 +41,7 @@ mod rng_seed;
 mod set_attribute;
 mod sign;
 mod signature_verify;
+mod validate;
 
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::{
@@ -74,6 +76,8 @@ pub const SERVED: &[Operation] = &[
     Operation::SetAttribute,
     Operation::AdjustAttribute,
     Operation::ReKey,
+    Operation::ReKeyKeyPair,
+    Operation::Validate,
     Operation::Check,
     Operation::ObtainLease,
     Operation::GetUsageAllocation,
@@ -191,6 +195,8 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::SetAttribute(request) => set_attribute::serve(context, request).await,
         RequestPayload::AdjustAttribute(request) => adjust_attribute::serve(context, request).await,
         RequestPayload::ReKey(request) => re_key::serve(context, request).await,
+        RequestPayload::ReKeyKeyPair(request) => re_key_key_pair::serve(context, request).await,
+        RequestPayload::Validate(request) => validate::serve(context, request).await,
         RequestPayload::Check(request) => check::serve(context, request).await,
         RequestPayload::ObtainLease(request) => obtain_lease::serve(context, request).await,
         RequestPayload::GetUsageAllocation(request) => get_usage_allocation::serve(context, request).await,

@@ -77,7 +77,7 @@ fn spec(known: &AttributeList, template: &Template) -> Result<KeySpec, Failure> 
 
 /// What the new key has from the old one and from the request, which overrides single values. Names move,
 /// and names in the request are added to them.
-fn inherited(found: &Found, old: &Edit, template: &Template) -> Result<Description, Failure> {
+pub(super) fn inherited(found: &Found, old: &Edit, template: &Template) -> Result<Description, Failure> {
     let own = Wanted::of(template)?.describe(None);
     let said = |attribute: &Attribute| {
         !crate::attributes::rules::is_multi_valued(attribute)
@@ -118,7 +118,7 @@ fn is_of_the_old_one_alone(attribute: &Attribute) -> bool {
 
 /// With an offset, Active from then on and the other dates as far from it as they were (1.4, table 172);
 /// without, the dates of the old key, save those that would end the new one at once.
-fn set_dates(description: &mut Description, old: &Dates, offset: Option<Interval>, now: u64) {
+pub(super) fn set_dates(description: &mut Description, old: &Dates, offset: Option<Interval>, now: u64) {
     let shift = offset.map(|offset| now.saturating_add(u64::from(offset.0)));
     let moved = |date: Option<u64>| match (shift, old.activation_date, date) {
         (Some(new), Some(before), Some(date)) => Some(new.saturating_add(date.saturating_sub(before))),
@@ -132,7 +132,7 @@ fn set_dates(description: &mut Description, old: &Dates, offset: Option<Interval
     description.deactivation_date = still_ahead(moved(old.deactivation_date));
 }
 
-fn override_dates(description: &mut Description, template: &Template) -> Result<(), Failure> {
+pub(super) fn override_dates(description: &mut Description, template: &Template) -> Result<(), Failure> {
     let given = Wanted::of(template)?.describe(None);
     let slots = [
         (&mut description.activation_date, given.activation_date),
