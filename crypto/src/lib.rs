@@ -26,6 +26,7 @@ pub mod l1_payload;
 pub mod labels;
 pub mod material;
 pub mod nonce;
+pub mod pkcs12;
 pub mod process;
 pub mod random;
 pub mod secret;

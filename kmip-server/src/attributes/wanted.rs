@@ -112,10 +112,15 @@ impl Wanted {
         self.key.iter().chain(&self.other).any(|known| known.kind() == Some(kind))
     }
 
+    /// What the template has beyond names, dates and a usage limit.
+    pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.key.iter().chain(&self.other)
+    }
+
     /// Whether the template has exactly this.
     #[must_use]
     pub fn states(&self, attribute: &Attribute) -> bool {
-        self.key.iter().chain(&self.other).any(|known| known == attribute)
+        self.attributes().any(|known| known == attribute)
     }
 
     /// Whether an identifier can say all of it.
@@ -190,10 +195,8 @@ mod tests {
             Attribute::ContactInformation("Joe".to_owned()),
             text("ID", "template"),
         ];
-        let request = Template::from(vec![
-            Attribute::ContactInformation("Jim".to_owned()),
-            text("ID", "request"),
-        ]);
+        let request =
+            Template::from(vec![Attribute::ContactInformation("Jim".to_owned()), text("ID", "request")]);
         let all: Vec<Attribute> = expanded(template, &request).attributes.into_attributes();
         assert_eq!(
             all,

@@ -266,7 +266,8 @@ mod tests {
     #[test]
     fn a_certificate_tells_its_names_key_and_signature() {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
-        let mut parameters = rcgen::CertificateParams::new(vec!["db.example".to_owned()]).expect("parameters");
+        let mut parameters =
+            rcgen::CertificateParams::new(vec!["db.example".to_owned()]).expect("parameters");
         parameters.distinguished_name.push(rcgen::DnType::CountryName, "AT");
         parameters.distinguished_name.push(rcgen::DnType::CommonName, "a, b");
         let certificate = parameters.self_signed(&key).expect("signed");

@@ -33,9 +33,9 @@ fn of_key(object: &ManagedObject<'_>) -> Option<(KeyFormatType, [u8; 32])> {
         KeyValue::Wrapped(bytes) | KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. } => {
             Some((block.key_format_type, sha256(&[bytes])))
         }
-        KeyValue::Plain { material: KeyMaterial::Transparent(TransparentKey { key: Some(key), .. }), .. } => {
-            Some((KeyFormatType::Raw, sha256(&[key])))
-        }
+        KeyValue::Plain {
+            material: KeyMaterial::Transparent(TransparentKey { key: Some(key), .. }), ..
+        } => Some((KeyFormatType::Raw, sha256(&[key]))),
         // Numbers are not bytes: the digest is that of the key's DER.
         KeyValue::Plain { material: KeyMaterial::Transparent(_), .. } => match object {
             ManagedObject::PrivateKey(_) => {

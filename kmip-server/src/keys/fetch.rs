@@ -2,16 +2,16 @@
 
 use engine::{Found, Refused};
 use kmip::{
-    Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType,
-    KeyFormatType, KeyValue, KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason,
-    UniqueIdentifier, UsageMask, Version,
+    Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType, KeyFormatType, KeyValue,
+    KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason, UniqueIdentifier,
+    UsageMask, Version,
 };
 use model::object::KeyState;
 use model::uid::Kind;
 use zeroize::Zeroizing;
 
 use super::convert::{Shape, convert, raw_bytes};
-use super::wrapping::{self, WrappedStyle, default_parameters, encryption_key};
+use super::wrapping::{self, WrappedStyle, Wrapping, default_parameters, encryption_key};
 use super::{Stored, encode};
 use crate::attributes::read::attributes_of;
 use crate::dispatch::{algorithm_of, read_stored};
@@ -44,11 +44,7 @@ impl Ask<'_> {
 ///
 /// # Errors
 /// What [`Found`]'s state or attributes forbid, and what its material cannot be made into.
-pub async fn fetch(
-    context: &mut Context<'_, '_>,
-    found: &Found,
-    ask: Ask<'_>,
-) -> Result<Stored, Error> {
+pub async fn fetch(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -> Result<Stored, Error> {
     context.turn.may_get(found)?;
     let attributes = attributes_of(found, context.turn.now());
     let mut object = kept(context, found).await?;
@@ -60,6 +56,9 @@ pub async fn fetch(
     may_leave(&attributes, leaves_wrapped, context.version)?;
     if !has_value(&attributes, &object)? {
         return Ok(object);
+    }
+    if ask.format == Some(KeyFormatType::Pkcs12) {
+        return super::pkcs12::export(context, &object, &attributes).await;
     }
     let shape = Shape { format: ask.format, compression: ask.compression };
     if let Some(converted) = convert(&read_stored(&object)?, shape)? {
@@ -113,6 +112,7 @@ pub async fn unwrapped(context: &mut Context<'_, '_>, object: &[u8]) -> Result<S
 struct WrappingKey {
     bytes: Zeroizing<Vec<u8>>,
     parameters: Option<kmip::CryptographicParameters>,
+    found: Found,
 }
 
 /// A key of the caller's own that may wrap or unwrap now.
@@ -148,7 +148,7 @@ async fn wrapping_key(
         (ObjectType::SymmetricKey, Some(bytes)) => Zeroizing::new(bytes.to_vec()),
         _ => return Err(Failure::not_supported("keys are wrapped under AES keys in the clear here").into()),
     };
-    Ok(WrappingKey { bytes, parameters: default_parameters(&attributes) })
+    Ok(WrappingKey { bytes, parameters: default_parameters(&attributes), found })
 }
 
 async fn wrapped_as(
@@ -163,8 +163,9 @@ async fn wrapped_as(
     let travels = |attribute: &&Attribute| specification.attribute_names.contains(&attribute.name());
     let inside: Vec<Attribute> = attributes.iter().filter(travels).cloned().collect();
     let object = read_stored(object)?;
-    let parameters = kek.parameters.as_ref();
-    Ok(wrapping::wrap(&object, specification, &kek.bytes, parameters, inside.into(), style)?)
+    let nonce = context.turn.server_iv(&kek.found)?;
+    let how = Wrapping { specification, parameters: kek.parameters.as_ref(), nonce, style };
+    Ok(wrapping::wrap(&object, &kek.bytes, inside.into(), how)?)
 }
 
 /// How a wrapped object carries its wrapped bytes; `None` for one in the clear.
@@ -183,7 +184,10 @@ fn may_leave(attributes: &AttributeList, wrapped: bool, version: Version) -> Res
     for attribute in attributes.iter() {
         match attribute {
             Attribute::Extractable(false) => {
-                return Err(Failure::new(told(ResultReason::NotExtractable), "the object is not extractable"));
+                return Err(Failure::new(
+                    told(ResultReason::NotExtractable),
+                    "the object is not extractable",
+                ));
             }
             Attribute::Sensitive(true) if !wrapped => {
                 let message = "the object is sensitive: it is given wrapped only";

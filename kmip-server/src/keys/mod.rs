@@ -11,6 +11,7 @@ pub mod digest;
 pub mod fetch;
 pub mod new;
 pub mod pair;
+pub mod pkcs12;
 pub mod wrapping;
 
 use kmip::field::Encode as _;

@@ -173,8 +173,7 @@ fn facts(
         Attribute::RandomNumberGenerator(generator()),
     ];
     if let Some(curve) = curve.and_then(RecommendedCurve::from_value) {
-        let parameters =
-            CryptographicDomainParameters { q_length: None, recommended_curve: Some(curve) };
+        let parameters = CryptographicDomainParameters { q_length: None, recommended_curve: Some(curve) };
         facts.push(Attribute::CryptographicDomainParameters(parameters));
     }
     facts
@@ -198,7 +197,12 @@ pub const fn generator() -> RngParameters {
 mod tests {
     use super::*;
 
-    fn check(algorithm: CryptographicAlgorithm, bits: Option<i32>, curve: Option<RecommendedCurve>, ok: bool) {
+    fn check(
+        algorithm: CryptographicAlgorithm,
+        bits: Option<i32>,
+        curve: Option<RecommendedCurve>,
+        ok: bool,
+    ) {
         let made = PairRequest { algorithm: Some(algorithm), bits, curve }.spec();
         assert_eq!(made.is_ok(), ok, "{algorithm:?} {bits:?} {curve:?}");
     }
@@ -223,7 +227,9 @@ mod tests {
         use kmip::field::Decode as _;
         let private = KeyPairSpec::Ec(Curve::P384).generate().expect("a key");
         let public = private.public().expect("public");
-        for format in [KeyFormatType::EcPrivateKey, KeyFormatType::Pkcs8, KeyFormatType::TransparentEcPrivateKey] {
+        for format in
+            [KeyFormatType::EcPrivateKey, KeyFormatType::Pkcs8, KeyFormatType::TransparentEcPrivateKey]
+        {
             let algorithm = CryptographicAlgorithm::Ecdsa;
             let half = private_half(&private, algorithm, Some(format), Version::V2_1).expect("a half");
             let item = kmip::ttlv::Item::parse(&half.material, &kmip::ttlv::Limits::DEFAULT).expect("TTLV");

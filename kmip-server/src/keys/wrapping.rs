@@ -25,19 +25,30 @@ pub enum WrappedStyle {
     KeyMaterial,
 }
 
-/// Wraps the key in an object as the specification asks, under the bytes of a wrapping key.
-/// `defaults` are the Cryptographic Parameters of that key; `attributes` travel inside.
+/// How an object is to be wrapped.
+#[derive(Clone, Copy)]
+pub struct Wrapping<'w> {
+    /// What the request says.
+    pub specification: &'w KeyWrappingSpecification<'w>,
+    /// Cryptographic Parameters of the wrapping key, for what the request leaves open.
+    pub parameters: Option<&'w CryptographicParameters>,
+    /// A nonce no other message of that key has, for AES-GCM.
+    pub nonce: [u8; GCM_NONCE_BYTES],
+    /// Where the wrapped bytes go.
+    pub style: WrappedStyle,
+}
+
+/// Wraps the key in an object under the bytes of a wrapping key; `attributes` travel inside.
 ///
 /// # Errors
 /// Feature Not Supported, Encoding Option Error, Cryptographic Failure.
 pub fn wrap(
     object: &ManagedObject<'_>,
-    specification: &KeyWrappingSpecification<'_>,
     kek: &[u8],
-    defaults: Option<&CryptographicParameters>,
     attributes: AttributeList,
-    style: WrappedStyle,
+    how: Wrapping<'_>,
 ) -> Result<Stored, Failure> {
+    let Wrapping { specification, parameters: defaults, nonce, style } = how;
     let block = object.key_block().ok_or(Failure::not_supported("objects without a key are not wrapped"))?;
     let encoding = specification.encoding_option.unwrap_or(EncodingOption::TtlvEncoding);
     let plain = plain_bytes(block, encoding, attributes)?;
@@ -47,10 +58,7 @@ pub fn wrap(
     let (method, nonce) = match mode {
         Mode::Kw => (KeyWrap::Kw, None),
         Mode::Kwp => (KeyWrap::Kwp, None),
-        Mode::Gcm => {
-            let nonce: [u8; GCM_NONCE_BYTES] = crypto::random::bytes();
-            (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec())))
-        }
+        Mode::Gcm => (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec()))),
     };
     let wrapped = Bytes::from(method.wrap(kek, &plain).map_err(failure)?);
     let value = match style {
@@ -128,10 +136,7 @@ pub fn encryption_key<'i, 'a>(
 }
 
 /// The object with another Key Block.
-pub fn with_block<'b>(
-    object: &ManagedObject<'b>,
-    block: KeyBlock<'b>,
-) -> Result<ManagedObject<'b>, Failure> {
+pub fn with_block<'b>(object: &ManagedObject<'b>, block: KeyBlock<'b>) -> Result<ManagedObject<'b>, Failure> {
     let key_block = Some(block);
     Ok(match object {
         ManagedObject::SymmetricKey(_) => ManagedObject::SymmetricKey(Key { key_block }),
@@ -214,8 +219,5 @@ pub fn default_parameters(attributes: &AttributeList) -> Option<CryptographicPar
 }
 
 fn failure(error: KeyWrapError) -> Failure {
-    Failure {
-        message: error.to_string().into(),
-        ..Failure::new(ResultReason::CryptographicFailure, "")
-    }
+    Failure { message: error.to_string().into(), ..Failure::new(ResultReason::CryptographicFailure, "") }
 }

@@ -72,7 +72,8 @@ impl Source {
         let found: Found = context.find(Some(named)).await?;
         let stored = fetch(context, &found, Ask::default()).await?;
         let object = read_stored(&stored)?;
-        let none = Failure::new(ResultReason::IllegalOperation, "the object holds no key that could be split");
+        let none =
+            Failure::new(ResultReason::IllegalOperation, "the object holds no key that could be split");
         let block = object.key_block().ok_or(none.clone())?;
         let key = Zeroizing::new(raw_bytes(block).ok_or(none)?.to_vec());
         let inherited = |attribute: &&Attribute| {

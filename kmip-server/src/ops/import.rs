@@ -86,7 +86,9 @@ async fn wanted(
         !is_server_set(attribute)
             && !matches!(
                 attribute.kind(),
-                Some(AttributeKind::KeyFormatType | AttributeKind::Fresh | AttributeKind::OperationPolicyName)
+                Some(
+                    AttributeKind::KeyFormatType | AttributeKind::Fresh | AttributeKind::OperationPolicyName
+                )
             )
     };
     let template = Template::from(request.attributes.iter().filter(taken).cloned().collect::<Vec<_>>());

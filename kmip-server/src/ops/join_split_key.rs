@@ -72,7 +72,8 @@ fn joined<'p>(parts: &[SplitKey<'p>]) -> Result<(Zeroizing<Vec<u8>>, KeyBlock<'p
     if !alike {
         return Err(Failure::new(ResultReason::CryptographicFailure, "the parts do not belong together"));
     }
-    let absent = Failure::new(ResultReason::CryptographicFailure, "a part's value is wrapped or not kept here");
+    let absent =
+        Failure::new(ResultReason::CryptographicFailure, "a part's value is wrapped or not kept here");
     let mut pieces = Vec::with_capacity(parts.len());
     for part in parts {
         let bytes = part.key_block.as_ref().and_then(raw_bytes).ok_or(absent.clone())?;
@@ -118,9 +119,12 @@ fn object(
             key_block: Some(block(bytes)),
         }),
         // Opaque Data Type is its owner's list; the joined object begins it.
-        ObjectType::OpaqueObject => {
-            ManagedObject::OpaqueObject(OpaqueObject { kind: RawEnumeration(0x8000_0001), value: bytes.into() })
+        ObjectType::OpaqueObject => ManagedObject::OpaqueObject(OpaqueObject {
+            kind: RawEnumeration(0x8000_0001),
+            value: bytes.into(),
+        }),
+        _ => {
+            return Err(Failure::invalid_field("parts are joined into keys, secret data and opaque objects"));
         }
-        _ => return Err(Failure::invalid_field("parts are joined into keys, secret data and opaque objects")),
     })
 }

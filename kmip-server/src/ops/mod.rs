@@ -34,7 +34,7 @@ mod query;
 mod re_key;
 mod re_key_key_pair;
 mod recover;
-mod register;
+pub mod register;
 mod revoke;
 mod rng_retrieve;
 mod rng_seed;
@@ -45,8 +45,8 @@ mod validate;
 
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::{
-    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload, ResponsePayload,
-    ResultReason, Template, UniqueIdentifier, Version,
+    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload,
+    ResponsePayload, ResultReason, Template, UniqueIdentifier, Version,
 };
 use model::refusal::Refusal;
 use model::uid::UidText;
@@ -293,9 +293,8 @@ impl Context<'_, '_> {
         for name in &template.names {
             let absent = Failure::new(ResultReason::ItemNotFound, "the template named does not exist");
             let named = self.turn.object_named(&name.value).await?;
-            let object = named
-                .filter(|object| object.object_type == ObjectType::Template.value())
-                .ok_or(absent)?;
+            let object =
+                named.filter(|object| object.object_type == ObjectType::Template.value()).ok_or(absent)?;
             let found = Found { object, has_row: true };
             let material = self.turn.material(&found).await?;
             if let ManagedObject::Template(held) = read_stored(&material)? {

@@ -4,8 +4,7 @@
 use engine::{Found, KeySpec, Refused};
 use kmip::ops::re_key::{Request, Response};
 use kmip::{
-    Attribute, AttributeList, Interval, Link, LinkType, ObjectType, ResponsePayload,
-    ResultReason, Template,
+    Attribute, AttributeList, Interval, Link, LinkType, ObjectType, ResponsePayload, ResultReason, Template,
 };
 use model::commands::{Dates, Description};
 
@@ -83,9 +82,8 @@ pub(super) fn inherited(found: &Found, old: &Edit, template: &Template) -> Resul
         !crate::attributes::rules::is_multi_valued(attribute)
             && template.attributes.iter().any(|given| given.name() == attribute.name())
     };
-    let kept: Vec<Attribute> = decoded(found)
-        .filter(|attribute| !is_of_the_old_one_alone(attribute) && !said(attribute))
-        .collect();
+    let kept: Vec<Attribute> =
+        decoded(found).filter(|attribute| !is_of_the_old_one_alone(attribute) && !said(attribute)).collect();
     let mut names = old.names.clone();
     for name in template.attributes.iter() {
         if let Attribute::Name(name) = name
@@ -168,7 +166,8 @@ mod tests {
         };
         let mut new = empty();
         set_dates(&mut new, &old, Some(Interval(50)), 1_000);
-        let dates = [new.activation_date, new.process_start_date, new.protect_stop_date, new.deactivation_date];
+        let dates =
+            [new.activation_date, new.process_start_date, new.protect_stop_date, new.deactivation_date];
         assert_eq!(dates, [Some(1_050), Some(1_060), Some(1_350), Some(1_450)]);
     }
 

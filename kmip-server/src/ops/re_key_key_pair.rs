@@ -44,8 +44,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let offset = request.offset;
     let mut actions =
         replace(context, old_private, private_uid, private_half, &for_private, to_public, offset).await?;
-    actions
-        .extend(replace(context, old_public, public_uid, public_half, &for_public, to_private, offset).await?);
+    actions.extend(
+        replace(context, old_public, public_uid, public_half, &for_public, to_private, offset).await?,
+    );
     context.turn.commit(actions).await?;
     context.made(&private_text);
     Ok(Reply::Payload(ResponsePayload::ReKeyKeyPair(Response {

@@ -2,7 +2,7 @@
 
 use kmip::ops::register::{Request, Response};
 use kmip::{
-    Attribute, AttributeKind, CryptographicAlgorithm, KeyBlock, ManagedObject,
+    Attribute, AttributeKind, CryptographicAlgorithm, KeyBlock, KeyFormatType, ManagedObject,
     ResponsePayload, Template,
 };
 use model::object::Name;
@@ -10,7 +10,8 @@ use model::object::Name;
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::keys::blocks::{private_algorithm, private_key, public_algorithm, public_key};
-use crate::keys::{certificate, encode};
+use crate::keys::new::registration;
+use crate::keys::{certificate, pkcs12};
 use crate::objects::{Wanted, model_name};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
@@ -21,17 +22,25 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let mut wanted = context.wanted(request.attributes.as_ref()).await?;
     let made = wanted.fill_application_data(|| context.turn.random_text());
     check_value(object, &wanted)?;
-    add_facts(&mut wanted, object);
-    let activate = context.turn.service().policy.auto_activate;
-    let now = context.turn.now().as_secs();
-    let material = encode(object);
-    let description = wanted.describe(activate.then_some(now));
-    let uid = context.turn.register(request.object_type.value(), &material, description).await?;
-    let text = uid.to_string();
+    let text = if is_pkcs12(object) {
+        pkcs12::register(context, object, wanted).await?
+    } else {
+        add_facts(&mut wanted, object);
+        let uid = context.turn.registered_uid()?;
+        let registration = registration(context, uid, object, wanted).await?;
+        context.turn.commit(vec![registration]).await?;
+        uid.to_string()
+    };
     context.made(&text);
     let attributes = (!made.is_empty()).then(|| made.into());
     let response = Response { unique_identifier: text.into(), attributes };
     Ok(Reply::Payload(ResponsePayload::Register(response)))
+}
+
+fn is_pkcs12(object: &ManagedObject<'_>) -> bool {
+    object.key_block().is_some_and(|block| {
+        block.key_format_type == KeyFormatType::Pkcs12 && block.key_wrapping_data.is_none()
+    })
 }
 
 /// A Key Value may be left out by who keeps it elsewhere, and for a one-time pad that is made of it later.
@@ -52,13 +61,15 @@ fn check_value(object: &ManagedObject<'_>, wanted: &Wanted) -> Result<(), Failur
     };
     let pad = Attribute::CryptographicAlgorithm(CryptographicAlgorithm::OneTimePad);
     if block.key_value.is_none() && !wanted.has(AttributeKind::KeyValueLocation) && !wanted.states(&pad) {
-        return Err(Failure::invalid_field("the key block holds no key value, and no location of it is given"));
+        return Err(Failure::invalid_field(
+            "the key block holds no key value, and no location of it is given",
+        ));
     }
     Ok(())
 }
 
 /// What the object says of itself: the template need not repeat it.
-pub(super) fn add_facts(wanted: &mut Wanted, object: &ManagedObject<'_>) {
+pub fn add_facts(wanted: &mut Wanted, object: &ManagedObject<'_>) {
     match object {
         ManagedObject::Certificate(certificate) => {
             for fact in certificate::attributes_of(certificate.kind, &certificate.value) {

@@ -73,7 +73,11 @@ fn issued(certificate: &X509Certificate<'_>, all: &[X509Certificate<'_>], at: AS
         let itself = issuer.tbs_certificate.as_ref() == certificate.tbs_certificate.as_ref();
         (itself || issuer.is_ca()) && certificate.verify_signature(Some(issuer.public_key())).is_ok()
     };
-    if candidates.any(|issuer| signs(&issuer)) { ValidityIndicator::Valid } else { ValidityIndicator::Invalid }
+    if candidates.any(|issuer| signs(&issuer)) {
+        ValidityIndicator::Valid
+    } else {
+        ValidityIndicator::Invalid
+    }
 }
 
 #[cfg(test)]
