@@ -8,5 +8,6 @@ mod contract;
 mod failover;
 mod identity;
 mod keys;
+mod replays;
 mod support;
 mod wire;
