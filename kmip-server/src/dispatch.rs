@@ -9,14 +9,16 @@ use kmip::message::{Fit, RequestItem, ResponseHeader};
 use kmip::ops::get::write_symmetric;
 use kmip::ttlv::Limits;
 use kmip::{
-    AsynchronousIndicator, BatchErrorContinuationOption, CryptographicAlgorithm, ManagedObject, Operation,
+    BatchErrorContinuationOption, CryptographicAlgorithm, ManagedObject, Operation,
     RequestMessage, ResponseWriter, ResultReason, UniqueIdentifier, Version,
 };
 use zeroize::Zeroize as _;
 
+use crate::asynchronous;
 use crate::failure::Failure;
 use crate::metrics::{Metrics, RequestLabels};
 use crate::ops::{self, Context, Reply};
+use crate::presented::Presented;
 
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,21 +99,35 @@ async fn serve(
     response.client_correlation_value.clone_from(&header.client_correlation_value);
     let mut writer = ResponseWriter::new(out, &response, header.maximum_response_size);
     let goes_on = header.batch_error_continuation == Some(BatchErrorContinuationOption::Continue);
-    let whole = unsupported(message);
+    let (presented, whole) = match header.credentials.is_empty() {
+        true => (Presented::default(), None),
+        false => match Box::pin(Presented::of(header, &mut turn)).await {
+            Ok(presented) => (presented, None),
+            Err(failure) => (Presented::default(), Some(failure)),
+        },
+    };
+    if header.batch_error_continuation == Some(BatchErrorContinuationOption::Undo)
+        && message.items.len() > 1
+        && whole.is_none()
+    {
+        return Box::pin(crate::undo::serve(turn, metrics, message, &presented, writer)).await;
+    }
     let mut placeholder = None;
     for (position, item) in message.items.iter().enumerate() {
         let position = u16::try_from(position).unwrap_or(u16::MAX);
-        let mut context = Context {
-            turn: &mut turn,
-            version: header.version,
-            placeholder: &mut placeholder,
-            identifier: String::new(),
-        };
+        let mut context = Context::new(&mut turn, header.version, &mut placeholder, &presented, item);
         let reply = match &whole {
             Some(failure) => Err(failure.clone()),
             None => serve_item(&mut context, item).await,
         };
         let identifier = std::mem::take(&mut context.identifier);
+        if whole.is_none() && asynchronous::is_wanted(message, item) {
+            let deferred = asynchronous::defer(&mut turn, &mut writer, item, header.version, reply);
+            let failure = Box::pin(deferred).await;
+            count(metrics, item, header.version, failure.as_ref());
+            note(&mut turn, item, position, &identifier, failure.as_ref());
+            continue;
+        }
         let failure = match reply.and_then(|reply| write(&mut writer, item, header.version, &reply)) {
             Ok(Fit::Complete) => None,
             // The writer has wiped the payload and answered the item already.
@@ -123,18 +139,7 @@ async fn serve(
             }
         };
         count(metrics, item, header.version, failure.as_ref());
-        match &failure {
-            None => turn.note(audit_operation(item), position, &identifier),
-            Some(failure) => {
-                turn.note_failed(
-                    audit_operation(item),
-                    position,
-                    &identifier,
-                    failure.cause,
-                    failure.retryable,
-                );
-            }
-        }
+        note(&mut turn, item, position, &identifier, failure.as_ref());
         if failure.is_some() && !goes_on {
             break;
         }
@@ -143,19 +148,27 @@ async fn serve(
     turn.finish().await
 }
 
-/// What a header may ask for and this server refuses for every item.
-fn unsupported(message: &RequestMessage<'_>) -> Option<Failure> {
-    let header = &message.header;
-    if header.asynchronous == Some(AsynchronousIndicator::Mandatory) {
-        return Some(Failure::not_supported("operations are answered at once; ask for them synchronously"));
+/// Notes what one item did, for the audit record.
+fn note(turn: &mut Turn<'_>, item: &RequestItem<'_>, position: u16, identifier: &str, failure: Option<&Failure>) {
+    let operation = audit_operation(item);
+    match failure {
+        None => turn.note(operation, position, identifier),
+        Some(failure) => {
+            turn.note_failed(operation, position, identifier, failure.cause, failure.retryable);
+        }
     }
-    let undo = header.batch_error_continuation == Some(BatchErrorContinuationOption::Undo);
-    (undo && message.items.len() > 1)
-        .then(|| Failure::not_supported("batches are not undone; use Stop or Continue"))
 }
 
-async fn serve_item<'r>(context: &mut Context<'_, '_>, item: &RequestItem<'r>) -> Result<Reply, Failure> {
+/// Serves one item.
+pub(crate) async fn serve_item(
+    context: &mut Context<'_, '_>,
+    item: &RequestItem<'_>,
+) -> Result<Reply, Failure> {
     let payload = item.decode_payload()?;
+    if !context.presented.allows(context.operation) {
+        let message = "the ticket does not allow this operation";
+        return Err(Failure::new(ResultReason::PermissionDenied, message));
+    }
     let reply = ops::serve(context, &payload).await;
     reply.map_err(|failure| match failure {
         ops::Error::Failure(failure) => failure,
@@ -164,7 +177,7 @@ async fn serve_item<'r>(context: &mut Context<'_, '_>, item: &RequestItem<'r>) -
 }
 
 /// Writes the reply of one item; a key is derived into the buffer here, and nowhere else.
-fn write(
+pub(crate) fn write(
     writer: &mut ResponseWriter<'_>,
     item: &RequestItem<'_>,
     version: Version,
@@ -194,6 +207,7 @@ fn write(
             };
             writer.success(operation, id, &payload)
         }
+        Reply::Kept { operation, answer } => asynchronous::write_answer(writer, id, *operation, answer)?,
     })
 }
 
@@ -217,7 +231,8 @@ fn refuse_all(message: &RequestMessage<'_>, failure: &Failure, metrics: &Metrics
     writer.finish();
 }
 
-fn count(metrics: &Metrics, item: &RequestItem<'_>, version: Version, failure: Option<&Failure>) {
+/// Counts one item.
+pub(crate) fn count(metrics: &Metrics, item: &RequestItem<'_>, version: Version, failure: Option<&Failure>) {
     let labels = RequestLabels {
         operation: item.operation().map_or("unknown", Operation::name),
         result: failure.map_or("ok", |failure| failure.cause),
@@ -239,7 +254,8 @@ const fn label(version: Version) -> &'static str {
     }
 }
 
-fn audit_operation(item: &RequestItem<'_>) -> AuditOperation {
+/// The operation as the audit record names it.
+pub(crate) fn audit_operation(item: &RequestItem<'_>) -> AuditOperation {
     AuditOperation {
         code: u16::try_from(item.operation_value).unwrap_or(u16::MAX),
         name: item.operation().map_or("unknown", Operation::name),

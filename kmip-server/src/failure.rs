@@ -8,6 +8,8 @@ use kmip::ttlv::DecodeError;
 use kmip::{ResultReason, Version};
 use model::refusal::Refusal;
 
+use crate::presented::ticket_reason;
+
 /// Why one item failed: the reason and text for the client, the truth for the audit record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -104,6 +106,9 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
 }
 
 fn refusal_reason(refusal: &Refusal, version: Version) -> ResultReason {
+    if let Some(reason) = ticket_reason(refusal, version) {
+        return reason;
+    }
     match refusal {
         Refusal::NameTaken { .. } if version.is_v2() => ResultReason::NonUniqueNameAttribute,
         Refusal::LimitReached { .. } if version.is_v2() => ResultReason::ServerLimitExceeded,

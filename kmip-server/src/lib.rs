@@ -5,6 +5,7 @@
 //! wiped after the socket took it.
 #![forbid(unsafe_code)]
 
+mod asynchronous;
 mod attributes;
 mod connection;
 mod dispatch;
@@ -15,9 +16,11 @@ pub mod limits;
 mod metrics;
 mod objects;
 mod ops;
+mod presented;
 mod server;
 mod services;
 pub mod tls;
+mod undo;
 
 pub use metrics::Metrics;
 pub use ops::SERVED;

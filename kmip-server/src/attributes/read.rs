@@ -12,6 +12,7 @@ use model::uid::{Kind, Uid};
 
 use super::rules::applies_to;
 use super::{date, kmip_name, usage_limits};
+use crate::presented::is_owner_note;
 
 /// Lease Time of every object in seconds: how long a client may go on with a key without asking again. An
 /// hour is what the published cases show; nothing here ends with it.
@@ -89,7 +90,7 @@ const fn is_key_fact(attribute: &Attribute) -> bool {
 fn push_stored(found: &Found, list: &mut AttributeList) {
     let derived = found.fields().kind != Kind::Registered;
     for attribute in decoded(found) {
-        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) {
+        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) && !is_owner_note(&attribute) {
             list.push(attribute);
         }
     }

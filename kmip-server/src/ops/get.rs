@@ -1,7 +1,5 @@
 //! Get: the object itself. A derived key that is wanted as it is, is derived straight into the response.
 
-use std::time::Duration;
-
 use engine::Found;
 use kmip::ResultReason;
 use kmip::ops::get::Request;
@@ -12,10 +10,6 @@ use crate::dispatch::algorithm_of;
 use crate::failure::Failure;
 use crate::keys::fetch::{Ask, fetch};
 use crate::objects::object_type;
-
-/// How long a first Get waits until the cluster knows of it: a write takes milliseconds, and without a
-/// quorum the key is given all the same.
-const MARK_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let ask = Ask {
@@ -32,7 +26,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             Reply::Stored { uid: found.identifier(), object_type: object_type(&found)?, material }
         }
     };
-    served(context, &found).await;
+    context.served(&found).await?;
     Ok(reply)
 }
 
@@ -52,16 +46,4 @@ async fn direct(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -> R
     let bits = engine::length_bits(&fields).ok_or(unknown)?;
     let key = context.turn.derived_key(found).await?;
     Ok(Some(Reply::Key { uid: found.uid().encode(), algorithm, bits, key }))
-}
-
-/// Ends the freshness of an object that a Get serves for the first time.
-async fn served(context: &mut Context<'_, '_>, found: &Found) {
-    if !found.object.fresh || found.fields().kind.is_ephemeral() {
-        return;
-    }
-    match tokio::time::timeout(MARK_TIMEOUT, context.turn.mark_served(found)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "an object could not be marked as served"),
-        Err(_) => tracing::debug!("marking an object as served took too long"),
-    }
 }

@@ -23,8 +23,13 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     match request.object_group_member {
         None => {}
         Some(ObjectGroupMember::GroupMemberFresh) => located.retain(|found| found.object.fresh),
-        // A group is used from its oldest member on.
-        Some(ObjectGroupMember::GroupMemberDefault) => located.reverse(),
+        // A group is used from its oldest member on, and every member in its turn.
+        Some(ObjectGroupMember::GroupMemberDefault) => {
+            located.reverse();
+            if let Some(group) = group_in(request) {
+                located = context.turn.next_members(group, &located, maximum).await?;
+            }
+        }
     }
     let page: Vec<String> = located.iter().skip(offset).take(maximum).map(Found::identifier).collect();
     if let [only] = &page[..] {
@@ -49,6 +54,7 @@ async fn located(context: &mut Context<'_, '_>, request: &Request) -> Result<Vec
     let now = context.turn.now();
     found.retain(|one| {
         is_where(one, context.turn.state_of(one), request.storage_status_mask)
+            && context.presented.check(context.operation, one).is_ok()
             && matches(&attributes_of(one, now), &request.attributes)
     });
     Ok(found)
@@ -76,6 +82,13 @@ fn not_negative(given: Option<i32>, default: usize) -> Result<usize, Failure> {
 fn name_in(request: &Request) -> Option<&str> {
     request.attributes.iter().find_map(|attribute| match attribute {
         Attribute::Name(name) => Some(name.value.as_str()),
+        _ => None,
+    })
+}
+
+fn group_in(request: &Request) -> Option<&str> {
+    request.attributes.iter().find_map(|attribute| match attribute {
+        Attribute::ObjectGroup(group) => Some(group.as_str()),
         _ => None,
     })
 }

@@ -4,6 +4,7 @@ mod activate;
 mod add_attribute;
 mod adjust_attribute;
 mod archive;
+mod cancel;
 mod check;
 mod create;
 mod create_key_pair;
@@ -25,15 +26,19 @@ mod interop;
 mod join_split_key;
 mod locate;
 mod log;
+mod login;
 mod mac;
 mod mac_verify;
 mod modify_attribute;
 mod obtain_lease;
 mod ping;
+mod pkcs11;
+mod poll;
 mod query;
 mod re_key;
 mod re_key_key_pair;
 mod recover;
+mod refused;
 pub mod register;
 mod revoke;
 mod rng_retrieve;
@@ -43,7 +48,10 @@ mod sign;
 mod signature_verify;
 mod validate;
 
+use std::time::Duration;
+
 use engine::{DerivedKey, Found, Refused, Turn};
+use kmip::message::RequestItem;
 use kmip::{
     Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload,
     ResponsePayload, ResultReason, Template, UniqueIdentifier, Version,
@@ -56,6 +64,7 @@ use crate::attributes::edit::Edit;
 use crate::attributes::wanted::{Wanted, expanded};
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
+use crate::presented::{Presented, owner_attribute};
 
 /// The operations this server serves: dispatch, Query and the documents agree on them.
 pub const SERVED: &[Operation] = &[
@@ -101,7 +110,21 @@ pub const SERVED: &[Operation] = &[
     Operation::Hash,
     Operation::RngRetrieve,
     Operation::RngSeed,
+    Operation::Poll,
+    Operation::Cancel,
+    Operation::Login,
+    Operation::Logout,
+    Operation::DelegatedLogin,
+    Operation::Pkcs11,
+    Operation::SetEndpointRole,
+    Operation::ReProvision,
+    Operation::Notify,
+    Operation::Put,
 ];
+
+/// How long a first Get waits until it is noted: a healthy cluster commits in a few milliseconds, and one
+/// that elects a leader must not hold up a key.
+const SERVED_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What an operation works with.
 pub struct Context<'c, 'e> {
@@ -113,6 +136,10 @@ pub struct Context<'c, 'e> {
     pub placeholder: &'c mut Option<String>,
     /// The identifier this item is about, for the audit record.
     pub identifier: String,
+    /// What the header showed beside the certificate.
+    pub presented: &'c Presented,
+    /// The item's operation.
+    pub operation: Operation,
 }
 
 /// What an operation answers.
@@ -129,6 +156,13 @@ pub enum Reply {
         bits: i32,
         /// The key.
         key: DerivedKey,
+    },
+    /// An answer that waited, under the operation it answers.
+    Kept {
+        /// The operation.
+        operation: Operation,
+        /// The response message of one item.
+        answer: Zeroizing<Vec<u8>>,
     },
     /// An object.
     Stored {
@@ -209,6 +243,15 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::Log(request) => log::serve(context, request),
         RequestPayload::Interop(request) => interop::serve(context, request).await,
         RequestPayload::Ping(_) => Ok(ping::serve()),
+        RequestPayload::Poll(request) => poll::serve(context, request).await,
+        RequestPayload::Cancel(request) => cancel::serve(context, request).await,
+        RequestPayload::Login(request) => login::serve(context, request).await,
+        RequestPayload::DelegatedLogin(request) => login::delegated(context, request).await,
+        RequestPayload::Logout(request) => login::logout(context, request).await,
+        RequestPayload::Pkcs11(request) => pkcs11::serve(context, request).await,
+        RequestPayload::SetEndpointRole(request) => refused::set_endpoint_role(request),
+        RequestPayload::ReProvision(_) => Err(refused::re_provision()),
+        RequestPayload::Notify(_) | RequestPayload::Put(_) => Err(refused::server_to_client()),
         RequestPayload::DiscoverVersions(request) => Ok(discover_versions::serve(request)),
         RequestPayload::DeriveKey(request) => derive_key::serve(context, request).await,
         RequestPayload::Encrypt(request) => encrypt::serve(context, request).await,
@@ -228,6 +271,20 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
     }
 }
 
+impl<'c, 'e> Context<'c, 'e> {
+    /// For one item of a message.
+    pub fn new(
+        turn: &'c mut Turn<'e>,
+        version: Version,
+        placeholder: &'c mut Option<String>,
+        presented: &'c Presented,
+        item: &RequestItem<'_>,
+    ) -> Self {
+        let operation = item.operation().unwrap_or(Operation::Query);
+        Self { turn, version, placeholder, identifier: String::new(), presented, operation }
+    }
+}
+
 impl Context<'_, '_> {
     /// Finds the object an item is about: the one it names, or the one the last item brought.
     ///
@@ -242,6 +299,7 @@ impl Context<'_, '_> {
             None => self.placeholder()?,
         };
         let found = self.turn.find(&self.identifier).await?;
+        self.presented.check(self.operation, &found)?;
         *self.placeholder = Some(self.identifier.clone());
         Ok(found)
     }
@@ -277,11 +335,15 @@ impl Context<'_, '_> {
     /// # Errors
     /// [`ResultReason::ItemNotFound`] for a template that does not exist, and as [`Wanted::of`].
     pub async fn wanted(&mut self, template: Option<&Template>) -> Result<Wanted, Error> {
-        match template {
-            None => Ok(Wanted::default()),
-            Some(template) if template.names.is_empty() => Ok(Wanted::of(template)?),
-            Some(template) => Ok(Wanted::of(&self.expand(template).await?)?),
+        let mut wanted = match template {
+            None => Wanted::default(),
+            Some(template) if template.names.is_empty() => Wanted::of(template)?,
+            Some(template) => Wanted::of(&self.expand(template).await?)?,
+        };
+        if let Some(label) = self.presented.label {
+            wanted.add_fact(owner_attribute(label));
         }
+        Ok(wanted)
     }
 
     /// A template with the attributes of the templates it names, whose own names stay with them.
@@ -316,6 +378,27 @@ impl Context<'_, '_> {
     fn placeholder(&self) -> Result<String, Failure> {
         let missing = "no Unique Identifier is given, and no earlier item of this batch brought one";
         self.placeholder.clone().ok_or(Failure::new(ResultReason::InvalidMessage, missing))
+    }
+
+    /// Notes that Get serves the object, which is fresh no more. Of a group's member that must hold before the
+    /// answer, so that nobody else gets it as fresh; a Get of any other neither fails nor waits long for want
+    /// of a quorum.
+    ///
+    /// # Errors
+    /// What the state refuses, of a member of a group.
+    pub async fn served(&mut self, found: &Found) -> Result<(), Error> {
+        if !found.object.fresh || found.fields().kind.is_ephemeral() {
+            return Ok(());
+        }
+        let grouped = found.object.attributes.iter().any(|stored| stored.name == "Object Group");
+        if grouped {
+            return Ok(self.turn.mark_served(found).await?);
+        }
+        let noted = tokio::time::timeout(SERVED_TIMEOUT, self.turn.mark_served(found)).await;
+        if !matches!(noted, Ok(Ok(()))) {
+            tracing::debug!(?noted, uid = %found.uid(), "a first Get was not noted; the next one will be");
+        }
+        Ok(())
     }
 
     /// Notes the identifier an item made; later items may refer to it.

@@ -51,9 +51,11 @@ pub fn serve(context: &Context<'_, '_>, request: &Request) -> Reply {
     Reply::Payload(ResponsePayload::Query(response))
 }
 
-/// What the version has and this server serves.
+/// What the version has, this server serves, and the caller's ticket (if it came with one) allows.
 fn operations(context: &Context<'_, '_>) -> Vec<RawEnumeration> {
-    let offered = |operation: &&Operation| operation.first_version() <= context.version;
+    let offered = |operation: &&Operation| {
+        operation.first_version() <= context.version && context.presented.allows(**operation)
+    };
     let mut operations: Vec<RawEnumeration> =
         SERVED.iter().filter(offered).map(|operation| RawEnumeration(operation.value())).collect();
     operations.sort_unstable();
