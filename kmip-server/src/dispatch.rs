@@ -16,6 +16,7 @@ use zeroize::Zeroize as _;
 
 use crate::asynchronous;
 use crate::failure::Failure;
+use crate::left::Left;
 use crate::metrics::{Metrics, RequestLabels};
 use crate::ops::{self, Context, Reply};
 use crate::presented::Presented;
@@ -112,10 +113,10 @@ async fn serve(
     {
         return Box::pin(crate::undo::serve(turn, metrics, message, &presented, writer)).await;
     }
-    let mut placeholder = None;
+    let mut left = Left::default();
     for (position, item) in message.items.iter().enumerate() {
         let position = u16::try_from(position).unwrap_or(u16::MAX);
-        let mut context = Context::new(&mut turn, header.version, &mut placeholder, &presented, item);
+        let mut context = Context::new(&mut turn, header.version, &mut left, &presented, item);
         let reply = match &whole {
             Some(failure) => Err(failure.clone()),
             None => serve_item(&mut context, item).await,

@@ -12,6 +12,7 @@ mod dispatch;
 mod failure;
 pub mod identity;
 mod keys;
+mod left;
 pub mod limits;
 mod metrics;
 mod objects;
@@ -23,5 +24,5 @@ pub mod tls;
 mod undo;
 
 pub use metrics::Metrics;
-pub use ops::SERVED;
+pub use ops::{SERVED, announce_https};
 pub use server::{Service, serve};

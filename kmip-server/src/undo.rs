@@ -10,6 +10,7 @@ use kmip::{Operation, RequestMessage, ResponseWriter};
 
 use crate::dispatch::{audit_operation, count, serve_item, write};
 use crate::failure::Failure;
+use crate::left::Left;
 use crate::metrics::Metrics;
 use crate::ops::{Context, Reply};
 use crate::presented::Presented;
@@ -24,10 +25,10 @@ pub async fn serve(
 ) -> Result<(), Refused> {
     let version = message.header.version;
     turn.stage().await?;
-    let mut placeholder = None;
+    let mut left = Left::default();
     let (mut done, mut failure) = (Vec::new(), None);
     for item in &message.items {
-        let mut context = Context::new(&mut turn, version, &mut placeholder, presented, item);
+        let mut context = Context::new(&mut turn, version, &mut left, presented, item);
         match serve_item(&mut context, item).await {
             Ok(reply) => done.push((std::mem::take(&mut context.identifier), reply)),
             Err(failed) => {

@@ -1,10 +1,10 @@
-//! Locate: the caller's own objects that have all the attributes given, newest first.
+//! Locate: the caller's own objects that have all the attributes given, newest first (1.3: oldest first).
 //!
 //! An unknown filter matches nothing, never everything. Destroyed objects are not found.
 
 use engine::Found;
 use kmip::ops::locate::{Request, Response};
-use kmip::{Attribute, ObjectGroupMember, ResponsePayload, StorageStatusMask, UniqueIdentifier};
+use kmip::{Attribute, ObjectGroupMember, ResponsePayload, StorageStatusMask, UniqueIdentifier, Version};
 use model::object::KeyState;
 
 use super::{Context, Error, Reply};
@@ -21,6 +21,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let mut located = located(context, request).await?;
     let total = located.len();
     match request.object_group_member {
+        // The published cases of 1.3 read pages from the oldest object on, those of every other version from
+        // the newest; the specification leaves the order to the server.
+        None if context.version == Version::V1_3 => located.reverse(),
         None => {}
         Some(ObjectGroupMember::GroupMemberFresh) => located.retain(|found| found.object.fresh),
         // A group is used from its oldest member on, and every member in its turn.
@@ -32,6 +35,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         }
     }
     let page: Vec<String> = located.iter().skip(offset).take(maximum).map(Found::identifier).collect();
+    context.left.locate(&page);
     if let [only] = &page[..] {
         context.made(only);
     }

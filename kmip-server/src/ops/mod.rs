@@ -64,7 +64,10 @@ use crate::attributes::edit::Edit;
 use crate::attributes::wanted::{Wanted, expanded};
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
+use crate::left::{Left, kind_of};
 use crate::presented::{Presented, owner_attribute};
+
+pub use query::announce_https;
 
 /// The operations this server serves: dispatch, Query and the documents agree on them.
 pub const SERVED: &[Operation] = &[
@@ -132,8 +135,8 @@ pub struct Context<'c, 'e> {
     pub turn: &'c mut Turn<'e>,
     /// The version of the request.
     pub version: Version,
-    /// The ID placeholder: the identifier the last item of this batch brought.
-    pub placeholder: &'c mut Option<String>,
+    /// What earlier items of this batch left.
+    pub left: &'c mut Left,
     /// The identifier this item is about, for the audit record.
     pub identifier: String,
     /// What the header showed beside the certificate.
@@ -276,12 +279,12 @@ impl<'c, 'e> Context<'c, 'e> {
     pub fn new(
         turn: &'c mut Turn<'e>,
         version: Version,
-        placeholder: &'c mut Option<String>,
+        left: &'c mut Left,
         presented: &'c Presented,
         item: &RequestItem<'_>,
     ) -> Self {
         let operation = item.operation().unwrap_or(Operation::Query);
-        Self { turn, version, placeholder, identifier: String::new(), presented, operation }
+        Self { turn, version, left, identifier: String::new(), presented, operation }
     }
 }
 
@@ -291,16 +294,13 @@ impl Context<'_, '_> {
     /// # Errors
     /// [`Refused::NotFound`] and whatever else the engine says; a failure where nothing is named.
     pub async fn find(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
-        self.identifier = match named {
-            Some(identifier) => match identifier.as_text() {
-                Some(text) => text.to_owned(),
-                None => self.placeholder()?,
-            },
-            None => self.placeholder()?,
-        };
+        let missing = "no Unique Identifier is given, and no earlier item of this batch brought one";
+        let identifier =
+            self.left.resolve(named).ok_or(Failure::new(ResultReason::InvalidMessage, missing))?;
+        identifier.clone_into(&mut self.identifier);
         let found = self.turn.find(&self.identifier).await?;
         self.presented.check(self.operation, &found)?;
-        *self.placeholder = Some(self.identifier.clone());
+        self.left.place(&self.identifier);
         Ok(found)
     }
 
@@ -375,11 +375,6 @@ impl Context<'_, '_> {
         }
     }
 
-    fn placeholder(&self) -> Result<String, Failure> {
-        let missing = "no Unique Identifier is given, and no earlier item of this batch brought one";
-        self.placeholder.clone().ok_or(Failure::new(ResultReason::InvalidMessage, missing))
-    }
-
     /// Notes that Get serves the object, which is fresh no more. Of a group's member that must hold before the
     /// answer, so that nobody else gets it as fresh; a Get of any other neither fails nor waits long for want
     /// of a quorum.
@@ -404,6 +399,11 @@ impl Context<'_, '_> {
     /// Notes the identifier an item made; later items may refer to it.
     pub fn made(&mut self, identifier: &str) {
         identifier.clone_into(&mut self.identifier);
-        *self.placeholder = Some(self.identifier.clone());
+        self.left.place(identifier);
+        if self.version.is_v2()
+            && let Some(kind) = kind_of(self.operation)
+        {
+            self.left.bring(kind, identifier);
+        }
     }
 }

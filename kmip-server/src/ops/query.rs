@@ -1,5 +1,7 @@
 //! Query: what this server offers, in the version of the request.
 
+use std::sync::OnceLock;
+
 use kmip::ops::query::{
     CapabilityInformation, DefaultsInformation, ObjectDefaults, ProfileInformation, Request, Response,
     ServerInformation, ValidationInformation, object_types_in,
@@ -15,8 +17,16 @@ use crate::attributes::read::unspecified_rng;
 
 /// Shown as Vendor Identification.
 const VENDOR: &str = concat!("keyraft ", env!("CARGO_PKG_VERSION"));
-/// Where the HTTPS profiles find the service, on the address and port the client already knows.
+/// Where the HTTPS profiles find the service, on the address the client already knows.
 const HTTPS_PATH: &str = "/kmip";
+/// The port beside it, of this process.
+static HTTPS_PORT: OnceLock<u16> = OnceLock::new();
+
+/// Says at which port this process serves KMIP over HTTPS, for Query. Said once, before the first request.
+pub fn announce_https(port: u16) {
+    // A second announcement would be of the same listener.
+    let _ = HTTPS_PORT.set(port);
+}
 
 pub fn serve(context: &Context<'_, '_>, request: &Request) -> Reply {
     let version = context.version;
@@ -196,7 +206,7 @@ fn profiles(version: Version) -> Vec<ProfileInformation<'static>> {
         name: *name,
         version: None,
         server_uri: server_uri.map(Into::into),
-        server_port: None,
+        server_port: server_uri.and(HTTPS_PORT.get()).map(|port| i32::from(*port)),
     };
     let plain = plain.iter().map(|name| profile(name, None));
     plain.chain(over_https.iter().map(|name| profile(name, Some(HTTPS_PATH)))).collect()
