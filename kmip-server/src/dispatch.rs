@@ -9,8 +9,8 @@ use kmip::message::{Fit, RequestItem, ResponseHeader};
 use kmip::ops::get::write_symmetric;
 use kmip::ttlv::Limits;
 use kmip::{
-    BatchErrorContinuationOption, CryptographicAlgorithm, ManagedObject, Operation,
-    RequestMessage, ResponseWriter, ResultReason, UniqueIdentifier, Version,
+    BatchErrorContinuationOption, CryptographicAlgorithm, ManagedObject, Operation, RequestMessage,
+    ResponseWriter, ResultReason, UniqueIdentifier, Version,
 };
 use zeroize::Zeroize as _;
 
@@ -150,7 +150,13 @@ async fn serve(
 }
 
 /// Notes what one item did, for the audit record.
-fn note(turn: &mut Turn<'_>, item: &RequestItem<'_>, position: u16, identifier: &str, failure: Option<&Failure>) {
+fn note(
+    turn: &mut Turn<'_>,
+    item: &RequestItem<'_>,
+    position: u16,
+    identifier: &str,
+    failure: Option<&Failure>,
+) {
     let operation = audit_operation(item);
     match failure {
         None => turn.note(operation, position, identifier),

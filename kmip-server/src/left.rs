@@ -86,10 +86,15 @@ mod tests {
         left.locate(&["c".to_owned(), "d".to_owned(), "e".to_owned()]);
         let of = |identifier| left.resolve(Some(&identifier)).map(str::to_owned);
         assert_eq!(left.resolve(None), Some("a"));
-        assert_eq!(of(UniqueIdentifier::Enumeration(UniqueIdentifierKind::IdPlaceholder)).as_deref(), Some("a"));
+        assert_eq!(
+            of(UniqueIdentifier::Enumeration(UniqueIdentifierKind::IdPlaceholder)).as_deref(),
+            Some("a")
+        );
         assert_eq!(of(UniqueIdentifier::Enumeration(UniqueIdentifierKind::Create)).as_deref(), Some("b"));
         assert_eq!(of(UniqueIdentifier::Enumeration(UniqueIdentifierKind::Register)), None);
-        for (at, expected) in [(0, Some("c")), (2, Some("e")), (-1, Some("e")), (-3, Some("c")), (3, None), (-4, None)] {
+        for (at, expected) in
+            [(0, Some("c")), (2, Some("e")), (-1, Some("e")), (-3, Some("c")), (3, None), (-4, None)]
+        {
             assert_eq!(of(UniqueIdentifier::Integer(at)).as_deref(), expected, "{at}");
         }
         assert_eq!(of("x".into()).as_deref(), Some("x"));

@@ -5,10 +5,10 @@ use engine::Found;
 use kmip::{ObjectType, ResultReason, UsageMask};
 
 pub use crate::attributes::edit::Edit;
+pub use crate::attributes::model_name;
 pub use crate::attributes::read::attributes_of;
 pub use crate::attributes::rules::is_server_set;
 pub use crate::attributes::wanted::Wanted;
-pub use crate::attributes::{model_name, seconds, stored};
 use crate::failure::Failure;
 
 /// A usage mask whose bits all mean something.

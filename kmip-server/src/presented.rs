@@ -40,15 +40,16 @@ impl Presented {
         for credential in &header.credentials {
             match credential {
                 Credential::Ticket(ticket) => {
-                    presented.rights = pay(&ticket.value, turn).await.map_err(|refused| {
-                        match Failure::of(&refused, header.version) {
-                            failure if matches!(refused, Refused::NotFound { .. }) => {
-                                let message = "the ticket is not valid, or not any more".into();
-                                Failure { reason: ResultReason::InvalidTicket, message, ..failure }
+                    presented.rights =
+                        pay(&ticket.value, turn).await.map_err(|refused| {
+                            match Failure::of(&refused, header.version) {
+                                failure if matches!(refused, Refused::NotFound { .. }) => {
+                                    let message = "the ticket is not valid, or not any more".into();
+                                    Failure { reason: ResultReason::InvalidTicket, message, ..failure }
+                                }
+                                failure => failure,
                             }
-                            failure => failure,
-                        }
-                    })?;
+                        })?;
                 }
                 other => presented.label = label(other).or(presented.label),
             }
@@ -96,9 +97,10 @@ async fn pay(value: &[u8], turn: &mut Turn<'_>) -> Result<Option<Vec<u8>>, Refus
 }
 
 fn allows_operation(right: &Right<'_>, operation: Operation) -> bool {
-    right.operations.as_ref().is_none_or(|listed| {
-        listed.operations.iter().any(|number| number.0 == operation.value())
-    })
+    right
+        .operations
+        .as_ref()
+        .is_none_or(|listed| listed.operations.iter().any(|number| number.0 == operation.value()))
 }
 
 fn allows_object(right: &Right<'_>, found: &Found) -> bool {
@@ -138,10 +140,10 @@ pub fn owner_attribute(label: Label) -> kmip::Attribute {
     kmip::Attribute::Custom(kmip::CustomAttribute { vendor, name, value })
 }
 
-/// Whether an attribute is the server's own note and not for clients.
+/// Whether an attribute is that one, which passes on to a replacement.
 #[must_use]
 pub fn is_owner_note(attribute: &kmip::Attribute) -> bool {
-    matches!(attribute, kmip::Attribute::Custom(custom) if custom.vendor == "y" && custom.name == "keyraft-credential")
+    attribute.name().to_text() == OWNER
 }
 
 /// A hash of the name in a Credential; `None` where it names nobody.

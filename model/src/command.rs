@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::{
     ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether,
-    CreateTenant, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject, RecoverObject, RegisterObject,
-    RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject, SetServicePolicy,
-    SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
+    CreateTenant, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject,
+    RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant,
+    RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage,
+    TerminateTenant, UseTicket,
 };
 use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;

@@ -12,8 +12,8 @@ use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
-use crate::ticket::Ticket;
 use crate::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
+use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
 
@@ -276,7 +276,11 @@ impl State {
     }
 
     /// The tickets of a service, ended ones included until room is made.
-    pub fn tickets(&self, tenant: TenantHandle, service: ServiceHandle) -> impl Iterator<Item = &Arc<Ticket>> {
+    pub fn tickets(
+        &self,
+        tenant: TenantHandle,
+        service: ServiceHandle,
+    ) -> impl Iterator<Item = &Arc<Ticket>> {
         let all = (tenant, service, Uid::LEAST)..;
         self.tickets
             .range(all)
@@ -503,9 +507,10 @@ impl State {
             .map(|(key, row)| (RowKey::Idempotency(*key), Row::Idempotency((**row).clone())));
         let joined = self.joined.iter().map(|(key, row)| (RowKey::Node(*key), Row::Node((**row).clone())));
         let boots = self.boots.iter().map(|(key, row)| (RowKey::Boot(*key), Row::Boot(*row)));
-        let tickets = self.tickets.iter().map(|((tenant, _, uid), row)| {
-            (RowKey::Ticket(*tenant, *uid), Row::Ticket((**row).clone()))
-        });
+        let tickets = self
+            .tickets
+            .iter()
+            .map(|((tenant, _, uid), row)| (RowKey::Ticket(*tenant, *uid), Row::Ticket((**row).clone())));
         let groups = self
             .group_cursors
             .iter()

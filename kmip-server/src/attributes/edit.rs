@@ -430,10 +430,7 @@ mod tests {
             custom(CustomValue::Integer(-2))
         );
         let flag = Attribute::Sensitive(false);
-        assert_eq!(
-            adjusted(&flag, AdjustmentType::Negate, None).unwrap(),
-            Attribute::Sensitive(true)
-        );
+        assert_eq!(adjusted(&flag, AdjustmentType::Negate, None).unwrap(), Attribute::Sensitive(true));
     }
 
     #[test]

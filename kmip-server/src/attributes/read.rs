@@ -12,7 +12,6 @@ use model::uid::{Kind, Uid};
 
 use super::rules::applies_to;
 use super::{date, kmip_name, usage_limits};
-use crate::presented::is_owner_note;
 
 /// Lease Time of every object in seconds: how long a client may go on with a key without asking again. An
 /// hour is what the published cases show; nothing here ends with it.
@@ -90,7 +89,7 @@ const fn is_key_fact(attribute: &Attribute) -> bool {
 fn push_stored(found: &Found, list: &mut AttributeList) {
     let derived = found.fields().kind != Kind::Registered;
     for attribute in decoded(found) {
-        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) && !is_owner_note(&attribute) {
+        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) {
             list.push(attribute);
         }
     }
@@ -209,10 +208,12 @@ pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
     if !version.is_v2() && !given(AttributeKind::RandomNumberGenerator) {
         drop_kind(list, AttributeKind::RandomNumberGenerator);
     }
-    let plain = |attribute: &Attribute| {
-        attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1)
-    };
-    if version == Version::V2_0 && found.fields().kind != Kind::Registered && decoded(found).all(|one| plain(&one)) {
+    let plain =
+        |attribute: &Attribute| attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1);
+    if version == Version::V2_0
+        && found.fields().kind != Kind::Registered
+        && decoded(found).all(|one| plain(&one))
+    {
         for kind in SERVER_FACTS {
             drop_kind(list, kind);
         }

@@ -124,6 +124,7 @@ async fn wrapping_key(
 ) -> Result<WrappingKey, Error> {
     let text = named.as_text().ok_or(Failure::invalid_field("a wrapping key is named by its identifier"))?;
     let found = context.turn.find(text).await?;
+    context.presented.check(context.operation, &found)?;
     context.turn.may_get(&found)?;
     let state = context.turn.state_of(&found);
     if !states.contains(&state) {

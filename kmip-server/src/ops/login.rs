@@ -55,9 +55,9 @@ async fn issue(
     };
     let requests_left = match request_count {
         None | Some(0) => None,
-        Some(count) => Some(
-            u32::try_from(count).map_err(|_| Failure::invalid_field("the Request Count is negative"))?,
-        ),
+        Some(count) => {
+            Some(u32::try_from(count).map_err(|_| Failure::invalid_field("the Request Count is negative"))?)
+        }
     };
     let purpose = Purpose::Login { requests_left, rights };
     let lasts_ms = lasts_ms.min(model::ticket::TICKET_MS_MAX);

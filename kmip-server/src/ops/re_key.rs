@@ -15,6 +15,7 @@ use crate::attributes::read::{attributes_of, decoded};
 use crate::attributes::{model_name, stored};
 use crate::failure::Failure;
 use crate::objects::{Wanted, masked};
+use crate::presented::is_owner_note;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let (found, mut old) = context.edit(request.unique_identifier.as_ref()).await?;
@@ -101,17 +102,19 @@ pub(super) fn inherited(found: &Found, old: &Edit, template: &Template) -> Resul
 
 /// Facts that do not pass on to a replacement.
 fn is_of_the_old_one_alone(attribute: &Attribute) -> bool {
-    matches!(
-        attribute,
-        Attribute::Link(_)
-            | Attribute::Digest(_)
-            | Attribute::OriginalCreationDate(_)
-            | Attribute::RandomNumberGenerator(_)
-            | Attribute::KeyFormatType(_)
-            | Attribute::CryptographicAlgorithm(_)
-            | Attribute::CryptographicLength(_)
-            | Attribute::CryptographicUsageMask(_)
-    )
+    let note = matches!(attribute, Attribute::Custom(custom) if custom.vendor == "y");
+    note && !is_owner_note(attribute)
+        || matches!(
+            attribute,
+            Attribute::Link(_)
+                | Attribute::Digest(_)
+                | Attribute::OriginalCreationDate(_)
+                | Attribute::RandomNumberGenerator(_)
+                | Attribute::KeyFormatType(_)
+                | Attribute::CryptographicAlgorithm(_)
+                | Attribute::CryptographicLength(_)
+                | Attribute::CryptographicUsageMask(_)
+        )
 }
 
 /// With an offset, Active from then on and the other dates as far from it as they were (1.4, table 172);

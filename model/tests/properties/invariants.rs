@@ -52,7 +52,8 @@ fn a_spent_or_ended_ticket_is_worth_nothing(m: &Moment<'_>) {
     let before = m.before.ticket(&used.uid).expect("a ticket that was used was there");
     assert!(before.lasts_at(m.after.cluster().time), "a ticket was used after its end");
     if let Purpose::Login { requests_left: Some(left), .. } = before.purpose {
-        let Purpose::Login { requests_left: Some(now), .. } = m.after.ticket(&used.uid).unwrap().purpose else {
+        let Purpose::Login { requests_left: Some(now), .. } = m.after.ticket(&used.uid).unwrap().purpose
+        else {
             panic!("a use changed what the ticket is for");
         };
         assert_eq!(now + 1, left, "a use takes one request, and there was one to take");

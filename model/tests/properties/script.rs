@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether, CreateTenant, Dates,
-    Description, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject, RecoverObject,
-    RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RevokeObject,
-    SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage,
-    TerminateTenant, UseTicket,
+    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether,
+    CreateTenant, Dates, Description, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode,
+    MarkServed, RecordObject, RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService,
+    ResumeTenant, RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService,
+    SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
 };
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use model::object::{Name, Place, Revocation, StoredAttribute, Usage};
