@@ -12,8 +12,10 @@
 pub mod allocator;
 pub mod arena;
 pub mod cache;
+pub mod certify;
 #[cfg(feature = "danger-known-keys")]
 pub mod danger;
+mod der_write;
 pub mod digest;
 pub mod formats;
 pub mod hierarchy;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::kdf::{self, Purpose};
 use super::read::{CERTIFICATE_BAG, DATA, ENCRYPTED_DATA, FRIENDLY_NAME, SHROUDED_KEY_BAG, X509};
 use super::{Bundle, Pkcs12Error, bmp};
+use crate::der_write::{BMP_STRING, EXPLICIT_0, IMPLICIT_0, INTEGER, NULL, OCTETS, SEQUENCE, SET, oid, tlv};
 use crate::random;
 use crate::services::cipher::{self, CipherAlgorithm, CipherSpec, Mode, Padding};
 use crate::services::mac::{MacAlgorithm, mac};
@@ -21,15 +22,6 @@ const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.
 const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
 const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
 const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
-
-const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const NULL: u8 = 0x05;
-const BMP_STRING: u8 = 0x1e;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const EXPLICIT_0: u8 = 0xa0;
-const IMPLICIT_0: u8 = 0x80;
 
 pub(super) fn seal(bundle: &Bundle, password: &str) -> Result<Vec<u8>, Pkcs12Error> {
     let mut parts = Vec::new();
@@ -102,28 +94,6 @@ fn rounds() -> Vec<u8> {
     ROUNDS.to_der().expect("a small integer has a DER")
 }
 
-fn oid(identifier: ObjectIdentifier) -> Vec<u8> {
-    identifier.to_der().expect("a known identifier has a DER")
-}
-
 fn slices(parts: &[Vec<u8>]) -> Vec<&[u8]> {
     parts.iter().map(Vec::as_slice).collect()
-}
-
-/// Tag, length, and the parts one after the other.
-fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(length + 6);
-    out.push(tag);
-    match u8::try_from(length) {
-        Ok(short) if short < 0x80 => out.push(short),
-        _ => {
-            let bytes = length.to_be_bytes();
-            let lead = bytes.iter().take_while(|byte| **byte == 0).count();
-            out.push(0x80 | u8::try_from(bytes.len() - lead).expect("a length has at most 8 bytes"));
-            out.extend_from_slice(&bytes[lead..]);
-        }
-    }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out
 }

@@ -200,7 +200,7 @@ fn texts(names: &[GeneralName<'_>]) -> Vec<String> {
 }
 
 /// The DER of each GeneralName in a GeneralNames.
-fn general_names(der: &[u8]) -> Vec<ByteString> {
+pub fn general_names(der: &[u8]) -> Vec<ByteString> {
     let mut names = Vec::new();
     let Ok((_, sequence)) = Any::from_der(der) else { return names };
     if sequence.tag() != Tag::Sequence {

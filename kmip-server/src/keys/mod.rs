@@ -4,6 +4,7 @@
 //! An object is kept as it came, in TTLV; every change of shape makes a new TTLV object in a buffer that
 //! is wiped. Nothing here decides who may have a key.
 
+pub mod authority;
 pub mod blocks;
 pub mod certificate;
 pub mod convert;

@@ -13,8 +13,10 @@ use crate::objects::masked;
 const QUANTUM_SAFE_BITS: u32 = 256;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
-    if request.object_type != ObjectType::SymmetricKey {
-        return Err(Failure::invalid_field("Create makes symmetric keys only").into());
+    match request.object_type {
+        ObjectType::SymmetricKey => {}
+        ObjectType::SecretData => return super::create_secret_data::serve(context, request).await,
+        _ => return Err(Failure::invalid_field("Create makes symmetric keys and secret data").into()),
     }
     let expanded;
     let template = if request.attributes.names.is_empty() {

@@ -5,9 +5,11 @@ mod add_attribute;
 mod adjust_attribute;
 mod archive;
 mod cancel;
+mod certify;
 mod check;
 mod create;
 mod create_key_pair;
+mod create_secret_data;
 mod create_split_key;
 mod decrypt;
 mod delete_attribute;
@@ -35,6 +37,7 @@ mod ping;
 mod pkcs11;
 mod poll;
 mod query;
+mod re_certify;
 mod re_key;
 mod re_key_key_pair;
 mod recover;
@@ -90,6 +93,8 @@ pub const SERVED: &[Operation] = &[
     Operation::ReKey,
     Operation::ReKeyKeyPair,
     Operation::Validate,
+    Operation::Certify,
+    Operation::ReCertify,
     Operation::Check,
     Operation::ObtainLease,
     Operation::GetUsageAllocation,
@@ -233,6 +238,8 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::AdjustAttribute(request) => adjust_attribute::serve(context, request).await,
         RequestPayload::ReKey(request) => re_key::serve(context, request).await,
         RequestPayload::ReKeyKeyPair(request) => re_key_key_pair::serve(context, request).await,
+        RequestPayload::Certify(request) => certify::serve(context, request).await,
+        RequestPayload::ReCertify(request) => re_certify::serve(context, request).await,
         RequestPayload::Validate(request) => validate::serve(context, request).await,
         RequestPayload::Check(request) => check::serve(context, request).await,
         RequestPayload::ObtainLease(request) => obtain_lease::serve(context, request).await,
@@ -266,11 +273,6 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::Hash(request) => hash::serve(context, request).await,
         RequestPayload::RngRetrieve(request) => rng_retrieve::serve(request),
         RequestPayload::RngSeed(_) => Ok(rng_seed::serve()),
-        // Everything else the vocabulary knows and SERVED does not list.
-        _ => {
-            let message = "this server does not offer the operation; Query lists what it offers";
-            Err(Failure::new(ResultReason::OperationNotSupported, message).into())
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
+use crate::keys::blocks;
 use crate::ops::{Context, Error};
 use crate::services::params::unsupported;
 
@@ -166,8 +167,12 @@ impl ServiceKey {
             (ManagedObject::PrivateKey(_), KeyMaterial::Bytes(der)) => {
                 Ok(PrivateKey::from_der(der).map_err(Failure::from)?)
             }
-            (ManagedObject::PrivateKey(_), KeyMaterial::Transparent(_)) => {
-                Err(unsupported("keys in this Key Format Type are kept and not used here").into())
+            // Numbers, and the bare bytes of Edwards curves, become DER first.
+            (ManagedObject::PrivateKey(key), KeyMaterial::Transparent(_)) => {
+                let block = key.key_block.as_ref().ok_or(unsupported("the object holds no key"))?;
+                let der = blocks::private_key(block)?.to_pkcs8();
+                let der = der.map_err(|_| unsupported("the key lacks numbers that its use needs"))?;
+                Ok(PrivateKey::from_der(&der).map_err(Failure::from)?)
             }
             _ => Err(Failure::new(ResultReason::InvalidObjectType, "the object is no private key").into()),
         }
@@ -189,8 +194,11 @@ impl ServiceKey {
                 };
                 Ok(key.map_err(Failure::from)?)
             }
-            (ManagedObject::PublicKey(_), KeyMaterial::Transparent(_)) => {
-                Err(unsupported("keys in this Key Format Type are kept and not used here").into())
+            (ManagedObject::PublicKey(key), KeyMaterial::Transparent(_)) => {
+                let block = key.key_block.as_ref().ok_or(unsupported("the object holds no key"))?;
+                let der = blocks::public_key(block)?.to_spki();
+                let der = der.map_err(|_| unsupported("the key lacks numbers that its use needs"))?;
+                Ok(PublicKey::from_spki(&der).map_err(Failure::from)?)
             }
             _ => Err(Failure::new(ResultReason::InvalidObjectType, "the object has no public key").into()),
         }

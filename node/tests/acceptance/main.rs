@@ -7,6 +7,7 @@ mod bad_input;
 mod contract;
 mod failover;
 mod identity;
+mod key_pairs;
 mod keys;
 mod replays;
 mod support;

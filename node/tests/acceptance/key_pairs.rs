@@ -1,0 +1,328 @@
+//! Objects beyond symmetric keys: pairs in every format on every node, wrapping keys nobody else may name,
+//! parts, certificates, and identifiers that came from elsewhere.
+
+use client::{Client, Error, Repeat};
+use crypto::formats::{PrivateKey, PublicKey};
+use kmip::message::ResponseItem;
+use kmip::ops::{
+    activate, certify, create_key_pair, create_split_key, export, get, import, join_split_key, register,
+    validate,
+};
+use kmip::{
+    Attribute, BlockCipherMode, CryptographicAlgorithm, CryptographicParameters, EncodingOption, KeyBlock,
+    KeyFormatType, KeyInformation, KeyMaterial, KeyValue, KeyWrapType, KeyWrappingSpecification,
+    ManagedObject, ObjectType, RequestPayload, ResultReason, SplitKeyMethod, Template,
+    UniqueIdentifier, UsageMask, ValidityIndicator, WrappingMethod,
+};
+
+use crate::support::Cluster;
+
+/// One request; what `read` takes from its answer.
+async fn ask<T>(
+    client: &Client,
+    request: RequestPayload<'static>,
+    read: impl Fn(&ResponseItem<'_>) -> T,
+) -> Result<T, Error> {
+    client.call(&[request], Repeat::Never, |answer| Ok(read(&answer.items[0]))).await
+}
+
+fn text(identifier: &UniqueIdentifier<'_>) -> String {
+    identifier.as_text().expect("a textual identifier").to_owned()
+}
+
+fn refusal<T>(answer: Result<T, Error>) -> (ResultReason, String) {
+    match answer {
+        Err(Error::Refused { reason, message, .. }) => (reason, message),
+        Err(other) => panic!("no refusal: {other}"),
+        Ok(_) => panic!("answered"),
+    }
+}
+
+fn id(text: &str) -> Option<UniqueIdentifier<'static>> {
+    Some(text.to_owned().into())
+}
+
+fn template(attributes: Vec<Attribute>) -> Option<Template> {
+    Some(attributes.into())
+}
+
+async fn pair(client: &Client, algorithm: CryptographicAlgorithm, bits: i32) -> (String, String) {
+    let request = create_key_pair::Request {
+        common_attributes: template(vec![
+            Attribute::CryptographicAlgorithm(algorithm),
+            Attribute::CryptographicLength(bits),
+        ]),
+        private_key_attributes: None,
+        public_key_attributes: None,
+        common_protection_storage_masks: None,
+        private_protection_storage_masks: None,
+        public_protection_storage_masks: None,
+    };
+    let made = ask(client, RequestPayload::CreateKeyPair(request), |item| {
+        let made: create_key_pair::Response<'_> = item.payload().expect("a payload");
+        (text(&made.private_key_unique_identifier), text(&made.public_key_unique_identifier))
+    });
+    made.await.expect("a pair")
+}
+
+/// The material of an object in a format: bytes as they came.
+async fn material(client: &Client, request: get::Request<'static>) -> Result<Vec<u8>, Error> {
+    ask(client, RequestPayload::Get(request), |item| {
+        let got: get::Response<'_> = item.payload().expect("a payload");
+        match got.object.key_block().and_then(|block| block.key_value.as_ref()) {
+            Some(KeyValue::Wrapped(bytes) | KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => {
+                bytes.to_vec()
+            }
+            _ => panic!("the object has no bytes"),
+        }
+    })
+    .await
+}
+
+async fn in_format(client: &Client, identifier: &str, format: KeyFormatType) -> Vec<u8> {
+    let request = get::Request {
+        unique_identifier: id(identifier),
+        key_format_type: Some(format),
+        ..get::Request::default()
+    };
+    material(client, request).await.unwrap_or_else(|error| panic!("{format:?}: {error}"))
+}
+
+async fn registered(client: &Client, object: ManagedObject<'static>, attributes: Vec<Attribute>) -> String {
+    let request = register::Request {
+        object_type: object.object_type(),
+        attributes: template(attributes),
+        object: Some(object),
+        protection_storage_masks: None,
+    };
+    let made = ask(client, RequestPayload::Register(request), |item| {
+        text(&item.payload::<register::Response<'_>>().expect("a payload").unique_identifier)
+    });
+    made.await.expect("registered")
+}
+
+fn aes(key: &[u8]) -> ManagedObject<'static> {
+    let block = KeyBlock {
+        cryptographic_algorithm: Some(CryptographicAlgorithm::Aes),
+        cryptographic_length: i32::try_from(key.len() * 8).ok(),
+        ..KeyBlock::from_bytes(KeyFormatType::Raw, key.to_vec())
+    };
+    ManagedObject::SymmetricKey(block.into())
+}
+
+/// A registered wrapping key, Active.
+async fn wrapping_key(client: &Client) -> String {
+    let mask = Attribute::CryptographicUsageMask(UsageMask::WRAP_KEY);
+    let identifier = registered(client, aes(&[7; 32]), vec![mask]).await;
+    let request = activate::Request { unique_identifier: id(&identifier) };
+    ask(client, RequestPayload::Activate(request), |_| ()).await.expect("active");
+    identifier
+}
+
+fn wrapped_by(kek: &str, mode: BlockCipherMode) -> KeyWrappingSpecification<'static> {
+    KeyWrappingSpecification {
+        wrapping_method: WrappingMethod::Encrypt,
+        encryption_key: Some(KeyInformation {
+            unique_identifier: kek.to_owned().into(),
+            cryptographic_parameters: Some(CryptographicParameters {
+                block_cipher_mode: Some(mode),
+                ..CryptographicParameters::default()
+            }),
+        }),
+        mac_signature_key: None,
+        attribute_names: Vec::new(),
+        encoding_option: Some(EncodingOption::NoEncoding),
+    }
+}
+
+fn get_wrapped(identifier: &str, kek: &str, mode: BlockCipherMode) -> get::Request<'static> {
+    get::Request {
+        unique_identifier: id(identifier),
+        key_wrapping_specification: Some(wrapped_by(kek, mode)),
+        ..get::Request::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_is_one_key_in_every_format_on_every_node() {
+    let cluster = Cluster::start();
+    let clients = cluster.clients("tenant-a");
+    let (private, public) = pair(&clients[0], CryptographicAlgorithm::Rsa, 2048).await;
+    let pkcs8 = in_format(&clients[1], &private, KeyFormatType::Pkcs8).await;
+    let key = PrivateKey::from_pkcs8(&pkcs8).expect("PKCS#8");
+    let pkcs1 = in_format(&clients[2], &private, KeyFormatType::Pkcs1).await;
+    assert_eq!(PrivateKey::from_pkcs1(&pkcs1).expect("PKCS#1").public(), key.public());
+    let spki = in_format(&clients[2], &public, KeyFormatType::X509).await;
+    assert_eq!(PublicKey::from_spki(&spki), key.public());
+
+    let (private, public) = pair(&clients[1], CryptographicAlgorithm::Ecdsa, 384).await;
+    let sec1 = in_format(&clients[0], &private, KeyFormatType::EcPrivateKey).await;
+    let spki = in_format(&clients[2], &public, KeyFormatType::X509).await;
+    assert_eq!(PrivateKey::from_sec1(&sec1, None).expect("SEC1").public(), PublicKey::from_spki(&spki));
+
+    let request = get::Request {
+        unique_identifier: id(&private),
+        key_format_type: Some(KeyFormatType::Pkcs1),
+        ..get::Request::default()
+    };
+    let refused = refusal(material(&clients[0], request).await);
+    assert_eq!(refused.0, ResultReason::KeyFormatTypeNotSupported);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrapping_takes_the_callers_own_keys_and_leaves_what_was_registered_wrapped() {
+    let cluster = Cluster::start();
+    let (ours, theirs) = (cluster.client(0, "tenant-a"), cluster.client(1, "tenant-b"));
+    let (kek, foreign) = (wrapping_key(&ours).await, wrapping_key(&theirs).await);
+    let key = registered(&ours, aes(&[1; 16]), Vec::new()).await;
+    for mode in [BlockCipherMode::NistKeyWrap, BlockCipherMode::AesKeyWrapPadding, BlockCipherMode::Gcm] {
+        let wrapped = material(&ours, get_wrapped(&key, &kek, mode)).await.expect("wrapped");
+        assert!(!wrapped.windows(16).any(|window| window == [1; 16]), "{mode:?}");
+    }
+    let absent = refusal(material(&ours, get_wrapped(&key, &"a".repeat(64), BlockCipherMode::Gcm)).await);
+    let named = refusal(material(&ours, get_wrapped(&key, &foreign, BlockCipherMode::Gcm)).await);
+    assert_eq!(absent.0, ResultReason::ItemNotFound);
+    assert_eq!(named, absent, "another tenant's key is as absent as none");
+
+    let wrapped = material(&ours, get_wrapped(&key, &kek, BlockCipherMode::NistKeyWrap)).await.expect("wrapped");
+    let specification = wrapped_by(&kek, BlockCipherMode::NistKeyWrap);
+    let block = KeyBlock {
+        key_value: Some(KeyValue::Wrapped(wrapped.clone().into())),
+        key_wrapping_data: Some(kmip::KeyWrappingData {
+            wrapping_method: specification.wrapping_method,
+            encryption_key: specification.encryption_key,
+            mac_signature_key: None,
+            mac_signature: None,
+            iv_counter_nonce: None,
+            encoding_option: specification.encoding_option,
+        }),
+        ..KeyBlock::from_bytes(KeyFormatType::Raw, Vec::new())
+    };
+    let kept = registered(&ours, ManagedObject::SymmetricKey(block.into()), Vec::new()).await;
+    let plain = get::Request { unique_identifier: id(&kept), ..get::Request::default() };
+    let opened = get::Request { key_wrap_type: Some(KeyWrapType::NotWrapped), ..plain.clone() };
+    assert_eq!(material(&ours, opened).await.expect("opened"), [1; 16]);
+    assert_eq!(material(&ours, plain).await.expect("as it is kept"), wrapped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
+    let cluster = Cluster::start();
+    let (ours, theirs) = (cluster.client(0, "tenant-a"), cluster.client(1, "tenant-b"));
+    let import = |identifier: &str, key: u8, replace: bool| {
+        RequestPayload::Import(import::Request {
+            unique_identifier: identifier.to_owned().into(),
+            object_type: ObjectType::SymmetricKey,
+            replace_existing: Some(replace),
+            key_wrap_type: None,
+            attributes: Vec::new().into(),
+            object: Some(aes(&[key; 16])),
+        })
+    };
+    let get = |identifier: &str| get::Request { unique_identifier: id(identifier), ..get::Request::default() };
+    let done = |_: &ResponseItem<'_>| ();
+    ask(&ours, import("key from elsewhere", 1, false), done).await.expect("imported");
+    ask(&theirs, import("key from elsewhere", 2, false), done).await.expect("imported beside it");
+    assert_eq!(material(&ours, get("key from elsewhere")).await.expect("ours"), [1; 16]);
+    assert_eq!(material(&theirs, get("key from elsewhere")).await.expect("theirs"), [2; 16]);
+
+    let again = refusal(ask(&ours, import("key from elsewhere", 3, false), done).await);
+    assert_eq!(again.0, ResultReason::ObjectAlreadyExists);
+    ask(&ours, import("key from elsewhere", 3, true), done).await.expect("replaced");
+    assert_eq!(material(&cluster.client(2, "tenant-a"), get("key from elsewhere")).await.expect("new"), [3; 16]);
+
+    let foreign = registered(&theirs, aes(&[9; 16]), Vec::new()).await;
+    for replace in [false, true] {
+        let refused = refusal(ask(&ours, import(&foreign, 4, replace), done).await);
+        assert_eq!(refused.0, ResultReason::ItemNotFound);
+    }
+    assert_eq!(material(&theirs, get(&foreign)).await.expect("untouched"), [9; 16]);
+    let request = RequestPayload::Export(export::Request {
+        unique_identifier: id(&foreign),
+        key_format_type: None,
+        key_wrap_type: None,
+        key_compression_type: None,
+        key_wrapping_specification: None,
+    });
+    assert_eq!(refusal(ask(&ours, request, done).await).0, ResultReason::ItemNotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_give_their_key_and_too_few_do_not() {
+    let cluster = Cluster::start();
+    let client = cluster.client(0, "tenant-a");
+    let key = registered(&client, aes(b"0123456789abcdef"), Vec::new()).await;
+    for method in [
+        SplitKeyMethod::PolynomialSharingGf2_8,
+        SplitKeyMethod::PolynomialSharingGf2_16,
+        SplitKeyMethod::PolynomialSharingPrimeField,
+    ] {
+        let request = create_split_key::Request {
+            object_type: ObjectType::SplitKey,
+            unique_identifier: id(&key),
+            parts: 5,
+            threshold: 3,
+            method,
+            prime_field_size: None,
+            attributes: None,
+            protection_storage_masks: None,
+        };
+        let parts = ask(&client, RequestPayload::CreateSplitKey(request), |item| {
+            let made: create_split_key::Response<'_> = item.payload().expect("a payload");
+            made.unique_identifiers.iter().map(text).collect::<Vec<_>>()
+        });
+        let parts = parts.await.expect("parts");
+        assert_eq!(parts.len(), 5);
+        let join = |which: &[usize]| {
+            RequestPayload::JoinSplitKey(join_split_key::Request {
+                object_type: ObjectType::SymmetricKey,
+                unique_identifiers: which.iter().map(|at| parts[*at].clone().into()).collect(),
+                secret_data_type: None,
+                attributes: None,
+                protection_storage_masks: None,
+            })
+        };
+        let joined = ask(&client, join(&[4, 0, 2]), |item| {
+            text(&item.payload::<join_split_key::Response<'_>>().expect("a payload").unique_identifier)
+        });
+        let joined = joined.await.expect("joined");
+        assert_eq!(in_format(&client, &joined, KeyFormatType::Raw).await, b"0123456789abcdef", "{method:?}");
+        let few = refusal(ask(&client, join(&[1, 3]), |_| ()).await);
+        assert_eq!(few.0, ResultReason::CryptographicFailure);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_chain_to_the_services_own_authority() {
+    let cluster = Cluster::start();
+    let client = cluster.client(1, "tenant-a");
+    let (_, public) = pair(&client, CryptographicAlgorithm::Ec, 256).await;
+    let request = certify::Request {
+        unique_identifier: id(&public),
+        certificate_request_unique_identifier: None,
+        certificate_request_type: None,
+        certificate_request: None,
+        attributes: None,
+        protection_storage_masks: None,
+    };
+    let made = ask(&client, RequestPayload::Certify(request), |item| {
+        text(&item.payload::<certify::Response<'_>>().expect("a payload").unique_identifier)
+    });
+    let certificate = made.await.expect("a certificate");
+    let name = Attribute::Name("certificate-authority/mongodb".into());
+    let authority = client.locate(vec![name]).await.expect("a search");
+    assert_eq!(authority.len(), 1);
+    let verdict = |which: Vec<String>| {
+        let request = validate::Request {
+            certificates: Vec::new(),
+            unique_identifiers: which.into_iter().map(Into::into).collect(),
+            validity_date: None,
+        };
+        ask(&client, RequestPayload::Validate(request), |item| {
+            item.payload::<validate::Response>().expect("a payload").validity_indicator
+        })
+    };
+    let whole = verdict(vec![certificate.clone(), authority[0].clone()]).await.expect("a verdict");
+    assert_eq!(whole, ValidityIndicator::Valid);
+    assert_eq!(verdict(vec![certificate]).await.expect("a verdict"), ValidityIndicator::Unknown);
+}
