@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 import time
+import traceback
 import uuid
 
 from bson import Binary
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
-from pymongo.errors import EncryptionError
+from pymongo.errors import EncryptionError, PyMongoError
 
 import figures
 from application import CODEC_OPTIONS, DATA_KEY, ENCRYPTED, LOOKUP_KEY, Customers, customer
@@ -34,7 +35,7 @@ class Demo:
         self.name = "keyraft_example_" + uuid.uuid4().hex[:12]
         self.vault = self.name + ".__keyVault"
         self.plain = MongoClient(uri)[self.name]
-        self.open = []
+        self.open, self.reached = [], False
 
     def kmip(self, **settings):
         return Kmip(delegated=self.delegated, **settings)
@@ -48,7 +49,7 @@ class Demo:
         return Customers(client[self.name][collection], crypt), crypt
 
     def close(self):
-        for name in ("customers", "customers_local", "__keyVault", "__keyVaultLocal"):
+        for name in ("customers", "customers_local", "__keyVault", "__keyVaultLocal") * self.reached:
             self.plain.drop_collection(name)
         for one in reversed(self.open):
             one.close()
@@ -58,6 +59,7 @@ class Demo:
         """From nothing to the first data keys under a master key of keyraft."""
         began = time.perf_counter()
         self.plain.command("ping")
+        self.reached = True
         # MongoDB's own advice: no two data keys of one name.
         self.plain["__keyVault"].create_index(
             "keyAltNames", unique=True, partialFilterExpression={"keyAltNames": {"$exists": True}})
@@ -153,7 +155,7 @@ class Demo:
         for name in (DATA_KEY, LOOKUP_KEY):
             local_crypt.create_data_key(local.provider, local.master_key, [name])
         share = figures.beside(figures.Side(there, keys), figures.Side(here, local), customer)
-        stored = list(self.plain["customers"].find())
+        stored = list(self.plain["customers"].find().limit(figures.DECRYPTED))
         figures.decryption(crypt, stored[:1], ENCRYPTED)
         fetched = keys.meter.connections
         took = figures.decryption(crypt, stored, ENCRYPTED)
@@ -177,26 +179,40 @@ def main():
     parser.add_argument("--mode", choices=["plain", "delegated"], default="plain",
                         help="plain: the driver fetches the master key and wraps data keys itself; "
                              "delegated: keyraft wraps them, the master key never leaves it")
-    mode = parser.parse_args().mode
+    parser.add_argument("--no-figures", action="store_true",
+                        help="measure nothing: for a machine that is busy with other things")
+    arguments = parser.parse_args()
+    mode, steps = arguments.mode, STEPS[:-1] if arguments.no_figures else STEPS
     missing = [name for name in ("KMIP_HOST", "KMIP_PORT", "KMIP_PORTS", "KMIP_CA", "KMIP_CERT", "KMIP_KEY", "KMIP_CERT2",
                                  "KMIP_KEY2") if name not in os.environ]
     if missing:
         sys.exit("the environment lacks %s: start a cluster (make run), then run this through ./run" % ", ".join(missing))
     uri = os.environ.get("MONGODB_URI")
     stub = None if uri else Stub()
-    print("database: %s" % ("MongoDB at MONGODB_URI" if uri else "A STUB in this process, not MongoDB; set MONGODB_URI for a real one"))
+    if uri:
+        try:
+            database = "MongoDB " + MongoClient(uri).server_info()["version"]
+        except PyMongoError as failure:
+            sys.exit("FAIL the database at MONGODB_URI: %s" % failure)
+    else:
+        database = "A STUB in this process, not MongoDB; set MONGODB_URI for a real one"
+    print("database: %s" % database)
     print("keys: keyraft at %s, ports %s, mode %s" % (os.environ["KMIP_HOST"], os.environ["KMIP_PORTS"], mode))
     demo = Demo(uri or stub.uri, mode == "delegated")
     try:
-        for name, step in STEPS:
+        for name, step in steps:
             began = time.perf_counter()
-            step(demo)
-            print("ok   %s (%.0f ms)" % (name, 1e3 * (time.perf_counter() - began)))
+            try:
+                step(demo)
+            except (AssertionError, PyMongoError) as failure:
+                where = traceback.extract_tb(failure.__traceback__)[1]
+                sys.exit("FAIL %s: %s (line %d: %s)" % (name, failure or "does not hold", where.lineno, where.line))
+            print("ok   %s (%.0f ms)" % (name, 1e3 * (time.perf_counter() - began)), flush=True)
     finally:
         demo.close()
         if stub:
             stub.close()
-    print("PASS mode %s, database %s" % (mode, "MongoDB" if uri else "stub"))
+    print("PASS mode %s, database %s" % (mode, database if uri else "stub"))
 
 
 if __name__ == "__main__":

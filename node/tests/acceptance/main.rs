@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod contract;
+mod example;
 mod failover;
 mod identity;
 mod key_pairs;
