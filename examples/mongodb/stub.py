@@ -1,9 +1,9 @@
 """A stand-in for MongoDB on loopback, for machines that have none: enough of its wire protocol (OP_MSG) for one
 driver, a key vault and the commands of this example. Documents live in memory and are gone with the process.
 
-It is no database: no disk, no authentication, no transactions, and whatever it does not know it refuses by name
-(code 59 or 2, as MongoDB does), so nothing passes by being ignored. What it stores it stores as it came: the
-ciphertext a test finds here is the ciphertext a real server would have been sent."""
+It is no database: no disk, no authentication, no transactions. Commands and operators it does not know it refuses by
+name (codes 59 and 2, as MongoDB does). What it stores it stores as it came: the ciphertext found here is the
+ciphertext a real server would have been sent."""
 import datetime
 import itertools
 import socket
@@ -117,10 +117,11 @@ class Store:
         self._documents, self._unique, self._cursors, self._ids = {}, {}, {}, itertools.count(1)
 
     def run(self, command):
-        name = next((name for name in command if hasattr(self, "do_" + name.lower())), None)
-        if name is None:
-            raise Refused(59, "the stub does not know the command %r" % next(iter(command), ""))
-        return getattr(self, "do_" + name.lower())(command, "%s.%s" % (command.get("$db"), command[name]))
+        name = next(iter(command), "")
+        known = getattr(self, "do_" + name.lower(), None)
+        if known is None:
+            raise Refused(59, "the stub does not know the command %r" % name)
+        return known(command, "%s.%s" % (command.get("$db"), command[name]))
 
     def do_hello(self, command, _):
         now = datetime.datetime.now(datetime.timezone.utc)
