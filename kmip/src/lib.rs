@@ -1,6 +1,6 @@
 //! KMIP vocabulary: bytes to values and back, and the payloads of every operation.
 //!
-//! Versions 1.0 to 1.4, 2.0 and 2.1. What this crate never does: sockets, clocks, randomness,
+//! Versions 1.0 to 1.4, 2.0 and 2.1; TTLV, and XML and JSON, which are transcoded ([`text`]). What this crate never does: sockets, clocks, randomness,
 //! tenants, cryptography. A message is checked once ([`ttlv`]), read without copying
 //! ([`message`]), and written in the version of its request, with the fields that version has.
 //!
@@ -21,6 +21,7 @@ pub mod ops;
 #[cfg(test)]
 mod sample;
 mod tag;
+pub mod text;
 pub mod ttlv;
 mod value;
 mod version;

@@ -185,6 +185,7 @@ mod tests {
 
     use super::*;
     use crate::field::{Decode, Encode};
+    use crate::text::{self, Encoding};
     use crate::{Credential, RequestPayload, ResponsePayload};
 
     fn encoded(value: &impl Encode, version: Version, tag: Tag) -> Vec<u8> {
@@ -218,6 +219,24 @@ mod tests {
             let read = ResponsePayload::decode(payload.operation(), opened(&bytes)).expect("reads what it wrote");
             prop_assert_eq!(&read, &payload);
             prop_assert_eq!(encoded(&read, version, Tag::RESPONSE_PAYLOAD), bytes);
+        }
+
+        #[test]
+        fn text_encodings_lose_nothing(seed: u64, v2: bool, request: bool) {
+            let version = if v2 { Version::V2_1 } else { Version::V1_4 };
+            let mut sampler = Sampler::new(seed, version);
+            let bytes = if request {
+                encoded(&RequestPayload::sample(&mut sampler), version, Tag::REQUEST_PAYLOAD)
+            } else {
+                encoded(&ResponsePayload::sample(&mut sampler), version, Tag::RESPONSE_PAYLOAD)
+            };
+            for encoding in Encoding::ALL {
+                let text = text::from_ttlv(encoding, &bytes).expect("what we write is well formed");
+                let back = text::to_ttlv(encoding, &text, &Limits::DEFAULT);
+                prop_assert_eq!(
+                    back.as_deref(), Ok(&bytes), "{:?}: {}", encoding, String::from_utf8_lossy(&text)
+                );
+            }
         }
 
         #[test]

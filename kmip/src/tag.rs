@@ -23,6 +23,11 @@ impl Tag {
         TAGS.iter().find(|row| row.1 == name).map(|row| row.0)
     }
 
+    /// Every tag of the specifications up to 2.1 with its name, ascending.
+    pub(crate) fn all() -> impl Iterator<Item = (Self, &'static str)> {
+        TAGS.iter().copied()
+    }
+
     /// Whether the tag lies in the ranges a KMIP message may use: standard (42xxxx) or vendor (54xxxx).
     #[must_use]
     pub const fn has_known_prefix(self) -> bool {

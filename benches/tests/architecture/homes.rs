@@ -18,6 +18,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aes-gcm", &["crypto"]),
     // Elsewhere it hashes public bytes only: audit chains, certificate fingerprints.
     ("sha2", &["crypto", "audit", "kmip-server"]),
+    ("quick-xml", &["kmip"]),
     ("axum", &["admin-api"]),
     ("utoipa", &["admin-api"]),
 ];

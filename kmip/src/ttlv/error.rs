@@ -91,6 +91,21 @@ pub enum DecodeErrorKind {
     /// A value that its field cannot have.
     #[error("{0} has a value that is not allowed")]
     BadValue(Tag),
+    /// XML or JSON that is none, or holds what no message has.
+    #[error("the text is not well formed, or has something no message has")]
+    Syntax,
+    /// A document type or an entity in XML.
+    #[error("document types and entities are not accepted")]
+    EntitiesForbidden,
+    /// A key or attribute that appears twice in one object or element.
+    #[error("a key appears twice")]
+    RepeatedKey,
+    /// A name in XML or JSON that is no tag.
+    #[error("a name is no tag of the protocol")]
+    UnknownTag,
+    /// A value in XML or JSON that its item type cannot have.
+    #[error("{0} has a value that does not fit its type")]
+    BadText(Tag),
     /// A required field is absent.
     #[error("{0} is missing")]
     Missing(Tag),
@@ -137,6 +152,11 @@ impl DecodeError {
             | Kind::Order(_)
             | Kind::TooManyBatchItems
             | Kind::UnsupportedVersion
+            | Kind::Syntax
+            | Kind::EntitiesForbidden
+            | Kind::RepeatedKey
+            | Kind::UnknownTag
+            | Kind::BadText(_)
             | Kind::Missing(_)
             | Kind::Unexpected(_)
             | Kind::Repeated(_) => ResultReason::InvalidMessage,
