@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use engine::Engine;
 
 use crate::auth::DevelopmentToken;
+use crate::guest::Guest;
 use crate::problem::Problem;
 
 /// Renders the node's metrics as OpenMetrics text.
@@ -15,6 +16,7 @@ pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 #[derive(Clone)]
 pub struct App {
     engine: Arc<OnceLock<Arc<Engine>>>,
+    kmip: Arc<OnceLock<Arc<dyn Guest>>>,
     token: Option<Arc<DevelopmentToken>>,
     scrape: Scrape,
 }
@@ -23,13 +25,27 @@ impl App {
     /// An application without an engine yet.
     #[must_use]
     pub fn new(token: Option<DevelopmentToken>, scrape: Scrape) -> Self {
-        Self { engine: Arc::default(), token: token.map(Arc::new), scrape }
+        Self { engine: Arc::default(), kmip: Arc::default(), token: token.map(Arc::new), scrape }
     }
 
     /// Gives it the engine, once.
     pub fn start(&self, engine: Arc<Engine>) {
         let first = self.engine.set(engine);
         debug_assert!(first.is_ok(), "a node has one engine");
+    }
+
+    /// Gives it what answers `/kmip` on the operator port, once.
+    pub fn mount_kmip(&self, kmip: Arc<dyn Guest>) {
+        let first = self.kmip.set(kmip);
+        debug_assert!(first.is_ok(), "a node has one KMIP service");
+    }
+
+    /// What answers `/kmip`, if the node has come so far.
+    ///
+    /// # Errors
+    /// A problem that says the node is starting.
+    pub(crate) fn kmip(&self) -> Result<&Arc<dyn Guest>, Problem> {
+        self.kmip.get().ok_or_else(Problem::starting)
     }
 
     /// The engine, if the node has come so far.

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod guest;
 mod idempotency;
 mod problem;
 mod router;
@@ -14,5 +15,6 @@ mod server;
 
 pub use app::{App, Scrape};
 pub use auth::DevelopmentToken;
+pub use guest::{Answer, Answering, Guest, Unwelcome, Visit};
 pub use router::openapi;
 pub use server::{Door, serve};

@@ -9,13 +9,18 @@ use utoipa::OpenApi;
 
 use crate::app::App;
 use crate::problem::Problem;
-use crate::routes::{cluster, health, services, tenants};
+use crate::routes::{cluster, health, kmip, services, tenants};
+use crate::server::Door;
 
 /// Largest request body in bytes: a tenant with all its labels fits many times.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// All routes.
-pub(crate) fn router(app: App) -> Router {
+/// All routes of a listener. KMIP is on the operator port alone: the other asks for no certificate.
+pub(crate) fn router(app: App, door: &Door) -> Router {
+    let kmip = match door {
+        Door::Public => Router::new(),
+        Door::Operator { .. } => Router::new().route("/kmip", post(kmip::exchange)),
+    };
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -29,6 +34,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/tenants/{name}/versions", get(tenants::versions))
         .route("/v1/tenants/{name}/services", get(services::list).post(services::register))
         .route("/v1/tenants/{name}/services/{target}", post(services::act))
+        .merge(kmip)
         .fallback(|| async { Problem::not_found("resource") })
         .method_not_allowed_fallback(|| async {
             let detail = "the resource does not have this method";

@@ -1,5 +1,8 @@
-//! The two listeners: one for browsers and machines with tokens, one that demands an operator's
-//! certificate.
+//! The two listeners: one for browsers and machines with tokens; one that demands a certificate, an
+//! operator's for REST or a service's for KMIP.
+//!
+//! What a certificate may do is judged from it once more after the handshake: only the operators' authority
+//! makes an operator. A connection ends with the certificate it came with.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +12,8 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,16 +37,21 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAMS_MAX: u32 = 64;
 /// Open requests may take this long once the node drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// After this a connection is asked to close: it may hold a place for a day, not for ever.
+const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause after a failed accept: long enough for others to close file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Which listener a request came through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Door {
     /// 8443: asks for no client certificate.
     Public,
-    /// 8493: demands an operator's certificate.
-    Operator,
+    /// 8493: demands a client certificate.
+    Operator {
+        /// Tells operators' certificates from others that the listener lets in.
+        operators: Arc<dyn ClientCertVerifier>,
+    },
 }
 
 /// Who is at the other end of the connection.
@@ -50,8 +59,10 @@ pub enum Door {
 pub(crate) struct Peer {
     /// Address.
     pub address: SocketAddr,
-    /// On the operator port, whose certificate was verified.
+    /// On the operator port, the operator whose certificate was verified.
     pub operator: Option<PeerCertificate>,
+    /// On the operator port, the verified chain; leaf first.
+    pub chain: Arc<[CertificateDer<'static>]>,
 }
 
 /// A verified operator's certificate.
@@ -71,7 +82,8 @@ pub async fn serve(
     tls: Arc<rustls::ServerConfig>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let router = router(app);
+    let router = router(app, &door);
+    let door = Arc::new(door);
     let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -90,11 +102,12 @@ pub async fn serve(
         };
         let Ok(place) = Arc::clone(&open).try_acquire_owned() else { continue };
         let (tls, router, draining) = (Arc::clone(&tls), router.clone(), draining.clone());
+        let door = Arc::clone(&door);
         connections.spawn(async move {
             let _place = place;
             let accepted = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await;
             match accepted {
-                Ok(Ok(stream)) => talk(stream, address, door, router, draining).await,
+                Ok(Ok(stream)) => talk(stream, address, &door, router, draining).await,
                 Ok(Err(error)) => tracing::info!(%address, %error, "administration handshake refused"),
                 Err(_) => tracing::info!(%address, "administration handshake took too long"),
             }
@@ -107,20 +120,11 @@ pub async fn serve(
 async fn talk(
     stream: TlsStream<TcpStream>,
     address: SocketAddr,
-    door: Door,
+    door: &Door,
     router: Router,
     mut draining: watch::Receiver<bool>,
 ) {
-    let operator = match door {
-        Door::Public => None,
-        Door::Operator => {
-            match stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(describe) {
-                Some(operator) => Some(operator),
-                None => return,
-            }
-        }
-    };
-    let peer = Peer { address, operator };
+    let Some((peer, left)) = judge(&stream, address, door) else { return };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request)
@@ -136,14 +140,34 @@ async fn talk(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = tokio::time::sleep(left) => {
+            tracing::info!(%address, "connection closed: its client certificate has expired");
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%address, %error, "administration connection ended");
     }
 }
 
-fn describe(leaf: &CertificateDer<'_>) -> Option<PeerCertificate> {
+/// Who is at the other end, and for how long that certificate holds; `None` for a listener that demands one
+/// and got none it can read.
+fn judge(stream: &TlsStream<TcpStream>, address: SocketAddr, door: &Door) -> Option<(Peer, Duration)> {
+    let Door::Operator { operators } = door else {
+        return Some((Peer { address, operator: None, chain: Arc::default() }, CONNECTION_LIFE_MAX));
+    };
+    let chain = stream.get_ref().1.peer_certificates()?;
+    let (leaf, intermediates) = chain.split_first()?;
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    let subject = certificate.subject().to_string();
-    Some(PeerCertificate { certificate: crypto::digest::sha256(&[leaf]), subject })
+    let now = UnixTime::now();
+    let is_operator = operators.verify_client_cert(leaf, intermediates, now).is_ok();
+    let operator = is_operator.then(|| PeerCertificate {
+        certificate: crypto::digest::sha256(&[leaf]),
+        subject: certificate.subject().to_string(),
+    });
+    let not_after = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+    let left = Duration::from_secs(not_after.saturating_sub(now.as_secs()));
+    let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    Some((Peer { address, operator, chain }, left.min(CONNECTION_LIFE_MAX)))
 }

@@ -5,7 +5,7 @@
 
 use audit::Operation as AuditOperation;
 use engine::{Caller, Engine, Refused, Turn};
-use kmip::message::{Fit, RequestItem, ResponseHeader};
+use kmip::message::{Fit, Rejection, RequestItem, ResponseHeader};
 use kmip::ops::get::write_symmetric;
 use kmip::ttlv::Limits;
 use kmip::{
@@ -44,19 +44,7 @@ pub async fn answer(
     let message = match RequestMessage::decode(request, &Limits::DEFAULT) {
         Ok(message) => message,
         Err(rejection) => {
-            rejection.respond(crate::server::wall_s(), out);
-            metrics.refuse("invalid_message");
-            let text = rejection.to_string();
-            let noted = engine.note_security(
-                UNDECODABLE,
-                Some(caller),
-                caller.address,
-                None,
-                "invalid_message",
-                &text,
-            );
-            // Nothing secret is in this answer: it goes out even where it could not be recorded.
-            let _ = noted.await;
+            reject(engine, caller, metrics, &rejection, out).await;
             return if rejection.closes_connection() { Disposition::Close } else { Disposition::Keep };
         }
     };
@@ -74,6 +62,23 @@ pub async fn answer(
         refuse_all(&message, &Failure::of(&refused, message.header.version), metrics, out);
     }
     Disposition::Keep
+}
+
+/// Answers a message that cannot be read.
+pub async fn reject(
+    engine: &Engine,
+    caller: &Caller,
+    metrics: &Metrics,
+    rejection: &Rejection,
+    out: &mut Vec<u8>,
+) {
+    rejection.respond(crate::server::wall_s(), out);
+    metrics.refuse("invalid_message");
+    let text = rejection.to_string();
+    let noted =
+        engine.note_security(UNDECODABLE, Some(caller), caller.address, None, "invalid_message", &text);
+    // Nothing secret is in this answer: it goes out even where it could not be recorded.
+    let _ = noted.await;
 }
 
 /// Answers bytes that are no frame, so that the client learns why the connection ends.

@@ -59,7 +59,7 @@ pub struct Listen {
     pub kmip: SocketAddr,
     /// Administration, no client certificate asked for.
     pub admin: SocketAddr,
-    /// Operators, client certificate demanded.
+    /// Operators, and services that speak KMIP over HTTPS; client certificate demanded.
     pub operator: SocketAddr,
     /// Other nodes.
     pub peer: SocketAddr,

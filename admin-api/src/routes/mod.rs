@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod health;
+pub mod kmip;
 pub mod services;
 pub mod tenants;

@@ -8,6 +8,7 @@ mod claim;
 #[cfg(feature = "danger-known-keys")]
 mod danger;
 mod hardening;
+mod https;
 mod keyring;
 mod lineage;
 mod telemetry;
@@ -95,7 +96,11 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let (drain, draining) = watch::channel(false);
     let doors = [
         (Door::Public, listeners.admin, certificates.public.clone()),
-        (Door::Operator, listeners.operator, certificates.operator.clone()),
+        (
+            Door::Operator { operators: certificates.operators.clone() },
+            listeners.operator,
+            certificates.operator.clone(),
+        ),
     ];
     let mut servers = tokio::task::JoinSet::new();
     for (door, listener, tls) in doors {
@@ -119,13 +124,14 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     })?);
     metrics.watch(&engine);
     app.start(Arc::clone(&engine));
-    let service = kmip_server::Service {
+    let service = Arc::new(kmip_server::Service {
         engine: Arc::clone(&engine),
         authorities: certificates.authorities.clone(),
         tls: certificates.kmip.clone(),
         metrics: metrics.kmip(),
-    };
-    servers.spawn(kmip_server::serve(Arc::new(service), listeners.kmip, draining));
+    });
+    app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
+    servers.spawn(kmip_server::serve(service, listeners.kmip, draining));
     tracing::info!(
         node = %store.identity().node, %boot, kmip = %config.listen.kmip, admin = %config.listen.admin,
         "serving"

@@ -7,10 +7,12 @@ use anyhow::{Context as _, bail};
 use kmip_server::tls::{Authorities, Pin};
 use model::id::TenantName;
 use raft_store::peer::tls::{PeerCredentials, PeerTls};
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 
 use crate::config::{self, Config};
 
@@ -22,8 +24,10 @@ pub struct Certificates {
     pub authorities: Arc<Authorities>,
     /// Administration without a client certificate.
     pub public: Arc<ServerConfig>,
-    /// Administration with an operator's certificate.
+    /// The operator port: an operator's certificate, or a service's for KMIP over HTTPS.
     pub operator: Arc<ServerConfig>,
+    /// Tells operators' certificates from services'.
+    pub operators: Arc<dyn ClientCertVerifier>,
     /// Towards other nodes.
     pub peer: PeerTls,
 }
@@ -46,11 +50,16 @@ pub fn load(config: &Config) -> anyhow::Result<Certificates> {
         .with_no_client_auth()
         .with_single_cert(chain.clone(), key.clone_key())
         .with_context(mismatch)?;
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots(&tls.operator_ca)?)).build()?;
+    refuse_shared_authority(config)?;
+    let operators = WebPkiClientVerifier::builder(Arc::new(roots(&tls.operator_ca)?)).build()?;
+    let either = Either { operators: Arc::clone(&operators), services: Arc::clone(&authorities) };
     let mut operator = ServerConfig::builder()
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(either))
         .with_single_cert(chain, key)
         .with_context(mismatch)?;
+    // A resumed session would skip the judgement of the certificate.
+    operator.session_storage = Arc::new(NoServerSessionStorage {});
+    operator.send_tls13_tickets = 0;
     for config in [&mut public, &mut operator] {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
@@ -59,8 +68,69 @@ pub fn load(config: &Config) -> anyhow::Result<Certificates> {
         authorities,
         public: Arc::new(public),
         operator: Arc::new(operator),
+        operators,
         peer: peer(config)?,
     })
+}
+
+/// Operators and services come from distinct authorities: a shared one would make every service an operator.
+fn refuse_shared_authority(config: &Config) -> anyhow::Result<()> {
+    let operators = chain(&config.tls.operator_ca)?;
+    for authority in &config.client_ca {
+        if chain(&authority.file)?.iter().any(|certificate| operators.contains(certificate)) {
+            bail!(
+                "{} is both tls.operator_ca and a client_ca: services of that authority would be operators",
+                authority.file.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Lets in whom one of two verifiers lets in; which one it was is asked again after the handshake.
+#[derive(Debug)]
+struct Either {
+    operators: Arc<dyn ClientCertVerifier>,
+    services: Arc<Authorities>,
+}
+
+impl ClientCertVerifier for Either {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // None: a client with one certificate sends it, and two lists of authorities need no joining.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let operator = self.operators.verify_client_cert(end_entity, intermediates, now);
+        operator.or_else(|_| self.services.verify_client_cert(end_entity, intermediates, now))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.operators.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.operators.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.operators.supported_verify_schemes()
+    }
 }
 
 fn peer(config: &Config) -> anyhow::Result<PeerTls> {
