@@ -5,10 +5,10 @@
 //! messages when the node drains, when its certificate expires, or when it has been idle for too long.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::{Caller, Engine};
-use kmip::ttlv::{HEADER_BYTES, frame_length};
+use kmip::ttlv::{FrameError, HEADER_BYTES, frame_length};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -80,9 +80,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let end = match self.next_message(&mut input).await {
                 Ok(()) => self.answer(&input.bytes[..input.frame], &mut output).await,
                 Err(Stop::At(end)) => Some(end),
-                Err(Stop::NoFrame(error)) => {
-                    reject_frame(self.engine, self.caller, error, &mut output).await;
-                    Some(self.send(&mut output).await.unwrap_or(End::Malformed))
+                Err(Stop::NoFrame { told, end }) => {
+                    reject_frame(self.engine, self.caller, told, &mut output).await;
+                    Some(self.send(&mut output).await.unwrap_or(end))
                 }
             };
             input.consume();
@@ -126,6 +126,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         match timeout(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
             Ok(done) => done,
+            // Whoever has sent a header speaks KMIP, and learns that its message was shorter than it said.
+            Err(_) if input.bytes.len() >= HEADER_BYTES => {
+                let told = "the message did not arrive whole in time".to_owned();
+                Err(Stop::NoFrame { told, end: End::Slow })
+            }
             Err(_) => Err(Stop::At(End::Slow)),
         }
     }
@@ -134,12 +139,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if *self.draining.borrow() {
             return Err(Stop::At(End::Drained));
         }
-        if crate::server::wall_s() > self.not_after_s {
-            return Err(Stop::At(End::Expired));
-        }
+        // An idle connection ends with its certificate, not with the next request.
+        let left = u64::try_from(self.not_after_s.saturating_sub(crate::server::wall_s()));
+        let Ok(left) = left.map(Duration::from_secs) else { return Err(Stop::At(End::Expired)) };
+        let (patience, end) = match left < IDLE_TIMEOUT {
+            true => (left + Duration::from_secs(1), End::Expired),
+            false => (IDLE_TIMEOUT, End::Idle),
+        };
         tokio::select! {
-            read = timeout(IDLE_TIMEOUT, input.read(&mut self.stream)) => {
-                read.map_err(|_| Stop::At(End::Idle))??;
+            read = timeout(patience, input.read(&mut self.stream)) => {
+                read.map_err(|_| Stop::At(end))??;
             }
             _ = self.draining.changed() => return Err(Stop::At(End::Drained)),
         }
@@ -152,7 +161,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn whole_frame(&mut self, input: &mut Input) -> Result<(), Stop> {
         loop {
             if let Some(header) = input.bytes.first_chunk::<HEADER_BYTES>() {
-                let length = frame_length(header).map_err(|error| Stop::NoFrame(error.to_string()))?;
+                let told = |error: FrameError| Stop::NoFrame { told: error.to_string(), end: End::Malformed };
+                let length = frame_length(header).map_err(told)?;
                 if input.bytes.len() >= length {
                     input.frame = length;
                     return Ok(());
@@ -165,7 +175,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
 enum Stop {
     At(End),
-    NoFrame(String),
+    /// The peer is told why before the connection ends.
+    NoFrame {
+        told: String,
+        end: End,
+    },
 }
 
 impl From<io::Error> for Stop {

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use client::{Client, Settings};
@@ -88,6 +89,18 @@ impl Cluster {
         let data = folder.path().join("it's a cluster");
         let mut cluster = Self { data, ports: Ports::free(), dev: None, restarted: Vec::new(), folder };
         cluster.launch(&[]);
+        cluster
+    }
+
+    /// A cluster that tests share which change nothing others look at; it stops with the last of them.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = shared.upgrade() {
+            return cluster;
+        }
+        let cluster = Arc::new(Self::start());
+        *shared = Arc::downgrade(&cluster);
         cluster
     }
 

@@ -11,6 +11,7 @@ use kmip::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,17 +30,35 @@ pub struct Credentials {
 impl Credentials {
     /// Those of a service of a tenant, as `keyraft dev` made them.
     pub fn of(cluster: &Cluster, tenant: &str, service: &str) -> Self {
+        Self::read(cluster, &format!("clients/{tenant}/{service}"))
+    }
+
+    /// Those of the platform operator.
+    pub fn operator(cluster: &Cluster) -> Self {
+        Self::read(cluster, "operators/dev")
+    }
+
+    fn read(cluster: &Cluster, stem: &str) -> Self {
         let read = |end: &str| {
-            let file = cluster.data.join(format!("clients/{tenant}/{service}.{end}"));
+            let file = cluster.data.join(format!("{stem}.{end}"));
             std::fs::read_to_string(file).expect("a file of the contract")
         };
         Self { chain: read("pem"), key: read("key") }
     }
 }
 
-/// Connects to node 0; in TLS 1.3 a refusal shows at the first read only.
+/// Connects to KMIP on node 0; in TLS 1.3 a refusal shows at the first read only.
 pub async fn connect(
     cluster: &Cluster,
+    credentials: Option<&Credentials>,
+) -> io::Result<TlsStream<TcpStream>> {
+    connect_to(cluster, cluster.ports.kmip, credentials).await
+}
+
+/// Connects to a port of the cluster.
+pub async fn connect_to(
+    cluster: &Cluster,
+    port: u16,
     credentials: Option<&Credentials>,
 ) -> io::Result<TlsStream<TcpStream>> {
     let authority = CertificateDer::from_pem_file(cluster.data.join("ca/server.pem")).expect("an authority");
@@ -55,10 +74,13 @@ pub async fn connect(
         Some(Credentials { chain, key }) => {
             let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>();
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-            builder.with_client_auth_cert(chain.expect("certificates"), key).expect("a pair")
+            let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a key that signs");
+            // Shown as it is: whether it is a certificate at all is for the node to say.
+            let shown = CertifiedKey::new(chain.expect("certificates"), key);
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
         }
     };
-    let stream = TcpStream::connect(("127.0.0.1", cluster.ports.kmip)).await?;
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
@@ -114,9 +136,15 @@ pub fn get(identifier: &str) -> Vec<u8> {
     })])
 }
 
-fn request(items: &[RequestPayload<'_>]) -> Vec<u8> {
+/// A batch in 1.4.
+pub fn request(items: &[RequestPayload<'_>]) -> Vec<u8> {
+    request_in(&RequestHeader::new(Version::V1_4), items)
+}
+
+/// A batch under this header.
+pub fn request_in(header: &RequestHeader<'_>, items: &[RequestPayload<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut builder = RequestBuilder::new(&mut bytes, &RequestHeader::new(Version::V1_4));
+    let mut builder = RequestBuilder::new(&mut bytes, header);
     for (index, payload) in items.iter().enumerate() {
         builder.item(payload.operation(), Some(&[u8::try_from(index).expect("few items")]), payload);
     }
