@@ -207,7 +207,6 @@ impl<'t> Visitor<'t> for ValueSeed<'_> {
 }
 
 /// Writes JSON.
-#[derive(Default)]
 pub(super) struct Printer;
 
 impl Printer {

@@ -105,7 +105,7 @@ pub fn from_ttlv(encoding: Encoding, ttlv: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
     let message = Item::parse(ttlv, &unbounded)?;
     match encoding {
         Encoding::Ttlv => Ok(Zeroizing::new(ttlv.to_vec())),
-        Encoding::Xml => Ok(source::write(message, xml::Printer::default())),
-        Encoding::Json => Ok(source::write(message, json::Printer::default())),
+        Encoding::Xml => Ok(source::write(message, xml::Printer)),
+        Encoding::Json => Ok(source::write(message, json::Printer)),
     }
 }

@@ -4,13 +4,13 @@
 //! are compared by letters and digits alone, in any case. No two names of one table fall together then; a
 //! test holds that.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crate::{Operation, ProtectionStorageMask, StorageStatusMask, Tag, UsageMask};
 
 /// The numbers of one table, by folded name.
-type Numbers = HashMap<Box<str>, u32>;
+type Numbers = BTreeMap<Box<str>, u32>;
 
 /// The tag with this name.
 pub(super) fn tag(name: &str) -> Option<Tag> {

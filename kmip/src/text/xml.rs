@@ -129,7 +129,6 @@ pub(super) fn tag_number(text: &str) -> Option<Tag> {
 }
 
 /// Writes XML.
-#[derive(Default)]
 pub(super) struct Printer;
 
 impl Printer {
