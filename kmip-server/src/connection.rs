@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use engine::{Caller, Engine};
 use kmip::ttlv::{FrameError, HEADER_BYTES, frame_length};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use zeroize::Zeroize as _;
 
 use crate::dispatch::{Disposition, answer, reject_frame};
@@ -19,6 +20,7 @@ use crate::limits::{
     IDLE_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, REQUEST_BYTES, RESPONSE_BYTES, WRITE_TIMEOUT,
 };
 use crate::metrics::Metrics;
+use crate::tls::Authorities;
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub enum End {
     Malformed,
     /// The client's certificate expired.
     Expired,
+    /// The client's certificate is no longer accepted: it was revoked.
+    Revoked,
     /// The line broke.
     Broken,
 }
@@ -50,8 +54,28 @@ impl End {
             Self::Slow => "slow",
             Self::Malformed => "malformed",
             Self::Expired => "certificate_expired",
+            Self::Revoked => "certificate_revoked",
             Self::Broken => "broken",
         }
+    }
+}
+
+/// The certificate of an open connection, to be judged anew when the authorities say something new.
+pub struct Standing<'a> {
+    /// The authorities.
+    pub authorities: &'a Authorities,
+    /// The client's chain, leaf first.
+    pub chain: &'a [CertificateDer<'static>],
+    /// Changes with what the authorities say.
+    pub changes: watch::Receiver<u64>,
+}
+
+impl Standing<'_> {
+    /// Whether the certificate is accepted by what the authorities say now.
+    fn holds(&mut self) -> bool {
+        self.changes.mark_unchanged();
+        let (leaf, intermediates) = self.chain.split_first().expect("a handshake ended with a certificate");
+        self.authorities.judge(leaf, intermediates, UnixTime::now()).is_ok()
     }
 }
 
@@ -63,6 +87,8 @@ pub struct Connection<'a, S> {
     pub caller: &'a Caller,
     /// When the caller's certificate ends, seconds since the epoch.
     pub not_after_s: i64,
+    /// Whether it is still accepted.
+    pub standing: Standing<'a>,
     /// The key service.
     pub engine: &'a Engine,
     /// What is counted.
@@ -139,6 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if *self.draining.borrow() {
             return Err(Stop::At(End::Drained));
         }
+        if self.standing.changes.has_changed().unwrap_or(false) && !self.standing.holds() {
+            return Err(Stop::At(End::Revoked));
+        }
         // An idle connection ends with its certificate, not with the next request.
         let left = u64::try_from(self.not_after_s.saturating_sub(crate::server::wall_s()));
         let Ok(left) = left.map(Duration::from_secs) else { return Err(Stop::At(End::Expired)) };
@@ -146,11 +175,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             true => (left + Duration::from_secs(1), End::Expired),
             false => (IDLE_TIMEOUT, End::Idle),
         };
-        tokio::select! {
-            read = timeout(patience, input.read(&mut self.stream)) => {
-                read.map_err(|_| Stop::At(end))??;
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            tokio::select! {
+                read = timeout_at(deadline, input.read(&mut self.stream)) => {
+                    read.map_err(|_| Stop::At(end))??;
+                    break;
+                }
+                _ = self.draining.changed() => return Err(Stop::At(End::Drained)),
+                _ = self.standing.changes.changed() => {
+                    if !self.standing.holds() {
+                        return Err(Stop::At(End::Revoked));
+                    }
+                }
             }
-            _ = self.draining.changed() => return Err(Stop::At(End::Drained)),
         }
         if crate::server::wall_s() > self.not_after_s {
             return Err(Stop::At(End::Expired));

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Standing};
 use crate::limits::{
     ACCEPT_BACKOFF, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, DRAIN_TIMEOUT, HANDSHAKE_TIMEOUT,
     HANDSHAKES_MAX,
@@ -132,6 +132,7 @@ async fn talk(
     address: SocketAddr,
     draining: watch::Receiver<bool>,
 ) {
+    let changes = service.authorities.changes();
     // The handshake has judged this chain already; here its verdict is read.
     let identity = match service.authorities.judge(&chain[0], &chain[1..], UnixTime::now()) {
         Ok(identity) => identity,
@@ -152,6 +153,7 @@ async fn talk(
         stream,
         caller: &caller,
         not_after_s: identity.not_after_s,
+        standing: Standing { authorities: &service.authorities, chain, changes },
         engine: &service.engine,
         metrics: &service.metrics,
         draining,

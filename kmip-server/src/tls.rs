@@ -1,20 +1,23 @@
 //! TLS of the KMIP service: 1.2 and 1.3, a client certificate always, each authority pinned to tenants.
 //!
 //! Session resumption and early data are off: a resumed session would skip the judgement of the
-//! certificate (CONSISTENCY 6).
+//! certificate (CONSISTENCY 6). An authority with revocation lists is believed only while they are current;
+//! new lists take effect at once, on open connections too.
 
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use model::id::TenantName;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use tokio::sync::watch;
 
 use crate::identity::{Identity, IdentityError, identify};
 
@@ -39,37 +42,77 @@ impl Pin {
     }
 }
 
+/// An authority of clients.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// Its certificates.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Who it may speak for.
+    pub pin: Pin,
+    /// Its revocation lists, and those of authorities below it. None: nothing is ever revoked. With some, a
+    /// certificate is refused when its issuer has no list among them, or one whose time is over.
+    pub revocations: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Authority {
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &self.certificates {
+            roots.add(certificate.clone())?;
+        }
+        WebPkiClientVerifier::builder(Arc::new(roots))
+            .with_crls(self.revocations.iter().cloned())
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))
+    }
+}
+
+/// An authority's verifier, and who it may speak for.
+type Pinned = (Arc<dyn ClientCertVerifier>, Pin);
+
 /// The authorities of clients, and who they may speak for.
 #[derive(Debug)]
 pub struct Authorities {
     trust_domain: String,
-    pinned: Vec<(Arc<dyn ClientCertVerifier>, Pin)>,
+    pinned: ArcSwap<Vec<Pinned>>,
     hints: Vec<DistinguishedName>,
+    /// Counts replacements.
+    changes: watch::Sender<u64>,
 }
 
 impl Authorities {
-    /// From the authorities' certificates.
+    /// From the authorities' certificates and lists.
     ///
     /// # Errors
-    /// If one is no certificate of an authority.
-    pub fn new(
-        trust_domain: &str,
-        authorities: impl IntoIterator<Item = (Vec<CertificateDer<'static>>, Pin)>,
-    ) -> Result<Self, rustls::Error> {
-        let mut pinned = Vec::new();
-        let mut hints = Vec::new();
-        for (certificates, pin) in authorities {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(certificate)?;
-            }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-                .build()
-                .map_err(|error| rustls::Error::General(error.to_string()))?;
-            hints.extend(verifier.root_hint_subjects().iter().cloned());
-            pinned.push((verifier, pin));
-        }
-        Ok(Self { trust_domain: trust_domain.to_owned(), pinned, hints })
+    /// If one is no certificate of an authority, or a list is none.
+    pub fn new(trust_domain: &str, authorities: &[Authority]) -> Result<Self, rustls::Error> {
+        let pinned = pinned(authorities)?;
+        let hints = pinned.iter().flat_map(|(verifier, _)| verifier.root_hint_subjects()).cloned().collect();
+        let changes = watch::Sender::new(0);
+        Ok(Self {
+            trust_domain: trust_domain.to_owned(),
+            pinned: ArcSwap::from_pointee(pinned),
+            hints,
+            changes,
+        })
+    }
+
+    /// Takes other revocation lists for the same authorities. Who is revoked now is refused from here on;
+    /// open connections are judged anew.
+    ///
+    /// # Errors
+    /// If a list is none; then nothing changes.
+    pub fn replace(&self, authorities: &[Authority]) -> Result<(), rustls::Error> {
+        self.pinned.store(Arc::new(pinned(authorities)?));
+        self.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Changes with every replacement.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Judges a chain: it leads to an authority that may speak for the tenant the leaf names.
@@ -87,7 +130,7 @@ impl Authorities {
         }
         let mut refusal = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let mut identity = None;
-        for (verifier, pin) in &self.pinned {
+        for (verifier, pin) in self.pinned.load().iter() {
             match verifier.verify_client_cert(leaf, intermediates, now) {
                 Ok(_) => {
                     let known = match identity {
@@ -105,6 +148,10 @@ impl Authorities {
         }
         Err(refusal)
     }
+}
+
+fn pinned(authorities: &[Authority]) -> Result<Vec<Pinned>, rustls::Error> {
+    authorities.iter().map(|authority| Ok((authority.verifier()?, authority.pin.clone()))).collect()
 }
 
 /// Whether an error tells more than that this authority did not issue the certificate.
@@ -166,8 +213,8 @@ impl ClientCertVerifier for Authorities {
 
 impl Authorities {
     /// Signatures are checked alike whichever authority issued the certificate.
-    fn any(&self) -> Result<&Arc<dyn ClientCertVerifier>, rustls::Error> {
-        let first = self.pinned.first().map(|(verifier, _)| verifier);
+    fn any(&self) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
+        let first = self.pinned.load().first().map(|(verifier, _)| Arc::clone(verifier));
         first.ok_or_else(|| rustls::Error::General("no client authority is configured".to_owned()))
     }
 }

@@ -91,6 +91,10 @@ pub struct ClientCa {
     pub file: PathBuf,
     /// The tenants it may issue for: a list of names, or `"any"`.
     pub tenants: Pin,
+    /// File with its revocation lists (PEM), and those of authorities below it. Read again when it changes;
+    /// once a list's time is over, nobody it speaks of is let in.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
 }
 
 /// The tenants an authority may speak for.

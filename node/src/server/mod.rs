@@ -11,6 +11,7 @@ mod hardening;
 mod https;
 mod keyring;
 mod lineage;
+mod revocations;
 mod telemetry;
 mod tls;
 
@@ -130,6 +131,8 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         tls: certificates.kmip.clone(),
         metrics: metrics.kmip(),
     });
+    let lists = (Arc::new(config.clone()), certificates.authorities.clone());
+    servers.spawn(revocations::follow(lists.0, lists.1, draining.clone()));
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));
     tracing::info!(

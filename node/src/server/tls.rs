@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use kmip_server::tls::{Authorities, Pin};
+use kmip_server::tls::{Authorities, Authority, Pin};
 use model::id::TenantName;
 use raft_store::peer::tls::{PeerCredentials, PeerTls};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
@@ -43,7 +43,9 @@ pub fn load(config: &Config) -> anyhow::Result<Certificates> {
     refuse_expired(&chain, &tls.server_cert)?;
     let mismatch =
         || format!("{} and {} do not belong together", tls.server_cert.display(), tls.server_key.display());
-    let authorities = Arc::new(authorities(config)?);
+    let authorities = Authorities::new(&config.node.trust_domain, &client_authorities(config)?)
+        .context("an authority of clients, or a revocation list of it, cannot be used")?;
+    let authorities = Arc::new(authorities);
     let kmip = kmip_server::tls::server_config(chain.clone(), key.clone_key(), Arc::clone(&authorities))
         .with_context(mismatch)?;
     let mut public = ServerConfig::builder()
@@ -142,8 +144,12 @@ fn peer(config: &Config) -> anyhow::Result<PeerTls> {
         .with_context(|| format!("{} cannot be used towards other nodes", tls.peer_cert.display()))
 }
 
-fn authorities(config: &Config) -> anyhow::Result<Authorities> {
-    let mut pinned = Vec::new();
+/// The authorities of clients, with the revocation lists their files hold now.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn client_authorities(config: &Config) -> anyhow::Result<Vec<Authority>> {
+    let mut authorities = Vec::new();
     for authority in &config.client_ca {
         let pin = match &authority.tenants {
             config::Pin::Any(_) => Pin::Any,
@@ -153,9 +159,33 @@ fn authorities(config: &Config) -> anyhow::Result<Authorities> {
                 Pin::Tenants(names.collect::<Result<_, _>>().with_context(what)?)
             }
         };
-        pinned.push((chain(&authority.file)?, pin));
+        let revocations = authority.crl.as_deref().map(revocations).transpose()?.unwrap_or_default();
+        authorities.push(Authority { certificates: chain(&authority.file)?, pin, revocations });
     }
-    Authorities::new(&config.node.trust_domain, pinned).context("an authority of clients cannot be used")
+    Ok(authorities)
+}
+
+/// Bytes of a file of revocation lists: a million revoked certificates. More is somebody's mistake, and
+/// would be read again at each change.
+const CRL_BYTES_MAX: u64 = 40 << 20;
+
+/// The revocation lists in a file.
+fn revocations(file: &Path) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+    let unreadable = || format!("cannot read revocation lists from {}", file.display());
+    if std::fs::metadata(file).with_context(unreadable)?.len() > CRL_BYTES_MAX {
+        bail!(
+            "{} is larger than {CRL_BYTES_MAX} bytes: leave expired certificates out of it",
+            file.display()
+        );
+    }
+    let lists: Vec<_> = CertificateRevocationListDer::pem_file_iter(file)
+        .with_context(unreadable)?
+        .collect::<Result<_, _>>()
+        .with_context(unreadable)?;
+    if lists.is_empty() {
+        bail!("{} holds no revocation list in PEM", file.display());
+    }
+    Ok(lists)
 }
 
 fn chain(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

@@ -34,6 +34,19 @@ fn a_node_says_in_one_sentence_why_it_does_not_start() {
     good.with("tls/server.key", "tls/peer.key").refused("do not belong together");
     good.with("join-token", "no-such-token").refused("no-such-token");
     good.with("nodes/1/data", "nodes/2/data").refused("belongs to node \"node-2\"");
+    // I09: a revocation list that is missing, no list, or larger than any authority's.
+    let authority = "clients-tenant-a.pem\"";
+    let list = |name: &str| {
+        good.with(authority, &format!("{authority}\ncrl = \"{}/{name}\"", cluster.data.display()))
+    };
+    list("absent.crl").refused("absent.crl");
+    fs::write(cluster.data.join("broken.crl"), "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n")
+        .expect("a file");
+    list("broken.crl").refused("revocation list");
+    fs::write(cluster.data.join("empty.crl"), "").expect("a file");
+    list("empty.crl").refused("no revocation list");
+    fs::File::create(cluster.data.join("huge.crl")).and_then(|file| file.set_len(50 << 20)).expect("a file");
+    list("huge.crl").refused("larger than");
     let software = good.text.find("[platform_root.tenants]").expect("the last table");
     let module = "provider = \"pkcs11\"\nmodule = \"/no/such/module.so\"\ntoken = \"t\"\nkey_label = \"k\"\n\
                   key_id = \"01\"\npin_file = \"/no/such/pin\"\n";
