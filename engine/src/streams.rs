@@ -192,3 +192,51 @@ impl Turn<'_> {
         Ok(key.stream_code(&[&value[..32], service.as_bytes(), &operation, identifier.as_bytes()]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto::services::Hash;
+
+    fn stream(random: u8, owner: Owner) -> Stream {
+        let mut value = [0; VALUE_BYTES];
+        value[16..32].fill(random);
+        Stream { work: Work::Hash(Hasher::new(Hash::Sha256)), kept: Vec::new(), value, owner }
+    }
+
+    #[test]
+    fn a_stream_is_taken_once_and_by_its_owner_alone() {
+        let owner = Owner { tenant: TenantHandle([1; 4]), service: ServiceHandle([2; 4]), operation: 0x27 };
+        let others = [
+            Owner { tenant: TenantHandle([9; 4]), ..owner },
+            Owner { service: ServiceHandle([9; 4]), ..owner },
+            Owner { operation: 0x1f, ..owner },
+        ];
+        let streams = Streams::default();
+        let open = stream(7, owner);
+        let value = open.value;
+        streams.put(open).unwrap();
+        for other in others {
+            assert!(streams.take(&value, other).is_none());
+        }
+        let mut forged = value;
+        forged[40] ^= 1;
+        assert!(streams.take(&forged, owner).is_none());
+        assert!(streams.take(&value, owner).is_some());
+        assert!(streams.take(&value, owner).is_none(), "a part in progress holds the stream");
+    }
+
+    #[test]
+    fn one_service_cannot_take_every_place() {
+        let owner = Owner { tenant: TenantHandle([1; 4]), service: ServiceHandle([2; 4]), operation: 0x27 };
+        let streams = Streams::default();
+        for n in 0..STREAMS_PER_SERVICE_MAX {
+            let mut open = stream(0, owner);
+            open.value[16..24].copy_from_slice(&(n as u64).to_be_bytes());
+            streams.put(open).unwrap();
+        }
+        assert!(matches!(streams.put(stream(0xff, owner)), Err(Refused::NotNow { .. })));
+        let other = Owner { service: ServiceHandle([3; 4]), ..owner };
+        assert!(streams.put(stream(0xfe, other)).is_ok());
+    }
+}

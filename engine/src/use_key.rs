@@ -3,9 +3,12 @@
 
 use crypto::L3Place;
 use model::object::KeyState;
-use model::uid::{Fields, Header, Kind, Uid};
+use model::service::Service;
+use model::tenant::Tenant;
+use model::uid::{Fields, Header, Kdf, Kind, Uid};
 
 use crate::create::KeySpec;
+use crate::engine::Engine;
 use crate::hot::commitments;
 use crate::objects::Found;
 use crate::refused::Refused;
@@ -19,6 +22,21 @@ pub enum Use {
     /// Decrypt, Signature Verify, MAC Verify: also keys that were revoked, unless the service's policy ends
     /// that; from their Process Start Date on.
     Process,
+}
+
+impl Engine {
+    /// The identifier of a service's root under the tenant's primary L2: what context keys are derived from.
+    /// A later L2 version has another root; the older one keeps giving its own keys.
+    ///
+    /// # Errors
+    /// [`Refused::Internal`] for a tenant without a key, [`Refused::NotNow`] without secret memory.
+    pub fn service_root(&self, tenant: &Tenant, service: &Service) -> Result<Uid, Refused> {
+        let missing = Refused::Internal { cause: "tenant_without_l2" };
+        let version = tenant.primary().ok_or(missing.clone())?.version;
+        let header = crypto::service_root(Kdf::Hkdf, tenant.handle, service.handle, version);
+        let bound = commitments(tenant, service, version).ok_or(missing)?;
+        Ok(self.hot.tag_key(tenant.handle)?.make(header, &bound))
+    }
 }
 
 impl Turn<'_> {

@@ -71,6 +71,9 @@ pub struct ServiceView {
     policy: PolicyView,
     /// Objects with a row of their own.
     objects: u64,
+    /// The identifier of its root: Derive Key by HKDF from it gives context keys, for clients that cannot
+    /// keep identifiers. It is no secret, and Get is refused.
+    context_root: Option<String>,
     /// When it was registered, in seconds since the epoch.
     created: u64,
 }
@@ -94,6 +97,7 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
             get_after_revoke: service.policy.get_after_revoke,
         },
         objects: engine.store().generation().state.object_count(tenant.handle, service.handle),
+        context_root: engine.service_root(tenant, service).ok().map(|uid| uid.to_string()),
         created: service.created.as_secs(),
     }
 }

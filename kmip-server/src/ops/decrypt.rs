@@ -8,6 +8,7 @@ use kmip::{Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
+use crate::services::apart;
 use crate::services::key::ServiceKey;
 use crate::services::params::{cipher, counter_block, rsa_encryption, unsupported};
 use crate::services::parts::{Part, bytes};
@@ -90,8 +91,13 @@ async fn with_rsa(
     if part != Part::Whole {
         return Err(unsupported("a message for RSA comes in one part").into());
     }
-    let how = rsa_encryption(parameters)?;
-    let decrypted = key.private(context).await?.decrypt(&how, data).map_err(Failure::from)?;
+    let private = key.private(context).await?;
+    let (parameters, data) = (parameters.clone(), data.to_vec());
+    let decrypted = apart(move || {
+        let how = rsa_encryption(&parameters)?;
+        private.decrypt(&how, &data).map_err(Failure::from)
+    })
+    .await?;
     let data = Some(Bytes::from(decrypted));
     Ok(Reply::Payload(ResponsePayload::Decrypt(Response { data, ..empty(key) })))
 }

@@ -9,7 +9,7 @@ use engine::{Found, KeySpec, Use};
 use kmip::ops::derive_key::{DerivationParameters, Request, Response};
 use kmip::{
     Attribute, CryptographicAlgorithm, CryptographicParameters, DerivationMethod, KeyBlock, KeyFormatType,
-    Link, LinkType, ManagedObject, ObjectType, ResponsePayload, ResultReason, SecretData, SecretDataType,
+    Link, LinkType, ManagedObject, ObjectType, ResponsePayload, SecretData, SecretDataType,
     Template, UsageMask,
 };
 use model::uid::Kind;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::objects::{Edit, Wanted, masked};
+use crate::services::apart;
 use crate::services::key::{ServiceKey, encode_object};
 use crate::services::params::{self, unsupported};
 
@@ -237,9 +238,7 @@ async fn password_based(
     if rounds <= ROUNDS_INLINE_MAX {
         return Ok(work().map_err(Failure::from)?);
     }
-    let worked = tokio::task::spawn_blocking(work).await;
-    let failed = Failure::new(ResultReason::GeneralFailure, "the derivation did not finish; try again");
-    Ok(worked.map_err(|_| failed)?.map_err(Failure::from)?)
+    Ok(apart(work).await?)
 }
 
 /// The secret two keys share; the private one may be either of the two.

@@ -6,6 +6,7 @@ use kmip::{Operation, ResponsePayload, UsageMask};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
+use crate::services::apart;
 use crate::services::parts::{Part, bytes};
 use crate::services::signature::{self, Wanted};
 
@@ -35,7 +36,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let digested = request.digested_data.as_deref();
         let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;
         let made = signature::finish(work)?;
-        let signed = private.sign(&scheme, digested.unwrap_or(&made)).map_err(Failure::from)?;
+        let made = digested.map_or(made, |digest| digest.to_vec().into());
+        let signed = apart(move || private.sign(&scheme, &made)).await?;
         response.signature_data = Some(signed.into());
     } else {
         let stream = match stream {

@@ -8,3 +8,17 @@ pub mod key;
 pub mod params;
 pub mod parts;
 pub mod signature;
+
+use kmip::ResultReason;
+
+use crate::failure::Failure;
+
+/// Does work of a millisecond and more away from the threads that serve connections.
+pub async fn apart<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    let ended = Failure::new(ResultReason::GeneralFailure, "the computation did not finish; try again");
+    tokio::task::spawn_blocking(work).await.map_err(|_| ended)?.map_err(Into::into)
+}

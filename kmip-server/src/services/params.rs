@@ -257,3 +257,61 @@ pub fn signature_algorithm(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_name_a_cipher_or_are_refused() {
+        use CryptographicAlgorithm as A;
+        let check = |parameters: CryptographicParameters, key: Option<A>, expected: Option<(CipherAlgorithm, Option<Mode>)>| {
+            let spec = cipher(&parameters, key).map(|spec| (spec.algorithm, spec.mode)).ok();
+            assert_eq!(spec, expected, "{parameters:?} {key:?}");
+        };
+        let mode = |mode| CryptographicParameters { block_cipher_mode: Some(mode), ..Default::default() };
+        let named = |algorithm| CryptographicParameters {
+            cryptographic_algorithm: Some(algorithm),
+            ..mode(BlockCipherMode::Cbc)
+        };
+        check(mode(BlockCipherMode::Cbc), Some(A::Aes), Some((CipherAlgorithm::Aes, Some(Mode::Cbc))));
+        check(named(A::Aes), None, Some((CipherAlgorithm::Aes, Some(Mode::Cbc))));
+        check(named(A::TripleDes), Some(A::Aes), None);
+        check(CryptographicParameters::default(), Some(A::Aes), None);
+        check(CryptographicParameters::default(), Some(A::ChaCha20), Some((CipherAlgorithm::ChaCha20, None)));
+        check(mode(BlockCipherMode::Aead), Some(A::ChaCha20Poly1305), Some((CipherAlgorithm::ChaCha20Poly1305, None)));
+        check(mode(BlockCipherMode::Aead), Some(A::Aes), None);
+        check(mode(BlockCipherMode::Pcbc), Some(A::Aes), None);
+        check(mode(BlockCipherMode::Ecb), Some(A::Rc4), None);
+    }
+
+    #[test]
+    fn a_short_counter_nonce_is_completed() {
+        let parameters = |length, initial| CryptographicParameters {
+            counter_length: length,
+            initial_counter_value: initial,
+            ..Default::default()
+        };
+        let check = |parameters: &CryptographicParameters, nonce: &[u8], expected: &[u8]| {
+            assert_eq!(counter_block(parameters, nonce, 16).unwrap(), expected);
+        };
+        check(&parameters(None, None), &[7; 16], &[7; 16]);
+        check(&parameters(Some(32), None), &[7; 12], &[7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 1]);
+        check(&parameters(None, Some(258)), &[7; 12], &[7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 1, 2]);
+        // A counter of another size than is missing is the client's mistake; the cipher refuses the size.
+        check(&parameters(Some(64), None), &[7; 12], &[7; 12]);
+        assert!(counter_block(&parameters(None, Some(-1)), &[7; 12], 16).is_err());
+    }
+
+    #[test]
+    fn what_went_wrong_in_a_message_is_told_alike() {
+        let told = |error: ServiceError| {
+            let failure = Failure::from(error);
+            (failure.reason, failure.message)
+        };
+        assert_eq!(told(ServiceError::NotAuthentic), told(ServiceError::DataLength));
+        assert_eq!(told(ServiceError::NotAuthentic).0, ResultReason::CryptographicFailure);
+        assert_eq!(told(ServiceError::TagLength).0, ResultReason::GeneralFailure);
+        assert_eq!(told(ServiceError::IvMissing).0, ResultReason::InvalidMessage);
+    }
+}
