@@ -8,8 +8,7 @@ use crypto::services::{ServiceError, cipher, derive};
 use engine::{Found, KeySpec, Use};
 use kmip::ops::derive_key::{DerivationParameters, Request, Response};
 use kmip::{
-    Attribute, CryptographicAlgorithm, CryptographicParameters, DerivationMethod, KeyBlock, KeyFormatType,
-    Link, LinkType, ManagedObject, ObjectType, ResponsePayload, SecretData, SecretDataType,
+    Attribute, CryptographicAlgorithm, CryptographicParameters, DerivationMethod, KeyBlock, KeyFormatType, LinkType, ManagedObject, ObjectType, ResponsePayload, SecretData, SecretDataType,
     Template, UsageMask,
 };
 use model::uid::Kind;
@@ -17,9 +16,10 @@ use zeroize::Zeroizing;
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
+use crate::keys::{new, pair};
 use crate::objects::{Edit, Wanted, masked};
 use crate::services::apart;
-use crate::services::key::{ServiceKey, encode_object};
+use crate::services::key::ServiceKey;
 use crate::services::params::{self, unsupported};
 
 /// Most objects one derivation starts from: a key, and data or a peer's key.
@@ -287,17 +287,11 @@ async fn keep(
         }
     };
     for base in bases {
-        wanted.add_fact(link(LinkType::DerivationBaseObjectLink, base.found.identifier()));
+        wanted.add_fact(pair::link(LinkType::DerivationBaseObjectLink, &base.found.identifier()));
     }
-    let activate = context.turn.service().policy.auto_activate;
-    let now = context.turn.now().as_secs();
-    let description = wanted.describe(activate.then_some(now));
     let uid = context.turn.registered_uid()?;
-    let encoded = encode_object(&object);
+    let mut actions = vec![new::registration(context, uid, &object, wanted).await?];
     drop(object);
-    let object_type = object_type.value();
-    let mut actions =
-        vec![context.turn.registration(uid, object_type, &encoded, None, description).await?.into()];
     for base in bases.iter().filter(|base| base.found.has_row) {
         let mut edit = Edit::of(&base.found, context.turn.now(), context.version)?;
         let links = edit
@@ -305,14 +299,10 @@ async fn keep(
             .iter()
             .filter(|known| matches!(known, Attribute::Link(link) if link.kind == LinkType::DerivedKeyLink));
         if links.count() < DERIVED_LINKS_MAX {
-            edit.attributes.push(link(LinkType::DerivedKeyLink, uid.to_string()));
+            edit.attributes.push(pair::link(LinkType::DerivedKeyLink, &uid.to_string()));
             actions.push(edit.change().of(&base.found).into());
         }
     }
     context.turn.commit(actions).await?;
     Ok(uid.to_string())
-}
-
-fn link(kind: LinkType, object: String) -> Attribute {
-    Attribute::Link(Link { kind, object: object.as_str().into() })
 }

@@ -2,18 +2,17 @@
 
 use crypto::services::{PrivateKey, PublicKey};
 use engine::{Found, Use};
-use kmip::field::Encode as _;
-use kmip::ttlv::Writer;
 use kmip::{
-    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, KeyFormatType, KeyMaterial,
-    KeyValue, ManagedObject, ResultReason, Tag, UniqueIdentifier, UsageMask, Version,
+    Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, ManagedObject, ResultReason,
+    UniqueIdentifier, UsageMask,
 };
 use model::uid::Kind;
 use zeroize::Zeroizing;
 
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
-use crate::keys::blocks;
+use crate::keys::convert::raw_bytes;
+use crate::keys::{Stored, blocks, certificate, fetch};
 use crate::ops::{Context, Error};
 use crate::services::params::unsupported;
 
@@ -125,31 +124,20 @@ impl ServiceKey {
         }
     }
 
-    /// The bytes of a symmetric key or of secret data.
+    /// The bytes of a symmetric key or of secret data. A key that was registered wrapped is opened with the
+    /// key it names, if that one may.
     pub async fn bytes(&self, context: &mut Context<'_, '_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        if self.found.fields().kind != Kind::Registered {
-            if self.found.fields().algorithm == 0 {
-                let message = "a service root is for Derive Key only";
-                return Err(Failure::new(ResultReason::PermissionDenied, message).into());
-            }
+        if self.is_derived() && self.found.fields().algorithm != 0 {
             return Ok(context.turn.key_bytes(&self.found).await?);
         }
-        let stored = context.turn.material(&self.found).await?;
-        let object = read_stored(&stored)?;
-        let raw = match material(&object)? {
-            KeyMaterial::Bytes(bytes) => bytes.to_vec(),
-            KeyMaterial::Transparent(key) => match &key.key {
-                Some(bytes) => bytes.to_vec(),
-                None => return Err(unsupported("the key has no bytes of its own").into()),
-            },
-        };
-        match object {
-            ManagedObject::SymmetricKey(_) | ManagedObject::SecretData(_) => Ok(Zeroizing::new(raw)),
-            _ => {
-                drop(Zeroizing::new(raw));
-                Err(Failure::new(ResultReason::InvalidObjectType, "the object is no symmetric key").into())
-            }
+        let object = self.opened(context).await?;
+        let object = read_stored(&object)?;
+        if !matches!(object, ManagedObject::SymmetricKey(_) | ManagedObject::SecretData(_)) {
+            let message = "the object is neither a symmetric key nor secret data";
+            return Err(Failure::new(ResultReason::InvalidObjectType, message).into());
         }
+        let raw = raw_bytes(block(&object)?).ok_or(unsupported("the key has no bytes of its own"))?;
+        Ok(Zeroizing::new(raw.to_vec()))
     }
 
     /// Whether it is an asymmetric key or a certificate.
@@ -161,85 +149,48 @@ impl ServiceKey {
 
     /// The private key.
     pub async fn private(&self, context: &mut Context<'_, '_>) -> Result<PrivateKey, Error> {
-        let stored = self.asymmetric(context).await?;
-        let object = read_stored(&stored)?;
-        match (&object, material(&object)?) {
-            (ManagedObject::PrivateKey(_), KeyMaterial::Bytes(der)) => {
-                Ok(PrivateKey::from_der(der).map_err(Failure::from)?)
-            }
-            // Numbers, and the bare bytes of Edwards curves, become DER first.
-            (ManagedObject::PrivateKey(key), KeyMaterial::Transparent(_)) => {
-                let block = key.key_block.as_ref().ok_or(unsupported("the object holds no key"))?;
-                let der = blocks::private_key(block)?.to_pkcs8();
-                let der = der.map_err(|_| unsupported("the key lacks numbers that its use needs"))?;
-                Ok(PrivateKey::from_der(&der).map_err(Failure::from)?)
-            }
-            _ => Err(Failure::new(ResultReason::InvalidObjectType, "the object is no private key").into()),
+        let object = self.opened(context).await?;
+        let object = read_stored(&object)?;
+        if !matches!(object, ManagedObject::PrivateKey(_)) {
+            return Err(Failure::new(ResultReason::InvalidObjectType, "the object is no private key").into());
         }
+        let der = blocks::private_key(block(&object)?)?.to_pkcs8().map_err(|_| unusable())?;
+        Ok(PrivateKey::from_der(&der).map_err(Failure::from)?)
     }
 
     /// The public key, of a certificate too.
     pub async fn public(&self, context: &mut Context<'_, '_>) -> Result<PublicKey, Error> {
-        let stored = self.asymmetric(context).await?;
-        let object = read_stored(&stored)?;
-        if let ManagedObject::Certificate(certificate) = &object {
-            return Ok(certified(&certificate.value)?);
-        }
-        let format = object.key_block().map(|block| block.key_format_type);
-        match (&object, material(&object)?) {
-            (ManagedObject::PublicKey(_), KeyMaterial::Bytes(der)) => {
-                let key = match format {
-                    Some(KeyFormatType::Pkcs1) => PublicKey::from_pkcs1(der),
-                    _ => PublicKey::from_spki(der),
-                };
-                Ok(key.map_err(Failure::from)?)
+        let object = self.opened(context).await?;
+        let object = read_stored(&object)?;
+        let key = match &object {
+            ManagedObject::Certificate(certificate) => certificate::public_key_of(&certificate.value)?,
+            ManagedObject::PublicKey(_) => blocks::public_key(block(&object)?)?,
+            _ => {
+                let message = "the object has no public key";
+                return Err(Failure::new(ResultReason::InvalidObjectType, message).into());
             }
-            (ManagedObject::PublicKey(key), KeyMaterial::Transparent(_)) => {
-                let block = key.key_block.as_ref().ok_or(unsupported("the object holds no key"))?;
-                let der = blocks::public_key(block)?.to_spki();
-                let der = der.map_err(|_| unsupported("the key lacks numbers that its use needs"))?;
-                Ok(PublicKey::from_spki(&der).map_err(Failure::from)?)
-            }
-            _ => Err(Failure::new(ResultReason::InvalidObjectType, "the object has no public key").into()),
-        }
+        };
+        let der = key.to_spki().map_err(|_| unusable())?;
+        Ok(PublicKey::from_spki(&der).map_err(Failure::from)?)
     }
 
-    async fn asymmetric(&self, context: &mut Context<'_, '_>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        if self.found.fields().kind != Kind::Registered {
-            let message = "the object is a symmetric key";
-            return Err(Failure::new(ResultReason::InvalidObjectType, message).into());
-        }
-        Ok(context.turn.material(&self.found).await?)
+    /// The object in the clear.
+    async fn opened(&self, context: &mut Context<'_, '_>) -> Result<Stored, Error> {
+        let object = fetch::kept(context, &self.found).await?;
+        let wrapped = read_stored(&object)?.key_block().is_some_and(|block| block.key_wrapping_data.is_some());
+        if wrapped { fetch::unwrapped(context, &object).await } else { Ok(object) }
     }
 }
 
-/// An object as the state keeps it, in a buffer that is wiped and was never reallocated.
-pub fn encode_object(object: &ManagedObject<'_>) -> Zeroizing<Vec<u8>> {
-    let material = object.key_block().and_then(KeyBlock::material_bytes).map_or(0, <[u8]>::len);
-    // A Key Block of bytes adds less than 200.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(material + 256));
-    object.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::SYMMETRIC_KEY);
-    bytes
+fn unusable() -> Failure {
+    unsupported("a key of this kind is kept and not used here")
 }
 
-fn material<'o>(object: &'o ManagedObject<'_>) -> Result<&'o KeyMaterial<'o>, Failure> {
-    let block = object
-        .key_block()
-        .ok_or(Failure::new(ResultReason::InvalidObjectType, "objects of this type hold no key"))?;
-    match &block.key_value {
-        Some(KeyValue::Plain { material, .. }) => Ok(material),
-        Some(KeyValue::Wrapped(_)) => Err(Failure::new(
-            ResultReason::PermissionDenied,
-            "the key was registered wrapped; it is not used here",
-        )),
-        None => {
-            Err(Failure::new(ResultReason::KeyValueNotPresent, "the object was registered without a key"))
-        }
+fn block<'o>(object: &'o ManagedObject<'_>) -> Result<&'o KeyBlock<'o>, Failure> {
+    let none = Failure::new(ResultReason::InvalidObjectType, "objects of this type hold no key");
+    let block = object.key_block().ok_or(none)?;
+    if block.key_value.is_none() {
+        return Err(Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here"));
     }
-}
-
-fn certified(der: &[u8]) -> Result<PublicKey, Failure> {
-    let undecodable = || Failure::new(ResultReason::CryptographicFailure, "the certificate does not decode");
-    let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| undecodable())?;
-    Ok(PublicKey::from_spki(certificate.public_key().raw)?)
+    Ok(block)
 }
