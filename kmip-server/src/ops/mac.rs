@@ -3,19 +3,19 @@
 use crypto::services::Macer;
 use engine::{Refused, Use, Work};
 use kmip::ops::mac::{Request, Response};
-use kmip::{Operation, ResponsePayload, UsageMask};
+use kmip::{DataPlaceholder, Operation, ResponsePayload, UsageMask};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::services::params::mac_algorithm;
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 
 const OPERATION: u32 = Operation::Mac as u32;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let named = request.unique_identifier.as_ref();
     let key = context.key_for(named, Use::Protect, UsageMask::MAC_GENERATE).await?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     let unique_identifier = key.found.identifier().into();
     let mut response = Response { unique_identifier, mac_data: None, correlation_value: None };
@@ -34,7 +34,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let bytes = key.bytes(context).await?;
         Macer::new(algorithm, &bytes).map_err(Failure::from)?
     };
-    macer.update(data);
+    macer.update(&data);
     if matches!(part, Part::Whole | Part::Last(_)) {
         response.mac_data = Some(macer.finish().into());
     } else {
@@ -48,5 +48,6 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
     }
     context.charge(&key, data.len(), 1, first).await?;
+    context.leave(DataPlaceholder::MacMacData, response.mac_data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Mac(response)))
 }

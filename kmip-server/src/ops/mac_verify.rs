@@ -8,14 +8,14 @@ use kmip::{Operation, ResponsePayload, ResultReason, UsageMask, ValidityIndicato
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::services::params::mac_algorithm;
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 
 const OPERATION: u32 = Operation::MacVerify as u32;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let named = request.unique_identifier.as_ref();
     let key = context.key_for(named, Use::Process, UsageMask::MAC_VERIFY).await?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     let mut stream = None;
     let mut macer = if let Part::Next(value) | Part::Last(value) = part {
@@ -31,7 +31,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let bytes = key.bytes(context).await?;
         Macer::new(algorithm, &bytes).map_err(Failure::from)?
     };
-    macer.update(data);
+    macer.update(&data);
     // The code may come with any part; the last one said counts.
     let kept = stream.as_ref().map(|open| open.kept.clone()).unwrap_or_default();
     let code = request.mac_data.as_ref().map_or(kept, |code| code.to_vec());

@@ -271,7 +271,7 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::Mac(request) => mac::serve(context, request).await,
         RequestPayload::MacVerify(request) => mac_verify::serve(context, request).await,
         RequestPayload::Hash(request) => hash::serve(context, request).await,
-        RequestPayload::RngRetrieve(request) => rng_retrieve::serve(request),
+        RequestPayload::RngRetrieve(request) => rng_retrieve::serve(context, request),
         RequestPayload::RngSeed(_) => Ok(rng_seed::serve()),
     }
 }

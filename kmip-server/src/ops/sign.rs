@@ -2,12 +2,12 @@
 
 use engine::{Use, Work};
 use kmip::ops::sign::{Request, Response};
-use kmip::{Operation, ResponsePayload, UsageMask};
+use kmip::{DataPlaceholder, Operation, ResponsePayload, UsageMask};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::services::apart;
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 use crate::services::signature::{self, Wanted};
 
 const OPERATION: u32 = Operation::Sign as u32;
@@ -15,7 +15,7 @@ const OPERATION: u32 = Operation::Sign as u32;
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let key = context.key_for(request.unique_identifier.as_ref(), Use::Protect, UsageMask::SIGN).await?;
     let wanted = Wanted::of(&key.parameters(request.cryptographic_parameters.as_ref()))?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     let unique_identifier = key.found.identifier().into();
     let mut response = Response { unique_identifier, signature_data: None, correlation_value: None };
@@ -31,7 +31,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         }
         Part::Whole | Part::First => signature::begin(wanted, kind),
     };
-    signature::update(&mut work, data)?;
+    signature::update(&mut work, &data)?;
     if matches!(part, Part::Whole | Part::Last(_)) {
         let digested = request.digested_data.as_deref();
         let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;
@@ -51,5 +51,6 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     let first = matches!(part, Part::Whole | Part::First);
     context.charge(&key, data.len(), 1, first).await?;
+    context.leave(DataPlaceholder::SignSignatureData, response.signature_data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Sign(response)))
 }

@@ -7,7 +7,7 @@ use kmip::{Operation, ResponsePayload, ResultReason, UsageMask, ValidityIndicato
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
-use crate::services::parts::{Part, bytes};
+use crate::services::parts::Part;
 use crate::services::signature::{self, Wanted};
 
 const OPERATION: u32 = Operation::SignatureVerify as u32;
@@ -15,7 +15,7 @@ const OPERATION: u32 = Operation::SignatureVerify as u32;
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let key = context.key_for(request.unique_identifier.as_ref(), Use::Process, UsageMask::VERIFY).await?;
     let wanted = Wanted::of(&key.parameters(request.cryptographic_parameters.as_ref()))?;
-    let data = bytes(request.data.as_ref())?;
+    let data = context.data(request.data.as_ref())?;
     let part = Part::of(request.correlation_value.as_ref(), request.init_indicator, request.final_indicator)?;
     let unique_identifier = key.found.identifier().into();
     let mut response =
@@ -32,7 +32,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         }
         Part::Whole | Part::First => signature::begin(wanted, kind),
     };
-    signature::update(&mut work, data)?;
+    signature::update(&mut work, &data)?;
     // The signature may come with any part; the last one said counts.
     let kept = stream.as_ref().map(|open| open.kept.clone()).unwrap_or_default();
     let given = request.signature_data.as_ref().map_or(kept, |signature| signature.to_vec());

@@ -99,11 +99,11 @@ impl ServiceKey {
             return UsageMask(fields.usage_mask);
         }
         let attributes = self.found.object.attributes.iter();
-        let mask = attributes.filter_map(|stored| match Attribute::from_ttlv_bytes(&stored.value) {
+        let mut mask = attributes.filter_map(|stored| match Attribute::from_ttlv_bytes(&stored.value) {
             Ok(Attribute::CryptographicUsageMask(mask)) => Some(mask),
             _ => None,
         });
-        mask.last().unwrap_or(UsageMask::NONE)
+        mask.next_back().unwrap_or(UsageMask::NONE)
     }
 
     /// Whether the key is derived from its identifier.

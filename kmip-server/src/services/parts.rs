@@ -1,8 +1,9 @@
 //! Which part of a message a request brings (KMIP 1.3 and later; 1.4, 4.29).
 
-use kmip::{Bytes, Data};
+use kmip::{Bytes, Data, DataPlaceholder};
 
 use crate::failure::Failure;
+use crate::ops::Context;
 
 /// A part of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +38,24 @@ impl<'r> Part<'r> {
     }
 }
 
-/// The bytes of a request's data; none are none.
-pub fn bytes<'r>(data: Option<&'r Data<'_>>) -> Result<&'r [u8], Failure> {
-    match data {
-        Some(Data::Bytes(bytes)) => Ok(bytes),
-        Some(Data::Placeholder(_)) => {
-            Err(Failure::not_supported("data of an earlier item of the batch is not referred to here"))
+impl Context<'_, '_> {
+    /// The bytes of a request's data: its own, or what an earlier item of the batch gave; none are none.
+    pub fn data<'r>(&self, data: Option<&'r Data<'_>>) -> Result<Bytes<'r>, Failure> {
+        match data {
+            Some(Data::Bytes(bytes)) => Ok(bytes.by_ref()),
+            Some(Data::Placeholder(kind)) => {
+                let missing = "no earlier item of this batch gave the data referred to";
+                self.left.output(*kind).cloned().ok_or(Failure::invalid_field(missing))
+            }
+            None => Ok(Bytes::from(&[][..])),
         }
-        None => Ok(&[]),
+    }
+
+    /// Leaves an output to later items of the batch, in the versions that can refer to it.
+    pub fn leave(&mut self, kind: DataPlaceholder, output: Option<&Bytes<'_>>) {
+        if let Some(output) = output.filter(|_| self.version.is_v2()) {
+            self.left.give(kind, output);
+        }
     }
 }
 
