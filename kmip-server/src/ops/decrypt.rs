@@ -4,7 +4,7 @@
 use crypto::services::{Cipher, CipherSpec, Mode};
 use engine::{Refused, Use, Work};
 use kmip::ops::decrypt::{Request, Response};
-use kmip::{DataPlaceholder, Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask};
+use kmip::{Bytes, CryptographicParameters, DataPlaceholder, Operation, ResponsePayload, UsageMask};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;

@@ -8,8 +8,8 @@ use crypto::services::{ServiceError, cipher, derive};
 use engine::{Found, KeySpec, Use};
 use kmip::ops::derive_key::{DerivationParameters, Request, Response};
 use kmip::{
-    Attribute, CryptographicAlgorithm, CryptographicParameters, DerivationMethod, KeyBlock, KeyFormatType, LinkType, ManagedObject, ObjectType, ResponsePayload, SecretData, SecretDataType,
-    Template, UsageMask,
+    Attribute, CryptographicAlgorithm, CryptographicParameters, DerivationMethod, KeyBlock, KeyFormatType,
+    LinkType, ManagedObject, ObjectType, ResponsePayload, SecretData, SecretDataType, Template, UsageMask,
 };
 use model::uid::Kind;
 use zeroize::Zeroizing;

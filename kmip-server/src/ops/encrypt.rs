@@ -3,7 +3,7 @@
 use crypto::services::{Cipher, CipherSpec, Finished};
 use engine::{Use, Work};
 use kmip::ops::encrypt::{Request, Response};
-use kmip::{DataPlaceholder, Bytes, CryptographicParameters, Operation, ResponsePayload, UsageMask, Version};
+use kmip::{Bytes, CryptographicParameters, DataPlaceholder, Operation, ResponsePayload, UsageMask, Version};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;

@@ -177,7 +177,8 @@ impl ServiceKey {
     /// The object in the clear.
     async fn opened(&self, context: &mut Context<'_, '_>) -> Result<Stored, Error> {
         let object = fetch::kept(context, &self.found).await?;
-        let wrapped = read_stored(&object)?.key_block().is_some_and(|block| block.key_wrapping_data.is_some());
+        let wrapped =
+            read_stored(&object)?.key_block().is_some_and(|block| block.key_wrapping_data.is_some());
         if wrapped { fetch::unwrapped(context, &object).await } else { Ok(object) }
     }
 }

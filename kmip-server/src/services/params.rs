@@ -265,7 +265,9 @@ mod tests {
     #[test]
     fn parameters_name_a_cipher_or_are_refused() {
         use CryptographicAlgorithm as A;
-        let check = |parameters: CryptographicParameters, key: Option<A>, expected: Option<(CipherAlgorithm, Option<Mode>)>| {
+        let check = |parameters: CryptographicParameters,
+                     key: Option<A>,
+                     expected: Option<(CipherAlgorithm, Option<Mode>)>| {
             let spec = cipher(&parameters, key).map(|spec| (spec.algorithm, spec.mode)).ok();
             assert_eq!(spec, expected, "{parameters:?} {key:?}");
         };
@@ -279,7 +281,11 @@ mod tests {
         check(named(A::TripleDes), Some(A::Aes), None);
         check(CryptographicParameters::default(), Some(A::Aes), None);
         check(CryptographicParameters::default(), Some(A::ChaCha20), Some((CipherAlgorithm::ChaCha20, None)));
-        check(mode(BlockCipherMode::Aead), Some(A::ChaCha20Poly1305), Some((CipherAlgorithm::ChaCha20Poly1305, None)));
+        check(
+            mode(BlockCipherMode::Aead),
+            Some(A::ChaCha20Poly1305),
+            Some((CipherAlgorithm::ChaCha20Poly1305, None)),
+        );
         check(mode(BlockCipherMode::Aead), Some(A::Aes), None);
         check(mode(BlockCipherMode::Pcbc), Some(A::Aes), None);
         check(mode(BlockCipherMode::Ecb), Some(A::Rc4), None);
