@@ -180,7 +180,7 @@ commands! {
     /// One request on a login.
     UseTicket => "use_ticket", withdraws: |_, _| false;
     /// A ticket given back.
-    EndTicket => "end_ticket", withdraws: |_, _| false;
+    EndTicket => "end_ticket", withdraws: |_, _| true;
     /// Whose turn it is in an Object Group.
     AdvanceGroup => "advance_group", withdraws: |_, _| false;
 }

@@ -137,7 +137,7 @@ fn table() -> Vec<(Action, bool)> {
         (CommitTogether { actions: mixed }.into(), true),
         (IssueTicket { uid: uid(), lasts_ms: 1, purpose: Purpose::Session }.into(), false),
         (UseTicket { uid: uid() }.into(), false),
-        (EndTicket { uid: uid() }.into(), false),
+        (EndTicket { uid: uid() }.into(), true),
         (AdvanceGroup { tenant: T, service: S, group: [0; 32], from: None, to: place }.into(), false),
         (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
     ]);

@@ -26,8 +26,8 @@ pub struct UseTicket {
     pub uid: Uid,
 }
 
-/// The ticket is worth nothing any more (KMIP Logout, Cancel). Nobody's key is withdrawn by that: the
-/// caller's certificate says what it may, with the ticket or without.
+/// The ticket is worth nothing any more, on any node (KMIP Logout, Cancel; CONSISTENCY 3 counts a logout among
+/// the withdrawals).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndTicket {
     /// Which; the proposer has checked its tag.

@@ -11,18 +11,17 @@ mod load;
 mod report;
 mod request;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use clap::Args;
-use client::{Connector, Settings};
+use client::Connector;
 
 use self::load::{Slice, Tally, Target};
 use self::report::Row;
 use self::request::{Operation, Prepared};
+use super::kmip::KmipArgs;
 use super::{Format, output};
 
 /// Longest run of one row: a benchmark that nobody waits for is left behind running.
@@ -54,21 +53,8 @@ pub struct BenchArgs {
     /// Also load a bare TLS server with messages of the same size, in turn, and print the ratio
     #[arg(long)]
     echo: bool,
-    /// Host of the nodes
-    #[arg(long, env = "KMIP_HOST", default_value = "127.0.0.1", hide_env_values = true)]
-    host: String,
-    /// KMIP ports of the nodes, in node order; KMIP_PORT alone will do
-    #[arg(long, env = "KMIP_PORTS", value_delimiter = ',', hide_env_values = true)]
-    ports: Vec<u16>,
-    /// Authority of the nodes' certificates (PEM)
-    #[arg(long, env = "KMIP_CA", hide_env_values = true)]
-    ca: Option<PathBuf>,
-    /// Client certificate (PEM)
-    #[arg(long, env = "KMIP_CERT", hide_env_values = true)]
-    cert: Option<PathBuf>,
-    /// Key of the client certificate (PEM)
-    #[arg(long, env = "KMIP_KEY", hide_env_values = true)]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    kmip: KmipArgs,
     /// Process ids of the nodes, in node order, to measure their CPU time
     #[arg(long, env = "KEYRAFT_PIDS", value_delimiter = ',', hide_env_values = true)]
     server_pid: Vec<u32>,
@@ -136,31 +122,12 @@ fn measure(args: &BenchArgs, targets: &[Arc<Target>], connections: usize) -> any
 
 /// The nodes under load.
 fn keyraft(args: &BenchArgs) -> anyhow::Result<Target> {
-    let mut ports = args.ports.clone();
-    if ports.is_empty() {
-        let port =
-            std::env::var("KMIP_PORT").context("no port: set KMIP_PORTS or KMIP_PORT, or pass --ports")?;
-        ports.push(port.parse().with_context(|| format!("KMIP_PORT: {port:?} is no port"))?);
-    }
+    let mut settings = args.kmip.settings()?;
     let mut pids = args.server_pid.clone();
     if args.nodes == Nodes::First {
-        ports.truncate(1);
+        settings.nodes.truncate(1);
         pids.truncate(1);
     }
-    let host = if args.host.contains(':') { format!("[{}]", args.host) } else { args.host.clone() };
-    let mut settings = Settings::new(
-        ports.iter().map(|port| format!("{host}:{port}")).collect(),
-        read("authority", "KMIP_CA or --ca", args.ca.as_deref())?,
-        read("certificate", "KMIP_CERT or --cert", args.cert.as_deref())?,
-        read("key", "KMIP_KEY or --key", args.key.as_deref())?.into(),
-    );
     settings.timeouts.connect = CONNECT_TIMEOUT;
     Ok(Target { name: "keyraft", connectors: Connector::all(&settings)?, pids, request: None, answers: true })
-}
-
-fn read(what: &str, setting: &str, file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
-    let Some(file) = file else {
-        bail!("no {what}: set {setting} (keyraft dev writes all of them to <data>/env)");
-    };
-    std::fs::read(file).with_context(|| format!("cannot read the {what} {}", file.display()))
 }

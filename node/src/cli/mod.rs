@@ -3,6 +3,8 @@
 pub mod api;
 mod audit;
 mod bench;
+mod key;
+mod kmip;
 mod output;
 mod service;
 mod status;
@@ -45,6 +47,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Lists and changes the services of a tenant
     Service(service::ServiceArgs),
+    /// Makes, reads and ends keys over KMIP
+    Key(key::KeyArgs),
     /// Checks and exports audit logs, offline
     Audit(audit::AuditArgs),
     /// Measures Create and Get over mutual TLS
@@ -140,6 +144,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(connection) => status::run(&connection),
         Command::Tenant(args) => tenant::run(&args),
         Command::Service(args) => service::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Root(args) => root(&args),

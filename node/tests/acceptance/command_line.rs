@@ -1,0 +1,104 @@
+//! `keyraft key`: what a person or a script at a terminal gets, when all is well and when it is not.
+
+use std::process::Output;
+
+use rustix::process::Signal;
+
+use crate::support::{Cluster, text};
+
+#[test]
+fn keys_live_their_lives_on_the_command_line() {
+    let cluster = Cluster::start();
+    let key = |arguments: &[&str]| {
+        let output = cluster.keyraft(&[&["key"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let many = key(&["create", "--batch", "1000"]);
+    let mut lines: Vec<&str> = many.lines().collect();
+    assert_eq!(lines.remove(0), "IDENTIFIER");
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), 1000, "as many identifiers, each once");
+    assert!(lines.iter().all(|line| line.len() == 64), "identifiers and nothing else");
+
+    let made = cluster.json(&["key", "create", "--name", "orders", "--bits", "128"]);
+    let identifier = made[0]["identifier"].as_str().expect("an identifier");
+    let hex = key(&["get", identifier]);
+    assert_eq!(hex.trim().len(), 32, "{hex:?} is 128 bits");
+    assert_eq!(key(&["get", identifier]), hex);
+    assert!(key(&["locate", "--name", "orders"]).contains(identifier));
+    assert!(!key(&["locate", "--name", "invoices"]).contains(identifier));
+    let attributes = cluster.json(&["key", "attributes", identifier]);
+    let state = |attributes: &serde_json::Value| {
+        let rows = attributes.as_array().expect("rows").iter();
+        let row = rows.clone().find(|row| row["name"] == "State").expect("a State");
+        row["value"].as_str().expect("its name").to_owned()
+    };
+    assert_eq!(state(&attributes), "PreActive");
+    key(&["activate", identifier]);
+    key(&["revoke", identifier, "--reason", "superseded"]);
+    let attributes = cluster.json(&["key", "attributes", identifier]);
+    assert_eq!(state(&attributes), "Deactivated");
+
+    let unsure = cluster.keyraft(&["key", "destroy", identifier, "--confirm", "orders"]);
+    assert!(!unsure.status.success() && text(&unsure.stderr).contains("--confirm"));
+    key(&["destroy", identifier, "--confirm", identifier]);
+    let gone = cluster.keyraft(&["key", "get", identifier]);
+    one_sentence(&gone, &["Get was refused", "ItemNotFound"]);
+}
+
+#[test]
+fn what_is_in_the_way_of_a_key_is_said_in_one_sentence() {
+    let mut cluster = Cluster::start();
+    let stranger = |name: &str| cluster.data.join("clients/tenant-b/mongodb").with_extension(name);
+    let (cert, key) = (stranger("pem"), stranger("key"));
+    let authority = cluster.data.join("ca/clients-tenant-a.pem");
+    assert!(authority.is_file(), "a file to misuse as the nodes' authority");
+    let shown = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+
+    let mixed = cluster.keyraft(&["key", "create", "--key", &shown(&key)]);
+    one_sentence(&mixed, &["TLS cannot be set up"]);
+    let other_authority = cluster.keyraft(&["key", "create", "--ca", &shown(&authority)]);
+    one_sentence(&other_authority, &["was not issued by the authority we trust", "KMIP_CA"]);
+    let server_as_client = [
+        "key",
+        "create",
+        "--cert",
+        &shown(&cluster.node(0).join("tls/server.pem")),
+        "--key",
+        &shown(&cluster.node(0).join("tls/server.key")),
+    ]
+    .map(str::to_owned);
+    let refused = cluster.keyraft(&server_as_client.each_ref().map(String::as_str));
+    one_sentence(&refused, &["refused our certificate", "KMIP_CERT"]);
+    let other = cluster.keyraft(&["key", "create", "--cert", &shown(&cert), "--key", &shown(&key)]);
+    assert!(other.status.success(), "tenant-b has keys of its own: {}", text(&other.stderr));
+
+    // Two of three are gone: the last one's lease runs out, and it says so.
+    cluster.kill(1);
+    cluster.kill(2);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let alone = cluster.keyraft(&["key", "create"]);
+    one_sentence(&alone, &["no node answered", "keyraft status"]);
+
+    let environment = cluster.env();
+    cluster.stop(Signal::TERM);
+    let down = std::process::Command::new(crate::support::KEYRAFT)
+        .args(["key", "create"])
+        .envs(environment)
+        .output()
+        .expect("keyraft starts");
+    one_sentence(&down, &["cannot connect to 127.0.0.1", "start the nodes"]);
+}
+
+/// A failure with one line on standard error that holds all of these.
+fn one_sentence(output: &Output, parts: &[&str]) {
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(output.stdout.is_empty(), "an error is no answer");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    for part in parts {
+        assert!(told.contains(part), "{told:?} does not say {part:?}");
+    }
+}
