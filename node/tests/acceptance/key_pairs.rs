@@ -11,8 +11,8 @@ use kmip::ops::{
 use kmip::{
     Attribute, BlockCipherMode, CryptographicAlgorithm, CryptographicParameters, EncodingOption, KeyBlock,
     KeyFormatType, KeyInformation, KeyMaterial, KeyValue, KeyWrapType, KeyWrappingSpecification,
-    ManagedObject, ObjectType, RequestPayload, ResultReason, SplitKeyMethod, Template,
-    UniqueIdentifier, UsageMask, ValidityIndicator, WrappingMethod,
+    ManagedObject, ObjectType, RequestPayload, ResultReason, SplitKeyMethod, Template, UniqueIdentifier,
+    UsageMask, ValidityIndicator, WrappingMethod,
 };
 
 use crate::support::Cluster;
@@ -184,7 +184,8 @@ async fn wrapping_takes_the_callers_own_keys_and_leaves_what_was_registered_wrap
     assert_eq!(absent.0, ResultReason::ItemNotFound);
     assert_eq!(named, absent, "another tenant's key is as absent as none");
 
-    let wrapped = material(&ours, get_wrapped(&key, &kek, BlockCipherMode::NistKeyWrap)).await.expect("wrapped");
+    let wrapped =
+        material(&ours, get_wrapped(&key, &kek, BlockCipherMode::NistKeyWrap)).await.expect("wrapped");
     let specification = wrapped_by(&kek, BlockCipherMode::NistKeyWrap);
     let block = KeyBlock {
         key_value: Some(KeyValue::Wrapped(wrapped.clone().into())),
@@ -219,7 +220,8 @@ async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
             object: Some(aes(&[key; 16])),
         })
     };
-    let get = |identifier: &str| get::Request { unique_identifier: id(identifier), ..get::Request::default() };
+    let get =
+        |identifier: &str| get::Request { unique_identifier: id(identifier), ..get::Request::default() };
     let done = |_: &ResponseItem<'_>| ();
     ask(&ours, import("key from elsewhere", 1, false), done).await.expect("imported");
     ask(&theirs, import("key from elsewhere", 2, false), done).await.expect("imported beside it");
@@ -229,7 +231,10 @@ async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
     let again = refusal(ask(&ours, import("key from elsewhere", 3, false), done).await);
     assert_eq!(again.0, ResultReason::ObjectAlreadyExists);
     ask(&ours, import("key from elsewhere", 3, true), done).await.expect("replaced");
-    assert_eq!(material(&cluster.client(2, "tenant-a"), get("key from elsewhere")).await.expect("new"), [3; 16]);
+    assert_eq!(
+        material(&cluster.client(2, "tenant-a"), get("key from elsewhere")).await.expect("new"),
+        [3; 16]
+    );
 
     let foreign = registered(&theirs, aes(&[9; 16]), Vec::new()).await;
     for replace in [false, true] {
