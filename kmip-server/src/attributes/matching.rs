@@ -1,7 +1,7 @@
 //! What Locate compares: an object matches if it has every attribute given. An unknown filter matches
 //! nothing, never everything.
 
-use kmip::{Attribute, AttributeList, AttributeName, DateTime, UsageMask};
+use kmip::{Attribute, AttributeList, AttributeName, DateTime, UsageMask, X509CertificateIdentifier};
 
 /// Whether an object that has `has` bears all of `wanted`.
 pub fn matches(has: &AttributeList, wanted: &AttributeList) -> bool {
@@ -12,9 +12,22 @@ pub fn matches(has: &AttributeList, wanted: &AttributeList) -> bool {
         Attribute::ApplicationSpecificInformation(info) if info.data.is_none() => has.iter().any(
             |known| matches!(known, Attribute::ApplicationSpecificInformation(known) if known.namespace == info.namespace),
         ),
+        Attribute::X509CertificateIdentifier(wanted) => has.iter().any(|known| {
+            matches!(known, Attribute::X509CertificateIdentifier(known) if is_certificate(known, wanted))
+        }),
         // An object does not say where it may be kept other than where it is.
         filter => has.iter().any(|known| known == filter),
     })
+}
+
+/// Clients and published cases name a serial number as a DER INTEGER or by its content alone.
+fn is_certificate(known: &X509CertificateIdentifier, wanted: &X509CertificateIdentifier) -> bool {
+    let content = |serial: &[u8]| match serial {
+        [2, length, content @ ..] if usize::from(*length) == content.len() => content.to_vec(),
+        bare => bare.to_vec(),
+    };
+    known.issuer_distinguished_name == wanted.issuer_distinguished_name
+        && content(&known.serial_number.0) == content(&wanted.serial_number.0)
 }
 
 /// A mask is found by any object that may do at least that (1.4, 4.9).

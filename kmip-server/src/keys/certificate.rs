@@ -40,6 +40,24 @@ pub fn attributes_of(kind: CertificateType, value: &[u8]) -> Vec<Attribute> {
     list
 }
 
+/// As the published cases show a certificate that came in a PKCS#12 file: its serial number without the
+/// header of its DER.
+pub fn with_bare_serial(mut attribute: Attribute) -> Attribute {
+    if let Attribute::X509CertificateIdentifier(identifier) = &mut attribute
+        && let [2, _, content @ ..] = identifier.serial_number.0.as_slice()
+    {
+        identifier.serial_number = ByteString(content.to_vec());
+    }
+    attribute
+}
+
+/// As the published cases of 1.0 show a serial number: upper case, and without a leading zero byte.
+pub fn as_in_1_0(attribute: &mut Attribute) {
+    if let Attribute::CertificateIdentifier(CertificateIdentifier { serial_number: Some(serial), .. }) = attribute {
+        *serial = serial.strip_prefix("00").unwrap_or(serial).to_ascii_uppercase();
+    }
+}
+
 /// The public key a certificate is about.
 ///
 /// # Errors
@@ -288,6 +306,26 @@ mod tests {
                 .expect("a distinguished name"),
             alternative_names: vec!["db.example".to_owned()],
         }));
+    }
+
+    #[test]
+    fn serial_numbers_are_written_as_each_case_shows_them() {
+        let identifier = |serial: &[u8]| {
+            Attribute::X509CertificateIdentifier(X509CertificateIdentifier {
+                issuer_distinguished_name: ByteString(Vec::new()),
+                serial_number: ByteString(serial.to_vec()),
+            })
+        };
+        assert_eq!(with_bare_serial(identifier(&[2, 2, 0, 0xda])), identifier(&[0, 0xda]));
+        let text = |serial: &str| {
+            Attribute::CertificateIdentifier(CertificateIdentifier {
+                issuer: "CN=a".to_owned(),
+                serial_number: Some(serial.to_owned()),
+            })
+        };
+        let mut shown = text("00dada");
+        as_in_1_0(&mut shown);
+        assert_eq!(shown, text("DADA"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use model::object::KeyState;
 use zeroize::Zeroizing;
 
 use super::blocks::{private_block, private_key};
-use super::certificate::public_key_of;
+use super::certificate::{self, public_key_of};
 use super::convert::raw_bytes;
 use super::fetch::kept;
 use super::new::registration;
@@ -64,16 +64,18 @@ pub async fn register(
     add_facts(&mut wanted, &private);
     let mut actions = vec![registration(context, private_uid, &private, wanted).await?];
     for (position, (uid, der)) in uids.iter().zip(certificates).enumerate() {
-        let certificate =
-            ManagedObject::Certificate(Certificate { kind: CertificateType::X509, value: der.into() });
         let mut wanted = Wanted::default();
-        add_facts(&mut wanted, &certificate);
+        for fact in certificate::attributes_of(CertificateType::X509, &der) {
+            wanted.add_fact(certificate::with_bare_serial(fact));
+        }
         if let Some(name) = name.clone().filter(|_| position == 0) {
             wanted.add_fact(name);
         }
         if let Some(issuer) = uids.get(position + 1) {
             wanted.add_fact(link(LinkType::Pkcs12CertificateLink, &issuer.to_string()));
         }
+        let certificate =
+            ManagedObject::Certificate(Certificate { kind: CertificateType::X509, value: der.into() });
         actions.push(registration(context, *uid, &certificate, wanted).await?);
     }
     context.turn.commit(actions).await?;

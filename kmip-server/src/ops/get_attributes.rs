@@ -2,12 +2,13 @@
 
 use engine::{Found, Refused};
 use kmip::ops::get_attributes::{Request, Response};
-use kmip::{Attribute, AttributeKind, AttributeList, AttributeName, ObjectType, ResponsePayload};
+use kmip::{Attribute, AttributeKind, AttributeList, AttributeName, ObjectType, ResponsePayload, Version};
 use model::uid::Kind;
 
 use super::{Context, Error, Reply};
 use crate::attributes::read::{attributes_of, unnamed};
 use crate::dispatch::read_stored;
+use crate::keys::certificate::as_in_1_0;
 use crate::keys::digest::digest_of;
 use crate::keys::fetch::kept;
 
@@ -27,6 +28,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         attributes.0.extend(digest(context, &found).await.map(Into::into));
     }
     attributes.0.retain(|one| one.attribute.is_in(context.version));
+    if context.version == Version::V1_0 {
+        attributes.0.iter_mut().for_each(|one| as_in_1_0(&mut one.attribute));
+    }
     let unique_identifier = found.identifier().into();
     Ok(Reply::Payload(ResponsePayload::GetAttributes(Response { unique_identifier, attributes })))
 }
