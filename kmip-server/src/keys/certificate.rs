@@ -53,7 +53,9 @@ pub fn with_bare_serial(mut attribute: Attribute) -> Attribute {
 
 /// As the published cases of 1.0 show a serial number: upper case, and without a leading zero byte.
 pub fn as_in_1_0(attribute: &mut Attribute) {
-    if let Attribute::CertificateIdentifier(CertificateIdentifier { serial_number: Some(serial), .. }) = attribute {
+    if let Attribute::CertificateIdentifier(CertificateIdentifier { serial_number: Some(serial), .. }) =
+        attribute
+    {
         *serial = serial.strip_prefix("00").unwrap_or(serial).to_ascii_uppercase();
     }
 }

@@ -65,7 +65,7 @@ pub async fn fetch(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -
         object = converted;
     }
     if let Some(specification) = ask.wrapping {
-        let style = style.unwrap_or(WrappedStyle::KeyValue);
+        let style = style.unwrap_or(default_style(found, context.version));
         object = wrapped_as(context, &object, specification, &attributes, style).await?;
     }
     Ok(object)
@@ -167,6 +167,17 @@ async fn wrapped_as(
     let nonce = context.turn.server_iv(&kek.found)?;
     let how = Wrapping { specification, parameters: kek.parameters.as_ref(), nonce, style };
     Ok(wrapping::wrap(&object, &kek.bytes, inside.into(), how)?)
+}
+
+/// Where the wrapped bytes of a key go that was not registered wrapped. The specification and its cases put
+/// them into the Key Value of registered keys. PyKMIP, which speaks up to 2.0 and seldom registers, reads
+/// them as Key Material only, as its own server writes them: keys made here are given to it so.
+fn default_style(found: &Found, version: Version) -> WrappedStyle {
+    match found.fields().kind {
+        Kind::Registered => WrappedStyle::KeyValue,
+        _ if version <= Version::V2_0 => WrappedStyle::KeyMaterial,
+        _ => WrappedStyle::KeyValue,
+    }
 }
 
 /// How a wrapped object carries its wrapped bytes; `None` for one in the clear.
