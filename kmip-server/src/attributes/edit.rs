@@ -151,6 +151,12 @@ impl Edit {
         self.attributes.push(link);
     }
 
+    /// The key was rotated: another is the newest.
+    pub fn no_longer_latest(&mut self) {
+        self.drop_kind(AttributeKind::RotateLatest);
+        self.attributes.push(Attribute::RotateLatest(false));
+    }
+
     /// Refuses what no client, or not this object, may have changed.
     fn check_owner(&self, name: &AttributeName, allowed: &[Owner]) -> Result<(), Failure> {
         let object_type = ObjectType::from_value(self.object_type).unwrap_or(ObjectType::OpaqueObject);

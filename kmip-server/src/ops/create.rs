@@ -18,6 +18,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         ObjectType::SecretData => return super::create_secret_data::serve(context, request).await,
         _ => return Err(Failure::invalid_field("Create makes symmetric keys and secret data").into()),
     }
+    Context::check_storage(request.protection_storage_masks.as_ref())?;
     let expanded;
     let template = if request.attributes.names.is_empty() {
         &request.attributes

@@ -56,8 +56,9 @@ use std::time::Duration;
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::message::RequestItem;
 use kmip::{
-    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation, RequestPayload,
-    ResponsePayload, ResultReason, Template, UniqueIdentifier, Version,
+    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation,
+    ProtectionStorageMask, ProtectionStorageMasks, RequestPayload, ResponsePayload, ResultReason, Template,
+    UniqueIdentifier, Version,
 };
 use model::refusal::Refusal;
 use model::uid::UidText;
@@ -366,6 +367,21 @@ impl Context<'_, '_> {
             }
         }
         Ok(expanded(inherited, template))
+    }
+
+    /// Refuses a request whose every acceptable place is one this server does not keep objects in (2.1, 6.1).
+    ///
+    /// # Errors
+    /// [`ResultReason::ProtectionStorageUnavailable`].
+    pub fn check_storage(wanted: Option<&ProtectionStorageMasks>) -> Result<(), Failure> {
+        let here = |mask: &ProtectionStorageMask| mask.0 & !ProtectionStorageMask::SOFTWARE.0 == 0;
+        match wanted {
+            Some(wanted) if !wanted.masks.is_empty() && !wanted.masks.iter().any(here) => {
+                let message = "this server keeps objects in software only, wrapped";
+                Err(Failure::new(ResultReason::ProtectionStorageUnavailable, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the application data that a client left to the server.

@@ -1,4 +1,5 @@
-//! Obtain Lease: how long a client may go on with a key before it asks again (1.4, 4.14).
+//! Obtain Lease: how long a client may go on with a key before it asks again (1.4, 4.14). For a key whose
+//! time is over there is none.
 
 use engine::Refused;
 use kmip::ops::obtain_lease::{Request, Response};
@@ -16,8 +17,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         return Err(Refused::Archived.into());
     }
     match context.turn.state_of(&found) {
-        KeyState::PreActive | KeyState::Active | KeyState::Deactivated => {}
-        state @ KeyState::Compromised => return Err(Refused::WrongState { state }.into()),
+        KeyState::PreActive | KeyState::Active => {}
+        state @ (KeyState::Deactivated | KeyState::Compromised) => return Err(Refused::WrongState { state }.into()),
         KeyState::Destroyed | KeyState::DestroyedCompromised => return Err(Refused::Destroyed.into()),
     }
     Ok(Reply::Payload(ResponsePayload::ObtainLease(Response {

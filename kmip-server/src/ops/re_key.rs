@@ -18,6 +18,7 @@ use crate::objects::{Wanted, masked};
 use crate::presented::is_owner_note;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    Context::check_storage(request.protection_storage_masks.as_ref())?;
     let (found, mut old) = context.edit(request.unique_identifier.as_ref()).await?;
     check_source(context, &found)?;
     let template = match &request.attributes {
@@ -30,6 +31,11 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     set_dates(&mut description, &old.dates, request.offset, context.turn.now().as_secs());
     override_dates(&mut description, &template)?;
     description.attributes.extend(stored([link(LinkType::ReplacedObjectLink, &found.identifier())].iter()));
+    if let Some(generation) = generation(&found) {
+        let facts = rotated(generation, context.turn.now().as_secs());
+        description.attributes.extend(stored(facts.iter()));
+        old.no_longer_latest();
+    }
     let record = context.turn.recording(spec, description).await?;
     let uid = record.uid.to_string();
     old.names.clear();
@@ -114,7 +120,36 @@ fn is_of_the_old_one_alone(attribute: &Attribute) -> bool {
                 | Attribute::CryptographicAlgorithm(_)
                 | Attribute::CryptographicLength(_)
                 | Attribute::CryptographicUsageMask(_)
+                | Attribute::RotateDate(_)
+                | Attribute::RotateGeneration(_)
+                | Attribute::RotateLatest(_)
         )
+}
+
+/// How often a key that is rotated (2.1, 4.61) was already; `None` of any other.
+fn generation(found: &Found) -> Option<i32> {
+    let mut rotates = false;
+    let mut generation = 0;
+    for attribute in decoded(found) {
+        match attribute {
+            Attribute::RotateGeneration(known) => (rotates, generation) = (true, known),
+            Attribute::RotateInterval(_)
+            | Attribute::RotateAutomatic(_)
+            | Attribute::RotateOffset(_)
+            | Attribute::RotateName(_) => rotates = true,
+            _ => {}
+        }
+    }
+    rotates.then_some(generation)
+}
+
+/// What the server says of the newest key of a rotation.
+fn rotated(before: i32, now: u64) -> [Attribute; 3] {
+    [
+        Attribute::RotateGeneration(before.saturating_add(1)),
+        Attribute::RotateLatest(true),
+        Attribute::RotateDate(crate::attributes::date(now)),
+    ]
 }
 
 /// With an offset, Active from then on and the other dates as far from it as they were (1.4, table 172);

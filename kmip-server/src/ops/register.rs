@@ -19,6 +19,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     if object.object_type() != request.object_type {
         return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
     }
+    Context::check_storage(request.protection_storage_masks.as_ref())?;
     let mut wanted = context.wanted(request.attributes.as_ref()).await?;
     let made = wanted.fill_application_data(|| context.turn.random_text());
     check_value(object, &wanted)?;

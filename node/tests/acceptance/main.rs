@@ -12,6 +12,7 @@ mod https;
 mod identity;
 mod key_pairs;
 mod keys;
+mod lifecycle;
 mod published;
 mod replays;
 mod revocation;
