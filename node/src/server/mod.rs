@@ -133,6 +133,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     });
     let lists = (Arc::new(config.clone()), certificates.authorities.clone());
     servers.spawn(revocations::follow(lists.0, lists.1, draining.clone()));
+    kmip_server::announce_https(config.listen.operator.port());
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));
     tracing::info!(
