@@ -18,7 +18,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     match context.turn.state_of(&found) {
         KeyState::PreActive | KeyState::Active => {}
-        state @ (KeyState::Deactivated | KeyState::Compromised) => return Err(Refused::WrongState { state }.into()),
+        state @ (KeyState::Deactivated | KeyState::Compromised) => {
+            return Err(Refused::WrongState { state }.into());
+        }
         KeyState::Destroyed | KeyState::DestroyedCompromised => return Err(Refused::Destroyed.into()),
     }
     Ok(Reply::Payload(ResponsePayload::ObtainLease(Response {

@@ -24,7 +24,11 @@ impl Nodes {
         let credentials = Credentials::of(cluster, tenant, "mongodb");
         let mut nodes = Vec::new();
         for node in 0..3 {
-            nodes.push(connect_to(cluster, cluster.ports.kmip + node, Some(&credentials)).await.expect("a connection"));
+            nodes.push(
+                connect_to(cluster, cluster.ports.kmip + node, Some(&credentials))
+                    .await
+                    .expect("a connection"),
+            );
         }
         Self(nodes)
     }
