@@ -10,13 +10,14 @@
 //! Invariants:
 //! - Sequences have no gap: the log's own starts at 1, and so does each chain's, across boots.
 //! - A record names the hash of its chain's previous record; a chain is one tenant's, or the system's.
-//! - An open log begins with a boot record; bytes on disk change only by growing, but for a torn tail
-//!   that was never acknowledged.
+//! - An open log begins with a boot record. Records on disk never change; behind the last one stand zeros,
+//!   or a torn write that was never acknowledged.
 //! - After one failed write or sync no append is ever acknowledged again.
 //!
 //! A log cut clean at its end looks whole: only a checkpoint or an export shows it (CONSISTENCY 11).
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod batch;
 mod checkpoint;
 mod disk;
@@ -24,6 +25,7 @@ mod entry;
 mod export;
 mod finding;
 mod frame;
+mod herald;
 mod json;
 mod ledger;
 mod log;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Published};
 use crate::disk::Disk;
+use crate::herald::Herald;
 use crate::metrics::Metrics;
 use crate::open::{self, OpenError};
 use crate::writer::{self, Job, Writer};
@@ -124,7 +125,8 @@ impl AuditLog {
     /// Opens the log in a folder, or begins one, and records this boot.
     ///
     /// Reads the last segment; an interrupted last write is cut off and the boot record says so. Blocks
-    /// on the disk. The folder is locked against other processes.
+    /// on the disk. The folder is locked against other processes. Within a tokio runtime, a task of it
+    /// hands out the answers.
     ///
     /// # Errors
     /// See [`OpenError`]; every other damage refuses to open.
@@ -171,7 +173,7 @@ impl AuditLog {
             Err(TrySendError::Full(job)) => job,
             Err(TrySendError::Closed(_)) => return Err(self.shared.refusal()),
         };
-        match self.queue.send_timeout(job, self.append_wait).await {
+        match Box::pin(self.queue.send_timeout(job, self.append_wait)).await {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Closed(_)) => Err(self.shared.refusal()),
             Err(SendTimeoutError::Timeout(_)) => {
@@ -230,6 +232,8 @@ impl AuditLog {
 
 fn start<D: Disk>(writer: Writer<D>, jobs: usize, shared: Arc<Shared>) -> std::io::Result<mpsc::Sender<Job>> {
     let (sender, queue) = mpsc::channel(jobs);
-    std::thread::Builder::new().name("audit".into()).spawn(move || writer::run(writer, queue, shared))?;
+    let herald = Herald::start();
+    let life = move || writer::run(writer, queue, &herald, shared);
+    std::thread::Builder::new().name("audit".into()).spawn(life)?;
     Ok(sender)
 }

@@ -82,7 +82,7 @@ pub(crate) fn open<D: Disk>(
     let lock = lock(dir)?;
     remove_unfinished(dir).map_err(io("removing an unfinished audit segment"))?;
     let past = read_past(dir, &identity)?;
-    let mut folder = Folder::new(dir, lock);
+    let mut folder = Folder::new(dir, settings.segment_bytes, lock);
     if let Some(position) = &past.resume {
         folder.resume(&position.path, position.offset).map_err(io("resuming the last audit segment"))?;
     }

@@ -77,12 +77,17 @@ impl Reader {
         self.offset += bytes;
     }
 
-    /// Everything from the current offset to the end: at most one segment.
+    /// Everything from the current offset to the end: at most one segment, and what was made ahead.
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         self.file.seek(SeekFrom::Start(self.offset))?;
         self.file.read_to_end(&mut rest)?;
         Ok(rest)
+    }
+
+    /// Reads the current offset anew.
+    pub(crate) fn again(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.offset)).map(drop)
     }
 
     pub(crate) fn finding(&self, fault: Fault, sequence: u64) -> Finding {

@@ -1,6 +1,7 @@
-//! Tells a torn tail from damage.
+//! Tells a torn tail from damage, and both from space that no record has used yet.
 //!
-//! A crash may leave part of the last group commit: nobody was told that it is durable, and it may go.
+//! A segment is filled with zeros ahead of its records, and what is written into them overwrites whole
+//! blocks. A crash may leave part of the last group commit: nobody was told that it is durable, and it may go.
 //! Anything else that does not read is damage, and a log that quietly mends damage proves nothing. The
 //! judge sees the bytes from the first unreadable record to the end of the last segment.
 
@@ -12,6 +13,8 @@ const SECTOR_BYTES: u64 = 512;
 /// What the end of the last segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
+    /// Nothing but zeros: made ahead and never written.
+    Unused,
     /// An interrupted write that was never acknowledged.
     Torn,
     /// Bytes that were once whole.
@@ -20,7 +23,10 @@ pub(crate) enum Tail {
 
 /// Judges `rest`, which begins at `offset` of its file, where record `expected` should stand.
 pub(crate) fn judge(rest: &[u8], offset: u64, expected: u64) -> Tail {
-    if acknowledged_later(rest, expected) {
+    let Some(written) = rest.iter().rposition(|byte| *byte != 0).map(|last| last + 1) else {
+        return Tail::Unused;
+    };
+    if acknowledged_later(rest, written, expected) {
         return Tail::Damaged;
     }
     let span = match rest.split_first_chunk::<HEADER_BYTES>() {
@@ -29,7 +35,9 @@ pub(crate) fn judge(rest: &[u8], offset: u64, expected: u64) -> Tail {
             Some(header) if body.len() < header.body_bytes => return Tail::Torn,
             Some(header) if header.covers(&body[..header.body_bytes]) => return Tail::Damaged,
             Some(header) => &rest[..HEADER_BYTES + header.body_bytes],
-            None => rest,
+            // Of an unreadable header only this is known: it was written, or some sector up to the last
+            // written byte was not.
+            None => &rest[..written.max(HEADER_BYTES)],
         },
     };
     torn_if(has_unwritten_sector(span, offset))
@@ -40,8 +48,9 @@ fn torn_if(torn: bool) -> Tail {
 }
 
 /// Whether a sound record follows that was written after record `expected` had been synced.
-fn acknowledged_later(rest: &[u8], expected: u64) -> bool {
-    let frames = rest.windows(MAGIC.len()).enumerate().skip(1).filter(|(_, window)| window == MAGIC);
+fn acknowledged_later(rest: &[u8], written: usize, expected: u64) -> bool {
+    let places = rest.windows(MAGIC.len()).enumerate().take(written).skip(1);
+    let frames = places.filter(|(_, window)| window == MAGIC);
     frames.filter_map(|(at, _)| frame::read(&rest[at..])).any(|record| record.place.batch_first > expected)
 }
 

@@ -10,6 +10,7 @@ use model::id::{BootId, ClusterId, NodeId};
 
 use crate::entry::Kind;
 use crate::finding::{Fault, Finding};
+use crate::frame;
 use crate::ledger::Ledger;
 use crate::reader::{Reader, Step};
 use crate::record::Record;
@@ -67,7 +68,12 @@ impl Walk {
                     self.reader.pass(bytes);
                     return Ok(Some(record));
                 }
-                Step::Unreadable(why) => return Err(self.unreadable(why)),
+                Step::Unreadable(why) => {
+                    if self.ends(why)? {
+                        return Ok(None);
+                    }
+                    self.reader.again().map_err(|error| self.finding(error.into()))?;
+                }
                 Step::End => match self.ahead.pop() {
                     Some(first) => self.enter(first)?,
                     None => return Ok(None),
@@ -143,16 +149,21 @@ impl Walk {
         Ok(())
     }
 
-    /// Only the last segment may be torn.
-    fn unreadable(&mut self, why: &'static str) -> Finding {
+    /// Whether the log ends before what cannot be read. Only the last segment may be torn, or have space that
+    /// no record has used yet. `false`: it can be read now, for the log is being written.
+    fn ends(&mut self, why: &'static str) -> Result<bool, Finding> {
         if !self.ahead.is_empty() {
-            return self.finding(Fault::Altered(why));
+            return Err(self.finding(Fault::Altered(why)));
         }
         let expected = self.ledger.next_sequence();
-        match self.reader.rest().map(|rest| tail::judge(&rest, self.reader.offset, expected)) {
-            Ok(Tail::Torn) => self.finding(Fault::Truncated("the last group commit was interrupted")),
-            Ok(Tail::Damaged) => self.finding(Fault::Altered(why)),
-            Err(error) => self.finding(error.into()),
+        let rest = self.reader.rest().map_err(|error| self.finding(error.into()))?;
+        if frame::read(&rest).is_some() {
+            return Ok(false);
+        }
+        match tail::judge(&rest, self.reader.offset, expected) {
+            Tail::Unused => Ok(true),
+            Tail::Torn => Err(self.finding(Fault::Truncated("the last group commit was interrupted"))),
+            Tail::Damaged => Err(self.finding(Fault::Altered(why))),
         }
     }
 }

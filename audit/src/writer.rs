@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::batch::Batch;
 use crate::checkpoint::Published;
 use crate::disk::Disk;
+use crate::herald::{Answer, Herald};
 use crate::ledger::{Chain, Ledger};
 use crate::log::{AuditError, Durable, Identity, Shared};
 use crate::segment::{self, Summary};
@@ -20,16 +21,16 @@ use crate::segment::{self, Summary};
 /// wait for the sync no longer shrinks per request.
 const JOBS_PER_COMMIT_MAX: usize = 4096;
 
-/// A commit of so many requests shows load: then the next one lingers.
+/// A commit of so many requests shows load: then the next one lingers. Eight connections alone never do.
 const LINGER_FROM_JOBS: usize = 16;
-/// How long it lingers: a few syncs of a good disk. Latency under load stays far below its promise while the
-/// number of syncs and wake-ups falls several times.
-const LINGER: Duration = Duration::from_millis(1);
+/// How long it lingers: a few syncs of a good disk. Longer, and the requests of 64 connections all wait for
+/// the same commit and the processor with them; shorter, and a commit is made for a handful.
+const LINGER: Duration = Duration::from_micros(400);
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
     /// Make these entries durable.
-    Append(Batch, oneshot::Sender<Result<Durable, AuditError>>),
+    Append(Batch, Answer),
     /// Stop after everything asked before.
     Close(oneshot::Sender<()>),
 }
@@ -106,7 +107,12 @@ impl<D: Disk> Writer<D> {
 }
 
 /// The life of the audit thread: until it is closed, or no handle is left.
-pub(crate) fn run<D: Disk>(mut writer: Writer<D>, mut queue: mpsc::Receiver<Job>, shared: Arc<Shared>) {
+pub(crate) fn run<D: Disk>(
+    mut writer: Writer<D>,
+    mut queue: mpsc::Receiver<Job>,
+    herald: &Herald,
+    shared: Arc<Shared>,
+) {
     let _alarm = Alarm(shared.clone());
     let mut before = 0;
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
@@ -115,12 +121,23 @@ pub(crate) fn run<D: Disk>(mut writer: Writer<D>, mut queue: mpsc::Receiver<Job>
         before = jobs.len();
         shared.metrics.queue_depth.store(queue.len() as u64, Relaxed);
         let (appends, closers) = sort(&mut jobs);
-        serve(&mut writer, appends, &shared);
+        serve(&mut writer, appends, herald, &shared);
         shared.metrics.cpu_us.store(thread_cpu_us(), Relaxed);
         if !closers.is_empty() {
-            drop(writer);
+            end(writer, &shared);
             return close(queue, closers);
         }
+    }
+    end(writer, &shared);
+}
+
+/// Leaves a log whose last segment ends with its last record. A failed one is left as it is, for the next
+/// start to judge; so is one that cannot be cut, which is lawful too.
+fn end<D: Disk>(mut writer: Writer<D>, shared: &Shared) {
+    if shared.failure.get().is_none()
+        && let Err(error) = writer.disk.end()
+    {
+        tracing::warn!(%error, "the audit log's last segment keeps the space it did not use");
     }
 }
 
@@ -139,7 +156,7 @@ fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, before: usize) {
 }
 
 /// A request's entries and where its answer goes.
-type Append = (Batch, oneshot::Sender<Result<Durable, AuditError>>);
+type Append = (Batch, Answer);
 
 fn sort(jobs: &mut Vec<Job>) -> (Vec<Append>, Vec<oneshot::Sender<()>>) {
     let (mut appends, mut closers) = (Vec::with_capacity(jobs.len()), Vec::new());
@@ -152,18 +169,16 @@ fn sort(jobs: &mut Vec<Job>) -> (Vec<Append>, Vec<oneshot::Sender<()>>) {
     (appends, closers)
 }
 
-/// Commits the appends, or refuses them. A requester that has gone away is no error: its record stands.
-fn serve<D: Disk>(writer: &mut Writer<D>, appends: Vec<Append>, shared: &Shared) {
+/// Commits the appends, or refuses them.
+fn serve<D: Disk>(writer: &mut Writer<D>, appends: Vec<Append>, herald: &Herald, shared: &Shared) {
     if appends.is_empty() {
         return;
     }
     if shared.failure.get().is_none() {
         match writer.commit(appends.iter().map(|(batch, _)| batch), shared) {
             Ok(durables) => {
-                for ((_, answer), durable) in appends.into_iter().zip(durables) {
-                    let _ = answer.send(Ok(durable));
-                }
-                return;
+                let answers = appends.into_iter().map(|(_, answer)| answer);
+                return herald.deliver(answers.zip(durables).collect());
             }
             Err(error) => shared.fail(&format!("the audit log could not be written: {error}")),
         }

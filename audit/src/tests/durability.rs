@@ -12,7 +12,7 @@ use crate::disk::{Disk, Folder};
 #[derive(Default)]
 struct Faults {
     fail_sync: AtomicBool,
-    /// Bytes that still fit; an append that does not fit writes what it can.
+    /// Bytes that still fit; of an append that does not fit nothing is written, for space is made first.
     room: Mutex<Option<usize>>,
     blocked: Mutex<bool>,
     unblocked: Condvar,
@@ -45,10 +45,10 @@ impl Disk for Faulty {
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut room = self.1.room.lock().unwrap();
-        let fits = room.unwrap_or(bytes.len()).min(bytes.len());
-        *room = room.map(|room| room - fits);
-        self.0.append(&bytes[..fits])?;
-        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if let Some(left) = &mut *room {
+            *left = left.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        }
+        self.0.append(bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -62,6 +62,10 @@ impl Disk for Faulty {
         }
         self.1.syncs.fetch_add(1, SeqCst);
         self.0.sync()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.0.end()
     }
 }
 

@@ -91,11 +91,25 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Copies the segments there are now. Of a log that is being written this is what a crash leaves: older
-/// segments whole, the last one up to some byte.
+/// segments whole, the last one up to some commit or inside it. It is read from its end to its beginning,
+/// so that no block of the copy is newer than a block before it.
 fn copy(from: &Path) -> TempDir {
+    const BLOCK: usize = 4096;
     let to = TempDir::new().unwrap();
     for segment in segments(from) {
-        fs::copy(&segment, to.path().join(segment.file_name().unwrap())).unwrap();
+        let file = fs::File::open(&segment).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        let mut length = bytes.len();
+        for at in (0..bytes.len()).step_by(BLOCK).rev() {
+            let end = bytes.len().min(at + BLOCK);
+            // A segment that was ended meanwhile is shorter than it was.
+            if file.read_exact_at(&mut bytes[at..end], at as u64).is_err() {
+                let left = file.metadata().unwrap().len();
+                length = usize::try_from(left).unwrap();
+                file.read_exact_at(&mut bytes[at..length.max(at)], at as u64).unwrap();
+            }
+        }
+        fs::write(to.path().join(segment.file_name().unwrap()), &bytes[..length]).unwrap();
     }
     to
 }

@@ -123,8 +123,87 @@ fn a_sector_missing_from_an_acknowledged_commit_is_damage() {
 }
 
 #[test]
-fn a_flipped_byte_anywhere_refuses_to_open_and_says_where() {
+fn space_made_ahead_is_no_fault_and_is_gone_after_a_clean_end() {
     let (dir, segment, bytes, frames) = wide_commit();
+    assert_eq!(bytes.len(), *frames.last().unwrap(), "a closed log ends with its last record");
+    for unused in [1, 15, 16, 17, 511, 512, 5000, 1 << 20] {
+        fs::write(&segment, [&bytes[..], &vec![0; unused]].concat()).unwrap();
+        assert_eq!(check(dir.path()).unwrap().last_sequence, 23);
+        assert_eq!(export(dir.path(), 1).unwrap().map(Result::unwrap).count(), 23);
+        assert_eq!(reopen(dir.path(), 2).unwrap(), 24);
+        let boot = export(dir.path(), 24).unwrap().next().unwrap().unwrap();
+        assert_eq!((boot.kind, boot.reason.as_str()), (Kind::Boot, ""));
+        assert_eq!(fs::metadata(&segment).unwrap().len(), bytes.len() as u64 + boot_bytes(&segment));
+    }
+    // Only the last segment may have any.
+    let log = small_log();
+    let first = &segments(log.path())[0];
+    let bytes = fs::read(first).unwrap();
+    fs::write(first, [&bytes[..], &[0; 100]].concat()).unwrap();
+    assert_eq!(check(log.path()).unwrap_err().exit_code(), 2);
+}
+
+/// Length of the last record.
+fn boot_bytes(segment: &Path) -> u64 {
+    let frames = frames(segment);
+    (frames[frames.len() - 1] - frames[frames.len() - 2]) as u64
+}
+
+#[test]
+fn a_byte_in_the_space_made_ahead_is_found() {
+    let (dir, segment, bytes, _) = wide_commit();
+    let made = [&bytes[..], &[0; 3000]].concat();
+    for at in bytes.len()..made.len() {
+        fs::write(&segment, &made).unwrap();
+        poke(&segment, at, 1);
+        let finding = check(dir.path()).unwrap_err();
+        // In the sector of the last record it is damage, beyond it might be an interrupted write.
+        let expected = if at / 512 == bytes.len() / 512 { 2 } else { 5 };
+        assert_eq!((finding.sequence, finding.exit_code()), (24, expected), "a byte at {at}");
+    }
+}
+
+#[test]
+fn a_torn_commit_before_space_made_ahead_opens_with_every_whole_record() {
+    let (dir, segment, bytes, frames) = wide_commit();
+    let commit = frames[3];
+    let mut made = [&bytes[..], &[0; 3000]].concat();
+    // What a power cut leaves of blocks that were being overwritten: some sectors new, the others old.
+    for sector in (commit / 512 * 512..bytes.len()).step_by(512).rev() {
+        made[sector.max(commit)..].fill(0);
+        fs::write(&segment, &made).unwrap();
+        let whole = frames.iter().filter(|end| **end <= sector.max(commit)).count() as u64 - 1;
+        assert_eq!(reopen(dir.path(), 2).unwrap(), whole + 1, "from sector {sector}");
+        check(dir.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_is_written_while_it_is_read_is_no_fault() {
+    let (dir, segment, bytes, frames) = wide_commit();
+    let mut early = bytes.clone();
+    early[frames[3] + 100..frames[5]].fill(0);
+    fs::write(&segment, &early).unwrap();
+    // It has read ahead when the rest is written.
+    let mut walk = crate::walk::Walk::begin(dir.path(), 1).unwrap().unwrap();
+    fs::write(&segment, &bytes).unwrap();
+    let mut records = 0;
+    while walk.next().unwrap().is_some() {
+        records += 1;
+    }
+    assert_eq!(records, 23);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_refuses_to_open_and_says_where() {
+    for made_ahead in [0, 16, 2000] {
+        flip_every_byte(made_ahead);
+    }
+}
+
+fn flip_every_byte(made_ahead: usize) {
+    let (dir, segment, bytes, frames) = wide_commit();
+    fs::write(&segment, [&bytes[..], &vec![0; made_ahead]].concat()).unwrap();
     for at in (0..frames[5]).chain(frames[frames.len() - 2]..bytes.len()) {
         poke(&segment, at, bytes[at] ^ 0x10);
         let Err(OpenError::Damaged(finding)) = reopen(dir.path(), 2) else {
