@@ -4,15 +4,16 @@ use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 use zeroize::Zeroizing;
 
-use super::{Part, Piece, SplitError};
+use super::{Method, Part, Piece, SplitError};
 use crate::random;
 
-/// Rounds of Miller and Rabin's test: a composite passes with a chance below 2^-80, and the prime is its
-/// caller's own choice.
-const PRIMALITY_ROUNDS: u32 = 40;
+/// Rounds of Miller and Rabin's test: a composite passes with a chance below 2^-32. The prime is its caller's
+/// own choice, and guards nobody else's key.
+const PRIMALITY_ROUNDS: u32 = 16;
 
-/// Longest prime in bytes: 4,096 bits, the longest key anybody splits so.
-const PRIME_BYTES_MAX: usize = 512;
+/// Longest prime in bytes: 2,048 bits. A longer one would cost seconds to judge; longer keys are split over
+/// the binary fields.
+const PRIME_BYTES_MAX: usize = 256;
 
 struct PrimeField {
     params: BoxedMontyParams,
@@ -34,7 +35,12 @@ impl PrimeField {
         let odd: Option<Odd<BoxedUint>> = Odd::new(number).into();
         let params = BoxedMontyParams::new_vartime(odd.ok_or(SplitError::NotAPrime)?);
         let field = Self { params, bits, bytes: prime.len() };
-        if field.is_prime() { Ok(field) } else { Err(SplitError::NotAPrime) }
+        // The default is a Mersenne prime, known since 1952.
+        if prime == Method::default_prime() || field.is_prime() {
+            Ok(field)
+        } else {
+            Err(SplitError::NotAPrime)
+        }
     }
 
     fn number(&self, bytes: &[u8]) -> BoxedUint {

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::objects::Wanted;
 use crate::ops::register::add_facts;
 use crate::ops::{Context, Error};
+use crate::services::apart;
 
 /// Longest chain that is written: as long as any that is validated.
 const CHAIN_MAX: usize = 32;
@@ -41,10 +42,9 @@ pub async fn register(
     let file = object.key_block().and_then(file_of);
     let file = file.ok_or(Failure::invalid_field("the key block holds no PKCS#12 file"))?;
     let linked = linked(wanted.attributes(), LinkType::Pkcs12PasswordLink);
-    let bundle = {
-        let password = password(context, linked.as_deref()).await?;
-        Bundle::open(file, text(&password)?).map_err(refused)?
-    };
+    let password = password(context, linked.as_deref()).await?;
+    let file = file.to_vec();
+    let bundle = apart(move || Bundle::open(&file, text(&password)?).map_err(refused)).await?;
     let pkcs8 = bundle.key.as_ref().ok_or(Failure::invalid_field("the PKCS#12 file holds no private key"))?;
     let key = PrivateKey::from_pkcs8(pkcs8)
         .map_err(|_| Failure::invalid_field("the key in the PKCS#12 file is of no known kind"))?;
@@ -106,7 +106,7 @@ pub async fn export(
     let password =
         password(context, linked(attributes.iter(), LinkType::Pkcs12PasswordLink).as_deref()).await?;
     let bundle = Bundle { key: Some(key), friendly_name, certificates };
-    let file = bundle.seal(text(&password)?).map_err(refused)?;
+    let file = apart(move || bundle.seal(text(&password)?).map_err(refused)).await?;
     let block = KeyBlock::from_bytes(KeyFormatType::Pkcs12, file);
     Ok(encode(&ManagedObject::PrivateKey(block.into())))
 }

@@ -20,6 +20,7 @@ use crate::keys::fetch::{Ask, fetch};
 use crate::keys::new::{add_origin, registration};
 use crate::keys::pair::link;
 use crate::objects::Wanted;
+use crate::services::apart;
 
 /// Most parts of one key: one commit holds them all, and people who each keep one.
 const PARTS_MAX: u32 = 128;
@@ -34,7 +35,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         Some(named) => Source::of(context, named).await?,
         None => Source::new(context, request).await?,
     };
-    let made = method.split(&source.key, parts, threshold).map_err(refused)?;
+    let key = source.key.clone();
+    let made = apart(move || method.split(&key, parts, threshold).map_err(refused)).await?;
     let uids = made.iter().map(|_| context.turn.registered_uid()).collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<String> = uids.iter().map(ToString::to_string).collect();
     let template = expanded(context, request.attributes.as_ref()).await?;

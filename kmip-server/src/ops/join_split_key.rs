@@ -16,6 +16,7 @@ use crate::keys::Stored;
 use crate::keys::convert::raw_bytes;
 use crate::keys::fetch::{Ask, fetch};
 use crate::keys::new::registration;
+use crate::services::apart;
 
 /// Most parts one request may name.
 const PARTS_MAX: usize = 128;
@@ -29,7 +30,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         stored.push(part(context, named).await?);
     }
     let parts = stored.iter().map(|one| split_key(one)).collect::<Result<Vec<_>, _>>()?;
-    let (key, block) = joined(&parts)?;
+    let (key, block) = joined(&parts).await?;
     let mut wanted = context.wanted(request.attributes.as_ref()).await?;
     let object = object(request, key, &block)?;
     wanted.add_if_absent(Attribute::KeyFormatType(block.key_format_type));
@@ -61,7 +62,7 @@ fn split_key(stored: &[u8]) -> Result<SplitKey<'_>, Failure> {
 }
 
 /// The key, and the Key Block of a part, which says what key it is.
-fn joined<'p>(parts: &[SplitKey<'p>]) -> Result<(Zeroizing<Vec<u8>>, KeyBlock<'p>), Failure> {
+async fn joined<'p>(parts: &[SplitKey<'p>]) -> Result<(Zeroizing<Vec<u8>>, KeyBlock<'p>), Failure> {
     let first = parts.first().ok_or(Failure::invalid_field("no part is named"))?;
     let alike = parts.iter().all(|part| {
         part.method == first.method
@@ -96,7 +97,9 @@ fn joined<'p>(parts: &[SplitKey<'p>]) -> Result<(Zeroizing<Vec<u8>>, KeyBlock<'p
         _ => first.threshold,
     };
     let (method, _) = method(first.method, first.prime_field_size.as_ref())?;
-    Ok((method.join(&pieces, count(needed)?, length).map_err(refused)?, block))
+    let needed = count(needed)?;
+    let key = apart(move || method.join(&pieces, needed, length).map_err(refused)).await?;
+    Ok((key, block))
 }
 
 fn object(
