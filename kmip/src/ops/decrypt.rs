@@ -5,6 +5,7 @@ use crate::{Bytes, CryptographicParameters, Data, UniqueIdentifier};
 
 structure! {
     /// The request.
+    #[derive(Default)]
     pub struct Request<'a> {
         /// Whose; absent means the ID placeholder.
         unique_identifier: Option<UniqueIdentifier<'a>> = UNIQUE_IDENTIFIER,

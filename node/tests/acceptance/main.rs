@@ -17,6 +17,7 @@ mod published;
 mod replays;
 mod revocation;
 mod semantics;
+mod services;
 mod stream;
 mod support;
 mod transport;

@@ -1,0 +1,281 @@
+//! Keys that never leave: what is encrypted on one node opens on another, a key has one source of IVs, a
+//! message in parts belongs to one service and ends with its key, a limit is exact, and a context always gives
+//! the same key.
+
+use client::{Client, Error, Repeat};
+use kmip::message::ResponseItem;
+use kmip::ops::{create, decrypt, derive_key, encrypt, get, hash, register, revoke};
+use kmip::{
+    Attribute, BlockCipherMode, Bytes, CryptographicAlgorithm, CryptographicParameters, Data, DateTime,
+    DerivationMethod, HashingAlgorithm, KeyBlock, KeyFormatType, ManagedObject, ObjectType, RequestPayload,
+    ResultReason, RevocationReason, RevocationReasonCode, UniqueIdentifier, UsageLimits, UsageLimitsUnit,
+    UsageMask,
+};
+
+use crate::support::Cluster;
+
+async fn ask<T>(
+    client: &Client,
+    request: RequestPayload<'static>,
+    read: impl Fn(&ResponseItem<'_>) -> T,
+) -> Result<T, Error> {
+    client.call(&[request], Repeat::Never, |answer| Ok(read(&answer.items[0]))).await
+}
+
+fn reason<T>(answer: Result<T, Error>) -> ResultReason {
+    match answer {
+        Err(Error::Refused { reason, .. }) => reason,
+        Err(other) => panic!("no refusal: {other}"),
+        Ok(_) => panic!("answered"),
+    }
+}
+
+fn named(identifier: &str) -> Option<UniqueIdentifier<'static>> {
+    Some(identifier.to_owned().into())
+}
+
+fn in_mode(mode: BlockCipherMode) -> Option<CryptographicParameters> {
+    Some(CryptographicParameters { block_cipher_mode: Some(mode), ..CryptographicParameters::default() })
+}
+
+fn attributes(more: Vec<Attribute>) -> Vec<Attribute> {
+    let mask = UsageMask::ENCRYPT | UsageMask::DECRYPT | UsageMask::DERIVE_KEY;
+    let mut all = vec![Attribute::CryptographicUsageMask(mask), Attribute::ActivationDate(DateTime(1))];
+    all.extend(more);
+    all
+}
+
+async fn created(client: &Client) -> String {
+    let facts =
+        vec![Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes), Attribute::CryptographicLength(256)];
+    let request = create::Request {
+        object_type: ObjectType::SymmetricKey,
+        attributes: attributes(facts).into(),
+        protection_storage_masks: None,
+    };
+    let made = ask(client, RequestPayload::Create(request), |item| {
+        let made: create::Response<'_> = item.payload().expect("a payload");
+        made.unique_identifier.as_text().expect("text").to_owned()
+    });
+    made.await.expect("created")
+}
+
+async fn registered(client: &Client, key: &[u8], more: Vec<Attribute>) -> String {
+    let block = KeyBlock {
+        cryptographic_algorithm: Some(CryptographicAlgorithm::Aes),
+        cryptographic_length: i32::try_from(key.len() * 8).ok(),
+        ..KeyBlock::from_bytes(KeyFormatType::Raw, key.to_vec())
+    };
+    let request = register::Request {
+        object_type: ObjectType::SymmetricKey,
+        attributes: Some(attributes(more).into()),
+        object: Some(ManagedObject::SymmetricKey(block.into())),
+        protection_storage_masks: None,
+    };
+    let made = ask(client, RequestPayload::Register(request), |item| {
+        let made: register::Response<'_> = item.payload().expect("a payload");
+        made.unique_identifier.as_text().expect("text").to_owned()
+    });
+    made.await.expect("registered")
+}
+
+fn encryption(identifier: &str, mode: BlockCipherMode, data: &[u8]) -> encrypt::Request<'static> {
+    encrypt::Request {
+        unique_identifier: named(identifier),
+        cryptographic_parameters: in_mode(mode),
+        data: Some(Data::Bytes(data.to_vec().into())),
+        ..encrypt::Request::default()
+    }
+}
+
+/// Ciphertext, IV, tag and correlation value, empty where there is none.
+#[derive(Debug, PartialEq)]
+struct Encrypted {
+    data: Vec<u8>,
+    iv: Vec<u8>,
+    tag: Vec<u8>,
+    correlation: Vec<u8>,
+}
+
+async fn encrypted(client: &Client, request: encrypt::Request<'static>) -> Result<Encrypted, Error> {
+    let bytes = |field: &Option<Bytes<'_>>| field.as_ref().map(|bytes| bytes.to_vec()).unwrap_or_default();
+    ask(client, RequestPayload::Encrypt(request), |item| {
+        let answer: encrypt::Response<'_> = item.payload().expect("a payload");
+        Encrypted {
+            data: bytes(&answer.data),
+            iv: bytes(&answer.iv_counter_nonce),
+            tag: bytes(&answer.tag),
+            correlation: bytes(&answer.correlation_value),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_encrypts_another_opens_and_a_key_has_one_source_of_ivs() {
+    let cluster = Cluster::shared();
+    let clients = cluster.clients("tenant-a");
+    let key = created(&clients[0]).await;
+    let gcm = BlockCipherMode::Gcm;
+    let first = encrypted(&clients[0], encryption(&key, gcm, b"secret")).await.expect("encrypted");
+    let second = encrypted(&clients[1], encryption(&key, gcm, b"secret")).await.expect("encrypted");
+    assert_eq!((first.iv.len(), first.tag.len()), (12, 16));
+    assert_ne!(first.iv, second.iv, "two nodes never meet in an IV");
+    let opening = |tag: Vec<u8>| decrypt::Request {
+        unique_identifier: named(&key),
+        cryptographic_parameters: in_mode(gcm),
+        data: Some(Data::Bytes(first.data.clone().into())),
+        iv_counter_nonce: Some(first.iv.clone().into()),
+        tag: Some(tag.into()),
+        ..decrypt::Request::default()
+    };
+    let open = |client: &Client, request| {
+        let client = client.clone();
+        async move {
+            ask(&client, RequestPayload::Decrypt(request), |item| {
+                let answer: decrypt::Response<'_> = item.payload().expect("a payload");
+                answer.data.expect("data").to_vec()
+            })
+            .await
+        }
+    };
+    assert_eq!(open(&clients[2], opening(first.tag.clone())).await.expect("opened"), b"secret");
+    for bit in 0..first.tag.len() * 8 {
+        let mut tag = first.tag.clone();
+        tag[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(reason(open(&clients[1], opening(tag)).await), ResultReason::CryptographicFailure);
+    }
+
+    let own = Some(Bytes::from(vec![1; 12]));
+    let request = encrypt::Request { iv_counter_nonce: own.clone(), ..encryption(&key, gcm, b"x") };
+    assert_eq!(reason(encrypted(&clients[0], request).await), ResultReason::PermissionDenied);
+
+    let registered = registered(&clients[0], &[7; 32], Vec::new()).await;
+    let request = encrypt::Request { iv_counter_nonce: own, ..encryption(&registered, gcm, b"x") };
+    encrypted(&clients[1], request).await.expect("a registered key takes its owner's IV");
+    let random = in_mode(gcm).map(|mode| CryptographicParameters { random_iv: Some(true), ..mode });
+    let request =
+        encrypt::Request { cryptographic_parameters: random, ..encryption(&registered, gcm, b"x") };
+    assert_eq!(reason(encrypted(&clients[2], request).await), ResultReason::PermissionDenied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
+    let cluster = Cluster::shared();
+    let (ours, theirs) = (cluster.client(0, "tenant-a"), cluster.client(0, "tenant-b"));
+    let part = |client: &Client, data: &[u8], correlation: Option<Vec<u8>>, last: bool| {
+        let request = hash::Request {
+            cryptographic_parameters: CryptographicParameters {
+                hashing_algorithm: Some(HashingAlgorithm::Sha256),
+                ..CryptographicParameters::default()
+            },
+            data: Some(Data::Bytes(data.to_vec().into())),
+            init_indicator: correlation.is_none().then_some(true),
+            correlation_value: correlation.map(Into::into),
+            final_indicator: last.then_some(true),
+        };
+        let client = client.clone();
+        async move {
+            ask(&client, RequestPayload::Hash(request), |item| {
+                let answer: hash::Response<'_> = item.payload().expect("a payload");
+                answer.data.or(answer.correlation_value).expect("a hash or a value").to_vec()
+            })
+            .await
+        }
+    };
+    let value = part(&ours, b"a", None, false).await.expect("begun");
+    let refused = part(&theirs, b"b", Some(value.clone()), true).await;
+    assert_eq!(reason(refused), ResultReason::InvalidField, "another tenant's is as good as none");
+    // Another node cannot go on; it says that beginning again helps.
+    let elsewhere = part(&cluster.client(1, "tenant-a"), b"b", Some(value.clone()), true).await;
+    assert!(elsewhere.is_err());
+    part(&ours, b"b", Some(value.clone()), false).await.expect("continued");
+    let digest = part(&ours, b"c", Some(value.clone()), true).await.expect("ended");
+    assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf], "FIPS 180-4: SHA-256 of abc");
+    assert_eq!(reason(part(&ours, b"c", Some(value), true).await), ResultReason::InvalidField);
+
+    let key = created(&ours).await;
+    let begin = encrypt::Request { init_indicator: Some(true), ..encryption(&key, BlockCipherMode::Ecb, b"half") };
+    let begun = encrypted(&ours, begin).await.expect("begun");
+    let request = revoke::Request {
+        unique_identifier: named(&key),
+        revocation_reason: RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None },
+        compromise_occurrence_date: None,
+    };
+    ask(&cluster.client(2, "tenant-a"), RequestPayload::Revoke(request), |_| ()).await.expect("revoked");
+    let rest = encrypt::Request {
+        correlation_value: Some(begun.correlation.into()),
+        ..encryption(&key, BlockCipherMode::Ecb, b"half")
+    };
+    assert_eq!(reason(encrypted(&ours, rest).await), ResultReason::PermissionDenied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_usage_limit_is_exact_over_all_nodes() {
+    let cluster = Cluster::shared();
+    let clients = cluster.clients("tenant-a");
+    let limit = UsageLimits { total: 64, count: None, unit: UsageLimitsUnit::Byte };
+    let key = registered(&clients[0], &[9; 16], vec![Attribute::UsageLimits(limit)]).await;
+    let blocks = (0..12).map(|n| {
+        let (client, key) = (clients[n % clients.len()].clone(), key.clone());
+        tokio::spawn(async move {
+            encrypted(&client, encryption(&key, BlockCipherMode::Ecb, &[0; 16])).await.is_ok()
+        })
+    });
+    let mut paid = 0;
+    for block in blocks.collect::<Vec<_>>() {
+        paid += usize::from(block.await.expect("a task that ends"));
+    }
+    assert_eq!(paid, 4, "64 bytes pay for four blocks, whoever asks where");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_gives_one_key_on_every_node_and_writes_nothing() {
+    let cluster = Cluster::shared();
+    // The service registers itself on first contact.
+    created(&cluster.client(0, "tenant-a")).await;
+    let listed = cluster.keyraft(&["service", "list", "tenant-a", "-o", "json"]);
+    let services: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let own = services.as_array().expect("a list").iter().find(|service| service["name"] == "mongodb").expect("the service");
+    let root = own["context_root"].as_str().expect("its root").to_owned();
+    let derive = |client: &Client, info: &'static [u8]| {
+        let facts = vec![
+            Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+            Attribute::CryptographicLength(256),
+            Attribute::CryptographicUsageMask(UsageMask::ENCRYPT),
+        ];
+        let request = derive_key::Request {
+            object_type: ObjectType::SymmetricKey,
+            unique_identifiers: vec![root.clone().into()],
+            derivation_method: DerivationMethod::Hkdf,
+            derivation_parameters: derive_key::DerivationParameters {
+                derivation_data: Some(info.into()),
+                ..derive_key::DerivationParameters::default()
+            },
+            attributes: facts.into(),
+        };
+        let client = client.clone();
+        async move {
+            ask(&client, RequestPayload::DeriveKey(request), |item| {
+                let made: derive_key::Response<'_> = item.payload().expect("a payload");
+                made.unique_identifier.as_text().expect("text").to_owned()
+            })
+            .await
+        }
+    };
+    let clients = cluster.clients("tenant-a");
+    let key = derive(&clients[0], b"orders/2026").await.expect("derived");
+    for client in &clients[1..] {
+        assert_eq!(derive(client, b"orders/2026").await.expect("derived"), key);
+    }
+    assert_ne!(derive(&clients[0], b"orders/2027").await.expect("derived"), key);
+    let get = |identifier: &str| RequestPayload::Get(get::Request {
+        unique_identifier: named(identifier),
+        ..get::Request::default()
+    });
+    assert_eq!(reason(ask(&clients[1], get(&root), |_| ()).await), ResultReason::PermissionDenied);
+    ask(&clients[2], get(&key), |_| ()).await.expect("a context key is a key");
+    // Another tenant's root is as absent as none.
+    let foreign = derive(&cluster.client(0, "tenant-b"), b"orders/2026").await;
+    assert!(matches!(reason(foreign), ResultReason::ObjectNotFound | ResultReason::ItemNotFound));
+}
