@@ -46,8 +46,10 @@ fn attributes(more: Vec<Attribute>) -> Vec<Attribute> {
 }
 
 async fn created(client: &Client) -> String {
-    let facts =
-        vec![Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes), Attribute::CryptographicLength(256)];
+    let facts = vec![
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(256),
+    ];
     let request = create::Request {
         object_type: ObjectType::SymmetricKey,
         attributes: attributes(facts).into(),
@@ -154,8 +156,7 @@ async fn what_one_node_encrypts_another_opens_and_a_key_has_one_source_of_ivs() 
     let request = encrypt::Request { iv_counter_nonce: own, ..encryption(&registered, gcm, b"x") };
     encrypted(&clients[1], request).await.expect("a registered key takes its owner's IV");
     let random = in_mode(gcm).map(|mode| CryptographicParameters { random_iv: Some(true), ..mode });
-    let request =
-        encrypt::Request { cryptographic_parameters: random, ..encryption(&registered, gcm, b"x") };
+    let request = encrypt::Request { cryptographic_parameters: random, ..encryption(&registered, gcm, b"x") };
     assert_eq!(reason(encrypted(&clients[2], request).await), ResultReason::PermissionDenied);
 }
 
@@ -195,11 +196,12 @@ async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
     assert_eq!(reason(part(&ours, b"c", Some(value), true).await), ResultReason::InvalidField);
 
     let key = created(&ours).await;
-    let begin = encrypt::Request { init_indicator: Some(true), ..encryption(&key, BlockCipherMode::Ecb, b"half") };
+    let begin =
+        encrypt::Request { init_indicator: Some(true), ..encryption(&key, BlockCipherMode::Ecb, b"half") };
     let begun = encrypted(&ours, begin).await.expect("begun");
     let request = revoke::Request {
         unique_identifier: named(&key),
-        revocation_reason: RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None },
+        reason: RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None },
         compromise_occurrence_date: None,
     };
     ask(&cluster.client(2, "tenant-a"), RequestPayload::Revoke(request), |_| ()).await.expect("revoked");
@@ -236,7 +238,12 @@ async fn a_context_gives_one_key_on_every_node_and_writes_nothing() {
     created(&cluster.client(0, "tenant-a")).await;
     let listed = cluster.keyraft(&["service", "list", "tenant-a", "-o", "json"]);
     let services: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
-    let own = services.as_array().expect("a list").iter().find(|service| service["name"] == "mongodb").expect("the service");
+    let own = services
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|service| service["name"] == "mongodb")
+        .expect("the service");
     let root = own["context_root"].as_str().expect("its root").to_owned();
     let derive = |client: &Client, info: &'static [u8]| {
         let facts = vec![
@@ -269,10 +276,9 @@ async fn a_context_gives_one_key_on_every_node_and_writes_nothing() {
         assert_eq!(derive(client, b"orders/2026").await.expect("derived"), key);
     }
     assert_ne!(derive(&clients[0], b"orders/2027").await.expect("derived"), key);
-    let get = |identifier: &str| RequestPayload::Get(get::Request {
-        unique_identifier: named(identifier),
-        ..get::Request::default()
-    });
+    let get = |identifier: &str| {
+        RequestPayload::Get(get::Request { unique_identifier: named(identifier), ..get::Request::default() })
+    };
     assert_eq!(reason(ask(&clients[1], get(&root), |_| ()).await), ResultReason::PermissionDenied);
     ask(&clients[2], get(&key), |_| ()).await.expect("a context key is a key");
     // Another tenant's root is as absent as none.
