@@ -4,6 +4,7 @@
 //! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
 
 mod bad_input;
+mod clients;
 mod command_line;
 mod contract;
 mod example;
@@ -12,7 +13,9 @@ mod https;
 mod identity;
 mod key_pairs;
 mod keys;
+mod kmip_protocol;
 mod lifecycle;
+mod matrix;
 mod published;
 mod replays;
 mod revocation;
