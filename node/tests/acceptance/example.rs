@@ -14,7 +14,7 @@ const NO_PACKAGES: i32 = 77;
 
 #[test]
 fn the_mongodb_example_holds() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::shared();
     let run = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/mongodb/run");
     for mode in ["plain", "delegated"] {
         let mut command = Command::new(&run);

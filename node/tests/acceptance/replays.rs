@@ -19,7 +19,7 @@ const REPLAYS: &[(&str, &str)] = &[
 
 #[test]
 fn every_replay_is_answered_as_its_client_expects() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::shared();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     for (script, last) in REPLAYS {
         let output = Command::new("python3").arg("-B").arg(folder.join(script)).envs(cluster.env()).output();
