@@ -11,7 +11,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use crate::stack::wipe;
+use crate::wipe::wipe;
 
 /// The system's allocator, with every block zeroed before it is given back.
 pub struct ZeroOnFree;

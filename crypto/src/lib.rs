@@ -39,6 +39,7 @@ mod sync;
 #[cfg(all(test, not(feature = "loom")))]
 mod tests;
 pub mod uid;
+pub mod wipe;
 pub mod wrap;
 
 pub use allocator::ZeroOnFree;

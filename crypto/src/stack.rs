@@ -7,12 +7,15 @@
 
 use std::mem::MaybeUninit;
 
+use crate::wipe::wipe;
+
 /// How deep the wipe reaches: the deepest path below a request measured a few KiB; 64 KiB leaves an
 /// order of magnitude, and costs about a microsecond.
 const SCRUB_BYTES: usize = 64 << 10;
 
 /// The same for calls that stay inside this crate: HKDF, HMAC and AES-GCM use less than 4 KiB. It stays
-/// within the first-level cache, where 64 KiB would not.
+/// within the first-level cache, where 64 KiB would not: measured in a node under load, 0.1 of the 19
+/// microseconds a Create and Get takes.
 const SCRUB_LEAF_BYTES: usize = 16 << 10;
 
 /// Runs `act`, then wipes the 64 KiB of stack it may have used, also when it panics.
@@ -54,17 +57,4 @@ fn scrub<const BYTES: usize>() {
     let mut area = MaybeUninit::<[u8; BYTES]>::uninit();
     // SAFETY: the area is ours and has this size.
     unsafe { wipe(area.as_mut_ptr().cast(), BYTES) };
-}
-
-/// Zeroes memory in a way the compiler cannot drop as dead.
-///
-/// # Safety
-/// `start..start + bytes` is writable and nobody else uses it.
-pub(crate) unsafe fn wipe(start: *mut u8, bytes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        start.write_bytes(0, bytes);
-        // To the compiler this may read all memory reachable from `start`, so the zeroes must be there.
-        std::arch::asm!("/* {0} */", in(reg) start, options(nostack, preserves_flags));
-    }
 }

@@ -164,7 +164,9 @@ impl Turn<'_> {
         // A key that cannot be derived now is not promised.
         self.l3(L3Place::of(&header)).await?;
         self.check_lease()?;
-        self.identifier(header)
+        let uid = self.identifier(header)?;
+        self.remember(uid);
+        Ok(uid)
     }
 
     fn header(&self, kind: Kind, spec: KeySpec, length_bytes: u8) -> Result<Header, Refused> {
@@ -197,7 +199,7 @@ impl Turn<'_> {
 
     /// Proposes a change and looks at its effect.
     pub(crate) async fn propose(&mut self, action: Action) -> Result<(), Refused> {
-        let proposed = self.engine.store.propose(action, None).await?;
+        let proposed = Box::pin(self.engine.store.propose(action, None)).await?;
         if let Answer::Refused(refusal) = proposed.answer {
             return Err(refusal.into());
         }

@@ -70,7 +70,7 @@ impl Hot {
     ) -> Result<Arc<HotL3>, Refused> {
         match self.cache.get(&place) {
             Some(hot) => Ok(hot),
-            None => self.fill(roots, generation, tenant, service, place).await,
+            None => Box::pin(self.fill(roots, generation, tenant, service, place)).await,
         }
     }
 

@@ -110,6 +110,9 @@ impl Turn<'_> {
     }
 
     fn lead(&self, identifier: &str) -> Result<Lead, Refused> {
+        if let Some(uid) = self.made(identifier) {
+            return Ok(self.row(uid));
+        }
         let parsed = Uid::parse(identifier);
         // A malformed identifier costs the same tag check as any other.
         let uid = parsed.unwrap_or_else(|| self.decoy());

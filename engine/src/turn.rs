@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Batch, Entry, Kind, Operation, Outcome};
+use model::id::L2Version;
 use model::service::{Service, ServiceState};
 use model::state::State;
 use model::tenant::{Tenant, TenantState};
+use model::time::ClusterTime;
+use model::uid::{Uid, UidText};
 use raft_store::Gen;
 use raft_store::lease::cell::Lease;
 use raft_store::lease::class::LeaseLength;
@@ -35,6 +38,12 @@ pub struct Turn<'e> {
     pub(crate) staged: Option<Staged>,
     request: [u8; 16],
     started: Instant,
+    /// The wall clock when it started, for audit records.
+    started_ms: u64,
+    /// The moment its answers speak of.
+    now: ClusterTime,
+    /// The identifier made last in this turn, in this generation: no tag needs to be checked to know it.
+    made: Option<(UidText, Uid)>,
 }
 
 /// What a turn stands on: a lease, then the generation, then the caller's place in it.
@@ -94,12 +103,12 @@ impl<'e> Turn<'e> {
         let mut footing = Footing::take(engine, caller)?;
         let mut verdict = footing.verdict();
         if verdict.is_err() {
-            engine.store.read_index().await?;
+            Box::pin(engine.store.read_index()).await?;
             footing = Footing::take(engine, caller)?;
             verdict = footing.verdict();
         }
         if let Err(Verdict::Unregistered(tenant)) = &verdict {
-            engine.register_on_first_contact(tenant, caller).await?;
+            Box::pin(engine.register_on_first_contact(tenant, caller)).await?;
             footing = Footing::take(engine, caller)?;
             verdict = footing.verdict();
         }
@@ -118,6 +127,9 @@ impl<'e> Turn<'e> {
             staged: None,
             request: engine.next_request(),
             started: Instant::now(),
+            started_ms: engine.wall_ms(),
+            now: engine.store.now(),
+            made: None,
         };
         turn.check_lease()?;
         Ok(turn)
@@ -140,10 +152,10 @@ impl<'e> Turn<'e> {
         self.staged.as_ref().map_or(&self.generation.state, Staged::state)
     }
 
-    /// The moment on which dates are judged, in cluster time.
+    /// The moment on which dates are judged, in cluster time: when the turn took its generation.
     #[must_use]
-    pub fn now(&self) -> model::time::ClusterTime {
-        self.engine.store.now()
+    pub const fn now(&self) -> ClusterTime {
+        self.now
     }
 
     /// Makes sure that the generation of this turn is not older than this call: what a negative or
@@ -156,7 +168,7 @@ impl<'e> Turn<'e> {
             // Staging began with a refresh, and its commit is judged anew.
             return Ok(());
         }
-        self.engine.store.read_index().await?;
+        Box::pin(self.engine.store.read_index()).await?;
         self.look_again()
     }
 
@@ -170,6 +182,7 @@ impl<'e> Turn<'e> {
         // The lease stays the first one captured: what was answered under it must pass its check.
         self.generation = footing.generation;
         (self.tenant, self.service) = (tenant, service);
+        (self.now, self.made) = (self.engine.store.now(), None);
         if self.batch.is_empty() {
             self.lease = footing.lease;
         }
@@ -214,20 +227,37 @@ impl<'e> Turn<'e> {
         outcome: Outcome,
         reason: &'static str,
     ) {
-        let latency_us = u32::try_from(self.started.elapsed().as_micros()).unwrap_or(u32::MAX);
+        let elapsed = self.started.elapsed();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let l2_version = self.l2_version_of(identifier);
         self.batch.push(&Entry {
             tenant: Some(self.tenant.handle),
             service: Some(self.service.handle),
             certificate: Some(self.caller.certificate),
             peer: Some(self.caller.address),
             identifier,
-            l2_version: model::uid::Uid::parse(identifier).map(|uid| uid.header.fields().l2_version),
+            l2_version,
             reason,
-            latency_us,
+            latency_us: u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX),
             request: self.request,
             item,
-            ..Entry::new(Kind::KeyOperation, operation, outcome, self.engine.wall_ms())
+            ..Entry::new(Kind::KeyOperation, operation, outcome, self.started_ms.saturating_add(elapsed_ms))
         });
+    }
+
+    /// Remembers an identifier that this turn made.
+    pub(crate) fn remember(&mut self, uid: Uid) {
+        self.made = Some((uid.encode(), uid));
+    }
+
+    /// The identifier behind a text, if it is the one this turn made last.
+    pub(crate) fn made(&self, identifier: &str) -> Option<Uid> {
+        self.made.as_ref().filter(|(text, _)| text.as_str() == identifier).map(|(_, uid)| *uid)
+    }
+
+    fn l2_version_of(&self, identifier: &str) -> Option<L2Version> {
+        let uid = self.made(identifier).or_else(|| Uid::parse(identifier))?;
+        Some(uid.header.fields().l2_version)
     }
 
     /// Makes the audit records durable and checks the lease once more. Only after `Ok` may the answer

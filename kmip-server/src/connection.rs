@@ -3,8 +3,14 @@
 //! Requests of one connection are answered in order, each after the last byte of the one before: a client
 //! that pipelines without reading fills its own socket, not our memory. A connection ends between
 //! messages when the node drains, when its certificate expires, or when it has been idle for too long.
+//!
+//! A message that arrives whole and an answer that fits into the socket set no timer: only waiting has
+//! deadlines.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use engine::{Caller, Engine};
@@ -12,8 +18,8 @@ use kmip::ttlv::{FrameError, HEADER_BYTES, frame_length};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
-use zeroize::Zeroize as _;
 
 use crate::dispatch::{Disposition, answer, reject_frame};
 use crate::limits::{
@@ -137,8 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.stream.write_all(output).await?;
             self.stream.flush().await
         };
-        let written = timeout(WRITE_TIMEOUT, write).await;
-        output.zeroize();
+        let written: Result<io::Result<()>, Elapsed> = within(WRITE_TIMEOUT, write).await;
+        crypto::wipe::buffer(output);
         match written {
             Ok(Ok(())) => None,
             Ok(Err(_)) => Some(End::Broken),
@@ -150,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if input.bytes.is_empty() {
             self.first_bytes(input).await?;
         }
-        match timeout(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
+        match within(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
             Ok(done) => done,
             // Whoever has sent a header speaks KMIP, and learns that its message was shorter than it said.
             Err(_) if input.bytes.len() >= HEADER_BYTES => {
@@ -211,6 +217,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 }
 
+/// As [`timeout`], but a future that is ready at once costs neither a timer nor a look at the clock.
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(limit, future).await,
+    }
+}
+
 enum Stop {
     At(End),
     /// The peer is told why before the connection ends.
@@ -251,7 +266,7 @@ impl Input {
         let frame = std::mem::take(&mut self.frame);
         let rest = self.bytes.len() - frame;
         self.bytes.copy_within(frame.., 0);
-        self.bytes[rest..].zeroize();
+        crypto::wipe::bytes(&mut self.bytes[rest..]);
         self.bytes.truncate(rest);
     }
 }

@@ -12,7 +12,6 @@ use kmip::{
     BatchErrorContinuationOption, CryptographicAlgorithm, ManagedObject, Operation, RequestMessage,
     ResponseWriter, ResultReason, UniqueIdentifier, Version,
 };
-use zeroize::Zeroize as _;
 
 use crate::asynchronous;
 use crate::failure::Failure;
@@ -58,7 +57,7 @@ pub async fn answer(
         }
     };
     if let Err(refused) = outcome {
-        out.zeroize();
+        crypto::wipe::buffer(out);
         refuse_all(&message, &Failure::of(&refused, message.header.version), metrics, out);
     }
     Disposition::Keep

@@ -185,11 +185,12 @@ impl Uid {
     /// Reads the text form. `None` for anything that is not exactly what [`Uid::encode`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes: [u8; 40] = if text.len() == Self::CHARS {
-            BASE32.decode(text.as_bytes()).ok()?.try_into().ok()?
-        } else {
+        if text.len() != Self::CHARS {
             return None;
-        };
+        }
+        let mut bytes = [0; 40];
+        // 64 bytes of 5 bits each are 40 bytes, whatever they say.
+        BASE32.decode_mut(text.as_bytes(), &mut bytes).ok()?;
         let (header, tag) = bytes.split_at(Header::LEN);
         Some(Self { header: Header::parse(header.try_into().ok()?)?, tag: tag.try_into().ok()? })
     }

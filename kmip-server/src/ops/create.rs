@@ -23,7 +23,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let template = if request.attributes.names.is_empty() {
         &request.attributes
     } else {
-        expanded = context.expand(&request.attributes).await?;
+        expanded = Box::pin(context.expand(&request.attributes)).await?;
         &expanded
     };
     let spec = spec(template)?;
@@ -34,7 +34,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     } else {
         let activate = context.turn.service().policy.auto_activate;
         let now = context.turn.now().as_secs();
-        context.turn.create_recorded(spec, wanted.describe(activate.then_some(now))).await?
+        Box::pin(context.turn.create_recorded(spec, wanted.describe(activate.then_some(now)))).await?
     };
     let text = uid.to_string();
     context.made(&text);

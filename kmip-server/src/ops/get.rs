@@ -22,7 +22,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let reply = match direct(context, &found, ask).await? {
         Some(reply) => reply,
         None => {
-            let material = fetch(context, &found, ask).await?;
+            let material = Box::pin(fetch(context, &found, ask)).await?;
             Reply::Stored { uid: found.identifier(), object_type: object_type(&found)?, material }
         }
     };

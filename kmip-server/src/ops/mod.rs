@@ -222,6 +222,18 @@ impl From<Refused> for Error {
 pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) -> Result<Reply, Error> {
     match payload {
         RequestPayload::Create(request) => create::serve(context, request).await,
+        RequestPayload::Get(request) => get::serve(context, request).await,
+        // A future is moved whole, with room for the largest of its parts, at every await on its way down.
+        // So what the hot path does not do lies elsewhere, here and below.
+        _ => Box::pin(serve_any(context, payload)).await,
+    }
+}
+
+/// Every operation, one row each.
+async fn serve_any(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) -> Result<Reply, Error> {
+    match payload {
+        RequestPayload::Create(request) => create::serve(context, request).await,
+        RequestPayload::Get(request) => get::serve(context, request).await,
         RequestPayload::CreateKeyPair(request) => create_key_pair::serve(context, request).await,
         RequestPayload::CreateSplitKey(request) => create_split_key::serve(context, request).await,
         RequestPayload::JoinSplitKey(request) => join_split_key::serve(context, request).await,
@@ -229,7 +241,6 @@ pub async fn serve(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::Import(request) => import::serve(context, request).await,
         RequestPayload::Export(request) => export::serve(context, request).await,
         RequestPayload::Locate(request) => locate::serve(context, request).await,
-        RequestPayload::Get(request) => get::serve(context, request).await,
         RequestPayload::GetAttributes(request) => get_attributes::serve(context, request).await,
         RequestPayload::GetAttributeList(request) => get_attribute_list::serve(context, request).await,
         RequestPayload::AddAttribute(request) => add_attribute::serve(context, request).await,
@@ -341,7 +352,7 @@ impl Context<'_, '_> {
         let mut wanted = match template {
             None => Wanted::default(),
             Some(template) if template.names.is_empty() => Wanted::of(template)?,
-            Some(template) => Wanted::of(&self.expand(template).await?)?,
+            Some(template) => Wanted::of(&Box::pin(self.expand(template)).await?)?,
         };
         if let Some(label) = self.presented.label {
             wanted.add_fact(owner_attribute(label));
