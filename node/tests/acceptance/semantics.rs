@@ -2,7 +2,7 @@
 
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;
-use kmip::{Attribute, RequestPayload, ResponseMessage, ResultReason, Version, ops};
+use kmip::{Attribute, RequestPayload, ResponseMessage, ResultReason, ResultStatus, Version, ops};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -132,4 +132,40 @@ async fn k18_a_search_stays_within_its_bounds_and_its_tenant() {
         let answer = wire::ask(&mut ours, &request).await.expect("the connection stays");
         assert_eq!(wire::reasons(&answer), [ResultReason::InvalidField], "{maximum:?}, {offset:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k19_an_answer_waits_for_its_own_service_alone() {
+    let cluster = Cluster::shared();
+    let mut ours = connect(&cluster, "tenant-a").await;
+    let mut theirs = connect(&cluster, "tenant-b").await;
+    let mut header = RequestHeader::new(Version::V1_4);
+    header.asynchronous = Some(kmip::AsynchronousIndicator::Mandatory);
+    let query =
+        RequestPayload::Query(ops::query::Request { functions: vec![kmip::QueryFunction::QueryOperations] });
+    let answer = wire::ask(&mut ours, &wire::request_in(&header, &[query])).await.expect("an answer");
+    let read = ResponseMessage::decode(&answer, &Limits::DEFAULT).expect("an answer");
+    assert_eq!(read.items[0].status, ResultStatus::OperationPending);
+    let correlation = read.items[0].correlation_value.as_ref().expect("a correlation value").to_vec();
+    let poll = async |stream: &mut TlsStream<TcpStream>, correlation: &[u8]| {
+        let poll = RequestPayload::Poll(ops::poll::Request { correlation_value: correlation.into() });
+        let answer = wire::ask(stream, &wire::request(&[poll])).await.expect("the connection stays");
+        let read = ResponseMessage::decode(&answer, &Limits::DEFAULT).expect("an answer");
+        let item = &read.items[0];
+        (item.status, item.reason(), item.message.as_deref().map(str::to_owned))
+    };
+    let foreign = poll(&mut theirs, &correlation).await;
+    assert_eq!(foreign.1, Some(ResultReason::ItemNotFound));
+    for invented in [&b"no such value"[..], &[0xff; 16], &[]] {
+        assert_eq!(poll(&mut ours, invented).await, foreign, "an invented value is told from a foreign one");
+    }
+    let mut last = poll(&mut ours, &correlation).await;
+    for _ in 0..100 {
+        if last.0 != ResultStatus::OperationPending {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        last = poll(&mut ours, &correlation).await;
+    }
+    assert_eq!(last.0, ResultStatus::Success, "{last:?}");
 }

@@ -95,8 +95,7 @@ async fn t23_slow_messages_are_dropped_at_the_deadline() {
     let loris = async {
         let mut answer = Vec::new();
         for byte in &request {
-            let read = async { stream_read(&mut slow, &mut answer).await };
-            if timeout(Duration::from_secs(1), read).await.is_ok() {
+            if timeout(Duration::from_secs(1), stream_read(&mut slow, &mut answer)).await.is_ok() {
                 break;
             }
             if slow.write_all(&[*byte]).await.is_err() || slow.flush().await.is_err() {
