@@ -24,7 +24,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     } else {
         attributes.0.retain(|one| request.names.contains(&one.attribute.name()));
     }
-    if request.names.is_empty() || request.names.contains(&DIGEST) {
+    // PyKMIP cannot read the Digest of 1.0, which names no format, and throws the whole answer away over it:
+    // there it is for those who name it.
+    let unasked = request.names.is_empty() && context.version > Version::V1_0;
+    if unasked || request.names.contains(&DIGEST) {
         attributes.0.extend(digest(context, &found).await.map(Into::into));
     }
     attributes.0.retain(|one| one.attribute.is_in(context.version));
