@@ -220,6 +220,14 @@ pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
     }
 }
 
+/// Whether it is a key that was made here and bears nothing younger than 1.1, nor custom: then a client that
+/// knows 1.x attributes alone may read all of it.
+pub fn is_plain(found: &Found) -> bool {
+    let old =
+        |attribute: &Attribute| attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1);
+    found.fields().kind != Kind::Registered && decoded(found).all(|one| old(&one))
+}
+
 /// Facts the server states of its own accord, unreadable to a client that knows 2.0 by its 1.x attributes.
 const SERVER_FACTS: [AttributeKind; 8] = [
     AttributeKind::ShortUniqueIdentifier,

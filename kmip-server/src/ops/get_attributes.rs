@@ -6,7 +6,7 @@ use kmip::{Attribute, AttributeKind, AttributeList, AttributeName, ObjectType, R
 use model::uid::Kind;
 
 use super::{Context, Error, Reply};
-use crate::attributes::read::{attributes_of, unnamed};
+use crate::attributes::read::{attributes_of, is_plain, unnamed};
 use crate::dispatch::read_stored;
 use crate::keys::certificate::as_in_1_0;
 use crate::keys::digest::digest_of;
@@ -25,8 +25,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         attributes.0.retain(|one| request.names.contains(&one.attribute.name()));
     }
     // PyKMIP cannot read the Digest of 1.0, which names no format, and throws the whole answer away over it:
-    // there it is for those who name it.
-    let unasked = request.names.is_empty() && context.version > Version::V1_0;
+    // of a plain key it is for those who name it.
+    let unasked = request.names.is_empty() && (context.version > Version::V1_0 || !is_plain(&found));
     if unasked || request.names.contains(&DIGEST) {
         attributes.0.extend(digest(context, &found).await.map(Into::into));
     }
