@@ -231,11 +231,24 @@ async fn act(args: &KeyArgs, client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An attribute's value as KMIP's JSON encoding writes it.
+/// An attribute's value with the names that KMIP's JSON encoding gives it.
 fn value(attribute: &Attribute) -> Value {
-    let encoded = kmip::text::from_ttlv(kmip::text::Encoding::Json, &attribute.to_ttlv_bytes());
+    let attribute = attribute.to_ttlv_bytes();
+    // The encoding is one of structures: a structure with this attribute alone.
+    let mut structure = kmip::Tag::ATTRIBUTES.0.to_be_bytes()[1..].to_vec();
+    structure.push(0x01);
+    structure.extend(u32::try_from(attribute.len()).unwrap_or(u32::MAX).to_be_bytes());
+    structure.extend(attribute);
+    let encoded = kmip::text::from_ttlv(kmip::text::Encoding::Json, &structure);
     let parsed = encoded.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    parsed.and_then(|parsed| parsed.get("value").cloned()).unwrap_or(Value::Null)
+    parsed.as_ref().and_then(|parsed| parsed.pointer("/value/0/value")).map_or(Value::Null, plain)
+}
+
+/// `{tag, type, value}` said plainly: a value, or values by the names of their fields.
+fn plain(value: &Value) -> Value {
+    let Value::Array(fields) = value else { return value.clone() };
+    let field = |field: &Value| Some((field["tag"].as_str()?.to_owned(), plain(&field["value"])));
+    Value::Object(fields.iter().filter_map(field).collect())
 }
 
 /// Makes keys, a message of many at a time; a terminal sees how far it is.
