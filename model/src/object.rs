@@ -146,13 +146,34 @@ impl Lifecycle {
     }
 }
 
-/// A name of an object, unique in its tenant among objects that are not destroyed.
+/// What PyKMIP's classes call an object that its user gave no name: it names nothing, so any number of
+/// objects may bear it.
+const PLACEHOLDER_NAMES: [&str; 7] = [
+    "Symmetric Key",
+    "Public Key",
+    "Private Key",
+    "Split Key",
+    "Secret Data",
+    "Opaque Object",
+    "X.509 Certificate",
+];
+
+/// A name of an object, unique in its tenant among objects that are not destroyed, unless it is a
+/// placeholder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     /// The text.
     pub value: String,
     /// KMIP Name Type: 1 uninterpreted text, 2 URI.
     pub name_type: u32,
+}
+
+impl Name {
+    /// Whether it is what a client's library puts where its user gave no name.
+    #[must_use]
+    pub fn is_placeholder(value: &str) -> bool {
+        PLACEHOLDER_NAMES.contains(&value)
+    }
 }
 
 /// An attribute the state machine keeps and does not judge.

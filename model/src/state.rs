@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::command::{Action, Answer, Applied, Command};
 use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
-use crate::object::{Object, Place};
+use crate::object::{Name, Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
@@ -571,7 +571,7 @@ impl State {
             }
         }
         if !object.lifecycle.state.is_destroyed() {
-            for name in &object.names {
+            for name in object.names.iter().filter(|name| !Name::is_placeholder(&name.value)) {
                 self.object_names.insert((tenant, name.value.clone()), object.uid);
             }
         }

@@ -83,9 +83,12 @@ fn not_negative(given: Option<i32>, default: usize) -> Result<usize, Failure> {
 }
 
 /// A name is unique in its tenant: with one among the filters, at most one object is looked at.
+/// A name that at most one object bears.
 fn name_in(request: &Request) -> Option<&str> {
     request.attributes.iter().find_map(|attribute| match attribute {
-        Attribute::Name(name) => Some(name.value.as_str()),
+        Attribute::Name(name) if !model::object::Name::is_placeholder(&name.value) => {
+            Some(name.value.as_str())
+        }
         _ => None,
     })
 }

@@ -230,7 +230,8 @@ pub(super) fn check_names(
     for (position, name) in names.iter().enumerate() {
         let owner = state.object_names.get(&(tenant, name.value.clone()));
         let twice = names[..position].iter().any(|earlier| earlier.value == name.value);
-        if twice || owner.is_some_and(|owner| owner != uid) {
+        let taken = owner.is_some_and(|owner| owner != uid) && !Name::is_placeholder(&name.value);
+        if twice || taken {
             return Err(Refusal::NameTaken { name: name.value.clone() });
         }
     }

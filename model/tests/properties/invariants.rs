@@ -15,6 +15,7 @@ use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
 
+use crate::script::PLACEHOLDER;
 use crate::world::{Entry, Moment};
 
 /// Most rows one apply may touch (CONSISTENCY 9).
@@ -119,12 +120,13 @@ fn names_are_unique_among_living_objects(m: &Moment<'_>) {
     for (tenant, objects) in objects_by_tenant(m.after) {
         let mut seen = BTreeMap::new();
         for object in objects.iter().filter(|object| !object.lifecycle.state.is_destroyed()) {
-            for name in &object.names {
+            for name in object.names.iter().filter(|name| name.value != PLACEHOLDER) {
                 assert_eq!(seen.insert(&name.value, object.uid), None, "{name:?} names two objects");
                 let found = m.after.object_named(tenant, &name.value).expect("a name finds its object");
                 assert_eq!(found.uid, object.uid);
             }
         }
+        assert!(m.after.object_named(tenant, PLACEHOLDER).is_none(), "a placeholder finds nothing");
         for free in (0..4).map(|n| format!("name-{n}")).filter(|name| !seen.contains_key(name)) {
             assert!(m.after.object_named(tenant, &free).is_none(), "{free} names nothing that lives");
         }

@@ -277,8 +277,13 @@ fn alias() -> impl Strategy<Value = String> {
     (0..4_u8).prop_map(|n| format!("alias-{n}"))
 }
 
+/// A name that any number of objects may bear.
+pub const PLACEHOLDER: &str = "Secret Data";
+
 fn names() -> impl Strategy<Value = Vec<Name>> {
-    let name = (0..4_u8).prop_map(|n| Name { value: format!("name-{n}"), name_type: 1 });
+    let value =
+        prop_oneof![4 => (0..4_u8).prop_map(|n| format!("name-{n}")), 1 => Just(PLACEHOLDER.to_owned())];
+    let name = value.prop_map(|value| Name { value, name_type: 1 });
     vec(name, 0..3)
 }
 
