@@ -63,7 +63,9 @@ impl Herald {
 mod tests {
     use super::*;
 
-    fn waiting(count: u64) -> (Vec<oneshot::Receiver<Result<Durable, AuditError>>>, Vec<(Answer, Durable)>) {
+    type Wait = oneshot::Receiver<Result<Durable, AuditError>>;
+
+    fn waiting(count: u64) -> (Vec<Wait>, Vec<(Answer, Durable)>) {
         (0..count)
             .map(|n| {
                 let (answer, wait) = oneshot::channel();
@@ -72,7 +74,7 @@ mod tests {
             .unzip()
     }
 
-    fn check(waits: Vec<oneshot::Receiver<Result<Durable, AuditError>>>) {
+    fn check(waits: Vec<Wait>) {
         for (n, wait) in (0..).zip(waits) {
             assert_eq!(wait.blocking_recv().unwrap().unwrap().first(), n);
         }

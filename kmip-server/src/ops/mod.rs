@@ -33,6 +33,8 @@ mod mac;
 mod mac_verify;
 mod modify_attribute;
 mod obtain_lease;
+#[cfg(test)]
+mod page;
 mod ping;
 mod pkcs11;
 mod poll;

@@ -14,19 +14,19 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Args, Debug, Clone)]
 pub struct KmipArgs {
     /// Host of the nodes
-    #[arg(long, env = "KMIP_HOST", default_value = "127.0.0.1", hide_env_values = true)]
+    #[arg(long, env = "KMIP_HOST", default_value = "127.0.0.1", hide_env_values = true, global = true)]
     host: String,
     /// KMIP ports of the nodes, in node order; KMIP_PORT alone will do
-    #[arg(long, env = "KMIP_PORTS", value_delimiter = ',', hide_env_values = true)]
+    #[arg(long, env = "KMIP_PORTS", value_delimiter = ',', hide_env_values = true, global = true)]
     ports: Vec<u16>,
     /// Authority of the nodes' certificates (PEM)
-    #[arg(long, env = "KMIP_CA", hide_env_values = true)]
+    #[arg(long, env = "KMIP_CA", hide_env_values = true, global = true)]
     ca: Option<PathBuf>,
     /// Client certificate (PEM): it says which tenant and service we are
-    #[arg(long, env = "KMIP_CERT", hide_env_values = true)]
+    #[arg(long, env = "KMIP_CERT", hide_env_values = true, global = true)]
     cert: Option<PathBuf>,
     /// Key of the client certificate (PEM)
-    #[arg(long, env = "KMIP_KEY", hide_env_values = true)]
+    #[arg(long, env = "KMIP_KEY", hide_env_values = true, global = true)]
     key: Option<PathBuf>,
 }
 
@@ -65,7 +65,9 @@ fn read(what: &str, setting: &str, file: Option<&Path>) -> anyhow::Result<Vec<u8
 pub fn explain(error: Error) -> anyhow::Error {
     let what_to_do = match &error {
         Error::Unavailable { last, .. } => match &**last {
-            Fault::Connect { .. } => "start the nodes, or correct KMIP_HOST and KMIP_PORTS",
+            Fault::Connect { .. } => {
+                "start the nodes, or correct KMIP_HOST and KMIP_PORTS; keyraft status shows who is up"
+            }
             Fault::Declined { .. } => "keyraft status shows which node is not ready",
             Fault::Tls { .. } | Fault::Broken { .. } | Fault::Slow { .. } | Fault::Protocol { .. } => {
                 "keyraft status shows how the nodes are"
