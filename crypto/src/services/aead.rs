@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::ServiceError;
 use super::cipher::{CipherSpec, Part, with_aes};
+use super::gathered::Gathered;
 
 /// Which construction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,8 +92,7 @@ struct Held {
     aad: Vec<u8>,
     tag_bytes: usize,
     encrypt: bool,
-    parts: Vec<Zeroizing<Vec<u8>>>,
-    total: usize,
+    message: Gathered,
 }
 
 impl Held {
@@ -104,8 +104,7 @@ impl Held {
             aad: spec.aad.to_vec(),
             tag_bytes: spec.tag_bytes,
             encrypt,
-            parts: Vec::new(),
-            total: 0,
+            message: Gathered::default(),
         }
     }
 
@@ -131,10 +130,7 @@ impl Held {
 
 impl Part for Held {
     fn update(&mut self, data: &[u8], _: &mut Vec<u8>) -> Result<(), ServiceError> {
-        if !data.is_empty() {
-            self.parts.push(Zeroizing::new(data.to_vec()));
-            self.total += data.len();
-        }
+        self.message.add(data);
         Ok(())
     }
 
@@ -143,10 +139,7 @@ impl Part for Held {
         tag: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<Option<[u8; 16]>, ServiceError> {
-        let mut data = Zeroizing::new(Vec::with_capacity(self.total + 16));
-        for part in &self.parts {
-            data.extend_from_slice(part);
-        }
+        let mut data = self.message.whole(16);
         if self.encrypt {
             let tag = ccm(&self.spec(), &self.key, &mut data, None)?;
             out.extend_from_slice(&data);
@@ -169,7 +162,7 @@ impl Part for Held {
     }
 
     fn held(&self) -> usize {
-        self.total
+        self.message.len()
     }
 }
 

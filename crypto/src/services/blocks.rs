@@ -294,10 +294,6 @@ impl<S: StreamCipher + Send> Part for KeyStream<S> {
         out.extend_from_slice(data);
         self.0.try_apply_keystream(&mut out[start..]).map_err(|_| ServiceError::DataLength)
     }
-
-    fn finish(self: Box<Self>, _: Option<&[u8]>, _: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
-        Ok(None)
-    }
 }
 
 struct CfbEncrypting<C: BlockCipherEncrypt>(cfb_mode::BufEncryptor<C>);
@@ -309,10 +305,6 @@ impl<C: BlockCipherEncrypt + Send> Part for CfbEncrypting<C> {
         self.0.encrypt(&mut out[start..]);
         Ok(())
     }
-
-    fn finish(self: Box<Self>, _: Option<&[u8]>, _: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
-        Ok(None)
-    }
 }
 
 struct CfbDecrypting<C: BlockCipherEncrypt>(cfb_mode::BufDecryptor<C>);
@@ -323,10 +315,6 @@ impl<C: BlockCipherEncrypt + Send> Part for CfbDecrypting<C> {
         out.extend_from_slice(data);
         self.0.decrypt(&mut out[start..]);
         Ok(())
-    }
-
-    fn finish(self: Box<Self>, _: Option<&[u8]>, _: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
-        Ok(None)
     }
 }
 
@@ -341,9 +329,5 @@ impl Part for OneTimePad {
         out.extend(data.iter().zip(fresh).map(|(byte, pad)| byte ^ pad));
         self.used += data.len();
         Ok(())
-    }
-
-    fn finish(self: Box<Self>, _: Option<&[u8]>, _: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
-        Ok(None)
     }
 }

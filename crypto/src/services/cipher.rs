@@ -153,12 +153,11 @@ pub struct Finished {
 pub(super) trait Part: Send {
     fn update(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), ServiceError>;
 
-    /// The rest, and a tag if encryption made one. `tag` is what decryption compares with.
-    fn finish(
-        self: Box<Self>,
-        tag: Option<&[u8]>,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<[u8; 16]>, ServiceError>;
+    /// The rest, and a tag if encryption made one. `tag` is what decryption compares with. What gives out
+    /// every byte at once has neither.
+    fn finish(self: Box<Self>, _: Option<&[u8]>, _: &mut Vec<u8>) -> Result<Option<[u8; 16]>, ServiceError> {
+        Ok(None)
+    }
 
     /// Bytes taken in and not yet given out.
     fn held(&self) -> usize {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::ServiceError;
 use super::cipher::{CipherSpec, Part};
+use super::gathered::Gathered;
 use crate::key_wrap::{KeyWrap, KeyWrapError};
 
 /// Which one.
@@ -41,7 +42,7 @@ pub(super) fn begin(
         Whole::Xts | Whole::KeyWrap | Whole::KeyWrapPadded => {}
     }
     let key = Zeroizing::new(key.to_vec());
-    Ok(Box::new(Waiting { kind, key, tweak: spec.iv.to_vec(), encrypt, parts: Vec::new(), total: 0 }))
+    Ok(Box::new(Waiting { kind, key, tweak: spec.iv.to_vec(), encrypt, message: Gathered::default() }))
 }
 
 struct Waiting {
@@ -49,16 +50,12 @@ struct Waiting {
     key: Zeroizing<Vec<u8>>,
     tweak: Vec<u8>,
     encrypt: bool,
-    parts: Vec<Zeroizing<Vec<u8>>>,
-    total: usize,
+    message: Gathered,
 }
 
 impl Part for Waiting {
     fn update(&mut self, data: &[u8], _: &mut Vec<u8>) -> Result<(), ServiceError> {
-        if !data.is_empty() {
-            self.parts.push(Zeroizing::new(data.to_vec()));
-            self.total += data.len();
-        }
+        self.message.add(data);
         Ok(())
     }
 
@@ -67,10 +64,7 @@ impl Part for Waiting {
         _: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<Option<[u8; 16]>, ServiceError> {
-        let mut data = Zeroizing::new(Vec::with_capacity(self.total));
-        for part in &self.parts {
-            data.extend_from_slice(part);
-        }
+        let mut data = self.message.whole(0);
         match self.kind {
             Whole::Xts => {
                 xts(&self.key, &self.tweak, &mut data, self.encrypt)?;
@@ -83,7 +77,7 @@ impl Part for Waiting {
     }
 
     fn held(&self) -> usize {
-        self.total
+        self.message.len()
     }
 }
 

@@ -14,6 +14,7 @@ mod aead;
 mod blocks;
 pub mod cipher;
 pub mod derive;
+mod gathered;
 pub mod hash;
 mod key_wrap;
 pub mod mac;

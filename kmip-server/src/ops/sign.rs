@@ -1,6 +1,6 @@
 //! Sign: with a private key that stays here (1.x section 4.31).
 
-use engine::{Use, Work};
+use engine::Use;
 use kmip::ops::sign::{Request, Response};
 use kmip::{DataPlaceholder, Operation, ResponsePayload, UsageMask};
 
@@ -21,18 +21,12 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let mut response = Response { unique_identifier, signature_data: None, correlation_value: None };
     let private = key.private(context).await?;
     let kind = private.kind().map_err(Failure::from)?;
-    let mut stream = None;
-    let mut work = match part {
-        Part::Next(value) | Part::Last(value) => {
-            let mut open = context.turn.take_stream(OPERATION, Some(&key.found), value)?;
-            let work = std::mem::replace(&mut open.work, Work::Message(Vec::new()));
-            stream = Some(open);
-            work
-        }
-        Part::Whole | Part::First => signature::begin(wanted, kind),
+    let (stream, mut work) = match context.resume(OPERATION, Some(&key.found), part)? {
+        Some((stream, work)) => (Some(stream), work),
+        None => (None, signature::begin(wanted, kind)),
     };
     signature::update(&mut work, &data)?;
-    if matches!(part, Part::Whole | Part::Last(_)) {
+    if part.is_last() {
         let digested = request.digested_data.as_deref();
         let scheme = wanted.scheme(kind, digested.map(<[u8]>::len))?;
         let made = signature::finish(work)?;
@@ -40,17 +34,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let signed = apart(move || private.sign(&scheme, &made)).await?;
         response.signature_data = Some(signed.into());
     } else {
-        let stream = match stream {
-            Some(mut open) => {
-                open.work = work;
-                open
-            }
-            None => context.turn.begin_stream(OPERATION, Some(&key.found), work, Vec::new())?,
-        };
-        response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
+        let paused = context.pause(OPERATION, Some(&key.found), stream, work, Vec::new())?;
+        response.correlation_value = Some(paused);
     }
-    let first = matches!(part, Part::Whole | Part::First);
-    context.charge(&key, data.len(), 1, first).await?;
+    context.charge(&key, data.len(), 1, part.is_first()).await?;
     context.leave(DataPlaceholder::SignSignatureData, response.signature_data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Sign(response)))
 }

@@ -1,7 +1,7 @@
 //! Signature Verify: with a public key or a certificate (1.x section 4.32). What is no signature at all is
 //! not valid, and no error.
 
-use engine::{Use, Work};
+use engine::Use;
 use kmip::ops::signature_verify::{Request, Response};
 use kmip::{Operation, ResponsePayload, ResultReason, UsageMask, ValidityIndicator};
 
@@ -22,21 +22,15 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         Response { unique_identifier, validity_indicator: None, data: None, correlation_value: None };
     let public = key.public(context).await?;
     let kind = public.kind().map_err(Failure::from)?;
-    let mut stream = None;
-    let mut work = match part {
-        Part::Next(value) | Part::Last(value) => {
-            let mut open = context.turn.take_stream(OPERATION, Some(&key.found), value)?;
-            let work = std::mem::replace(&mut open.work, Work::Message(Vec::new()));
-            stream = Some(open);
-            work
-        }
-        Part::Whole | Part::First => signature::begin(wanted, kind),
+    let (stream, mut work) = match context.resume(OPERATION, Some(&key.found), part)? {
+        Some((stream, work)) => (Some(stream), work),
+        None => (None, signature::begin(wanted, kind)),
     };
     signature::update(&mut work, &data)?;
     // The signature may come with any part; the last one said counts.
     let kept = stream.as_ref().map(|open| open.kept.clone()).unwrap_or_default();
     let given = request.signature_data.as_ref().map_or(kept, |signature| signature.to_vec());
-    if matches!(part, Part::Whole | Part::Last(_)) {
+    if part.is_last() {
         if given.is_empty() {
             return Err(
                 Failure::new(ResultReason::InvalidMessage, "the signature to verify is missing").into()
@@ -49,14 +43,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         response.validity_indicator =
             Some(if valid { ValidityIndicator::Valid } else { ValidityIndicator::Invalid });
     } else {
-        let stream = match stream {
-            Some(mut open) => {
-                (open.work, open.kept) = (work, given);
-                open
-            }
-            None => context.turn.begin_stream(OPERATION, Some(&key.found), work, given)?,
-        };
-        response.correlation_value = Some(context.turn.keep_stream(stream)?.into());
+        response.correlation_value = Some(context.pause(OPERATION, Some(&key.found), stream, work, given)?);
     }
     Ok(Reply::Payload(ResponsePayload::SignatureVerify(response)))
 }

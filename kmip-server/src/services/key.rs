@@ -1,7 +1,7 @@
 //! The key an operation works with: found, judged, and read only when it may be used.
 
-use crypto::services::{PrivateKey, PublicKey};
-use engine::{Found, Use};
+use crypto::services::{Macer, PrivateKey, PublicKey};
+use engine::{Found, Refused, Stream, Use, Work};
 use kmip::{
     Attribute, CryptographicAlgorithm, CryptographicParameters, KeyBlock, ManagedObject, ResultReason,
     UniqueIdentifier, UsageMask,
@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::keys::convert::raw_bytes;
 use crate::keys::{Stored, blocks, certificate, fetch};
 use crate::ops::{Context, Error};
-use crate::services::params::unsupported;
+use crate::services::params::{mac_algorithm, unsupported};
+use crate::services::parts::Part;
 
 /// A found key that may be used for what it was asked for.
 pub struct ServiceKey {
@@ -121,6 +122,25 @@ impl ServiceKey {
         match requested {
             Some(requested) if *requested != CryptographicParameters::default() => requested.clone(),
             _ => self.stored.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The code under way for a part of a message, and its stream where an earlier part began one.
+    pub async fn macer(
+        &self,
+        context: &mut Context<'_, '_>,
+        operation: u32,
+        part: Part<'_>,
+        requested: Option<&CryptographicParameters>,
+    ) -> Result<(Option<Stream>, Macer), Error> {
+        match context.resume(operation, Some(&self.found), part)? {
+            Some((stream, Work::Mac(macer))) => Ok((Some(stream), macer)),
+            Some(_) => Err(Refused::NoStream.into()),
+            None => {
+                let algorithm = mac_algorithm(&self.parameters(requested), self.algorithm)?;
+                let bytes = self.bytes(context).await?;
+                Ok((None, Macer::new(algorithm, &bytes).map_err(Failure::from)?))
+            }
         }
     }
 

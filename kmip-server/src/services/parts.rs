@@ -1,5 +1,6 @@
 //! Which part of a message a request brings (KMIP 1.3 and later; 1.4, 4.29).
 
+use engine::{Found, Refused, Stream, Work};
 use kmip::{Bytes, Data, DataPlaceholder};
 
 use crate::failure::Failure;
@@ -36,6 +37,16 @@ impl<'r> Part<'r> {
             None => Ok(Self::Whole),
         }
     }
+
+    /// Whether the message begins with it.
+    pub const fn is_first(self) -> bool {
+        matches!(self, Self::Whole | Self::First)
+    }
+
+    /// Whether the message ends with it.
+    pub const fn is_last(self) -> bool {
+        matches!(self, Self::Whole | Self::Last(_))
+    }
 }
 
 impl Context<'_, '_> {
@@ -49,6 +60,38 @@ impl Context<'_, '_> {
             }
             None => Ok(Bytes::from(&[][..])),
         }
+    }
+
+    /// Goes on with a message: its stream and the work so far; nothing, where the part begins one.
+    pub fn resume(
+        &self,
+        operation: u32,
+        found: Option<&Found>,
+        part: Part<'_>,
+    ) -> Result<Option<(Stream, Work)>, Refused> {
+        let (Part::Next(value) | Part::Last(value)) = part else { return Ok(None) };
+        let mut stream = self.turn.take_stream(operation, found, value)?;
+        let work = std::mem::replace(&mut stream.work, Work::Message(Vec::new()));
+        Ok(Some((stream, work)))
+    }
+
+    /// Keeps a message for its next part, and says the Correlation Value by which that will come.
+    pub fn pause(
+        &self,
+        operation: u32,
+        found: Option<&Found>,
+        stream: Option<Stream>,
+        work: Work,
+        kept: Vec<u8>,
+    ) -> Result<Bytes<'static>, Refused> {
+        let stream = match stream {
+            Some(mut open) => {
+                (open.work, open.kept) = (work, kept);
+                open
+            }
+            None => self.turn.begin_stream(operation, found, work, kept)?,
+        };
+        Ok(self.turn.keep_stream(stream)?.into())
     }
 
     /// Leaves an output to later items of the batch, in the versions that can refer to it.

@@ -115,6 +115,15 @@ pub(super) fn existing_with_room(state: &State, uid: &Uid, at: &At) -> Result<Ob
     existing(state, uid, at)
 }
 
+/// As [`existing`], for what a destroyed object no longer allows.
+pub(super) fn living(state: &State, uid: &Uid, at: &At) -> Result<Object, Refusal> {
+    let object = existing(state, uid, at)?;
+    match object.lifecycle.state_at(at.time) {
+        state if state.is_destroyed() => Err(Refusal::WrongState { state, at: object.withdrawn_at }),
+        _ => Ok(object),
+    }
+}
+
 /// As [`existing`], after a check that passed.
 pub(super) fn taken(state: &State, uid: &Uid, at: &At) -> Object {
     existing(state, uid, at).expect("check passed on this state")

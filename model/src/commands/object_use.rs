@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object_state::{existing, put_changed, taken};
+use super::object_state::{existing, living, put_changed, taken};
 use crate::command::{Answer, Apply};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
@@ -29,11 +29,7 @@ impl Apply for TakeUsage {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
-        let object = existing(state, &self.uid, at)?;
-        let now = object.lifecycle.state_at(at.time);
-        if now.is_destroyed() {
-            return Err(Refusal::WrongState { state: now, at: object.withdrawn_at });
-        }
+        let object = living(state, &self.uid, at)?;
         match object.usage {
             Some(usage) if usage.left < self.amount => Err(Refusal::UsageSpent { left: usage.left }),
             Some(_) => Ok(()),
