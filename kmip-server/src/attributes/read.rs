@@ -13,9 +13,9 @@ use model::uid::{Kind, Uid};
 use super::rules::applies_to;
 use super::{date, kmip_name, usage_limits};
 
-/// Lease Time of every object in seconds: how long a client may go on with a key without asking again. An
-/// hour is what the published cases show; nothing here ends with it.
-pub const LEASE_TIME_S: u32 = 3_600;
+/// Lease Time of every object in seconds: how long a client may keep a key without asking again. A client that
+/// keeps keys for so long learns of a revocation within five minutes; nothing here ends with it.
+pub const LEASE_TIME_S: u32 = 300;
 
 /// Every attribute of an object at a moment of cluster time, save the Digest of a derived key, which only
 /// deriving it tells.

@@ -260,7 +260,10 @@ async fn create(client: &Client, key: &KeyRequest, count: u64) -> anyhow::Result
         let left = usize::try_from(count)? - identifiers.len();
         let made = client.create_many(key, left.min(BATCH_MAX)).await.map_err(|error| {
             bar.abandon();
-            explain(error).context(format!("{} of {count} keys were made", identifiers.len()))
+            match count {
+                1 => explain(error),
+                _ => explain(error).context(format!("{} of {count} keys were made", identifiers.len())),
+            }
         })?;
         bar.inc(made.len() as u64);
         identifiers.extend(made);
