@@ -1,6 +1,7 @@
 //! The audit thread: drain, write, sync once, wake.
 //!
-//! The batch is whatever arrived during the last sync; no timer. After one error it only refuses.
+//! The batch is whatever arrived during the last sync; under load it waits a moment for more. After one error it
+//! only refuses.
 
 use std::io;
 use std::sync::Arc;
