@@ -4,10 +4,12 @@
 //! within the lease) and *the answer is no* ([`RootError::Withdrawn`], serving ends now). A network
 //! failure never becomes a withdrawal.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use crypto::ArenaError;
+use serde::{Deserialize, Serialize};
 
 /// Why a root did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +48,7 @@ pub enum RootError {
         /// The key reference.
         root: String,
         /// Which check failed.
-        detail: &'static str,
+        detail: Cow<'static, str>,
     },
     /// It cannot work until somebody changes something.
     #[error("root {root} is misconfigured: {missing}; {who}: {fix}")]
@@ -66,6 +68,19 @@ pub enum RootError {
 }
 
 impl RootError {
+    /// The error's kind as one word, for reports and interfaces.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Withdrawn { withdrawal, .. } => withdrawal.code(),
+            Self::Throttled { .. } => "throttled",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::Memory(_) => "no_memory",
+        }
+    }
+
     /// What to do now.
     #[must_use]
     pub fn action(&self) -> Action {
@@ -95,28 +110,53 @@ pub enum Action {
 }
 
 /// How the owner ended our use of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Withdrawal {
     /// We may no longer use it: credentials or permissions are gone.
     Denied,
     /// The key exists and is switched off.
     Disabled,
+    /// The key is going to be destroyed, and no longer serves.
+    PendingDeletion,
     /// The key is gone.
     Destroyed,
+}
+
+impl Withdrawal {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Disabled => "disabled",
+            Self::PendingDeletion => "pending_deletion",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    /// What its owner does to give the key back.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Denied => "grant the permission that the cause names, or renew the credentials",
+            Self::Disabled => "enable the key",
+            Self::PendingDeletion => "cancel the key's deletion and enable it",
+            Self::Destroyed => "name another key: this one cannot come back",
+        }
+    }
 }
 
 impl fmt::Display for Withdrawal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Denied => "denied",
-            Self::Disabled => "disabled",
-            Self::Destroyed => "destroyed",
+            Self::PendingDeletion => "pending deletion",
+            Self::Denied | Self::Disabled | Self::Destroyed => self.code(),
         })
     }
 }
 
 /// Who must act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Who {
     /// Whoever runs these nodes.
     Operator,

@@ -9,13 +9,20 @@
 //! to do ([`RootError::action`]), because "no answer" and "the answer is no" differ by a whole grace
 //! period.
 
+mod advice;
+pub mod config;
+mod connection_test;
 mod context;
 mod error;
 pub mod providers;
 mod registry;
+mod report;
 mod root;
 
+pub use config::{Credentials, RootConfig, SecretText, Site};
+pub use connection_test::test;
 pub use context::{Context, Purpose};
 pub use error::{Action, RootError, Who, Withdrawal};
-pub use registry::{PROVIDERS, Provider, RootSettings};
-pub use root::{BoxFuture, Custody, Health, KeyAttributes, RootKeystore, Wrapped};
+pub use registry::{Mode, PROVIDERS, Provider, RootSettings, open};
+pub use report::{Evidence, KeyState, Permission, Problem, Report, Snippet, Step};
+pub use root::{BoxFuture, Custody, Health, KeyAttributes, RootKeystore, Statement, Wrapped};

@@ -1,23 +1,43 @@
 //! One row per provider: its name, its settings, how it is opened.
 //!
+//! A root comes from one of two hands. A tenant's comes by API, as [`RootConfig`] and [`Credentials`],
+//! and [`open`] opens it within what the node's [`Site`] allows. The platform's own stand in the
+//! node's configuration file, where paths may be named:
+//!
 //! ```toml
-//! [root]
+//! [platform_root.tenants]
 //! provider = "pkcs11"
 //! module = "/usr/lib/softhsm/libsofthsm2.so"
 //! token = "keyraft"
-//! key_label = "tenant-a"
+//! key_label = "tenants"
 //! key_id = "01"
 //! pin_file = "/etc/keyraft/pin"
 //! ```
+//!
+//! or, for the other providers, a [`RootConfig`] and a file with its credentials as JSON:
+//!
+//! ```toml
+//! [platform_root.barrier]
+//! provider = "transit"
+//! address = "https://bao.example.com:8200"
+//! key = "keyraft"
+//! credentials_file = "/etc/keyraft/bao.json"
+//! ```
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 #[cfg(feature = "pkcs11")]
-use crate::providers::pkcs11::{self, Pkcs11Root, Pkcs11Settings};
-use crate::providers::software::{self, DangerSoftwareRoot, SoftwareSettings};
-use crate::{RootError, RootKeystore};
+use crate::providers::pkcs11::worker::WorkerRoot;
+#[cfg(feature = "pkcs11")]
+use crate::providers::pkcs11::{PinSource, Pkcs11Settings};
+use crate::providers::software::{DangerSoftwareRoot, SoftwareSettings};
+use crate::{BoxFuture, Credentials, Permission, RootConfig, RootError, RootKeystore, Site, Who};
 
 /// A provider, as lists and wizards show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +46,83 @@ pub struct Provider {
     pub name: &'static str,
     /// What it is, in one line.
     pub summary: &'static str,
+    /// In which of its modes a customer holds the key (MISSION H11).
+    pub mode: Mode,
     /// Never to be used outside development.
     pub danger: bool,
+    /// Kinds of credentials it takes, the best first.
+    pub credentials: &'static [&'static str],
+}
+
+/// Who holds the root key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The customer's account at a cloud: bring your own key.
+    Byok,
+    /// The customer's own premises: hold your own key.
+    Hyok,
 }
 
 /// The providers of this build.
 pub const PROVIDERS: &[Provider] = &[
-    Provider { name: software::NAME, summary: "a key in a file, for development", danger: true },
+    Provider {
+        name: "software",
+        summary: "a key in a file, for development",
+        mode: Mode::Hyok,
+        danger: true,
+        credentials: &[],
+    },
     #[cfg(feature = "pkcs11")]
-    Provider { name: pkcs11::NAME, summary: "an HSM through its PKCS#11 module", danger: false },
+    Provider {
+        name: "pkcs11",
+        summary: "an HSM through its PKCS#11 module",
+        mode: Mode::Hyok,
+        danger: false,
+        credentials: &["pin"],
+    },
 ];
 
-/// How to reach one root, as a table of the node's configuration; `provider` names the row.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "provider", rename_all = "snake_case")]
+/// How to reach one of the platform's own roots, as a table of the node's configuration; `provider`
+/// names the row.
+#[derive(Clone, Debug)]
 pub enum RootSettings {
     /// A key in a file. Development only.
     Software(SoftwareSettings),
     /// An HSM.
     #[cfg(feature = "pkcs11")]
     Pkcs11(Pkcs11Settings),
+    /// Any other.
+    Service {
+        /// Which key, where.
+        config: RootConfig,
+        /// File with its [`Credentials`] as JSON; workload identity without it.
+        credentials_file: Option<PathBuf>,
+    },
+}
+
+impl<'de> Deserialize<'de> for RootSettings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut table = Map::<String, Value>::deserialize(from)?;
+        let named = table.get("provider").and_then(Value::as_str);
+        let of = |table: Map<String, Value>| Value::Object(table);
+        match named {
+            Some("software") => {
+                table.remove("provider");
+                SoftwareSettings::deserialize(of(table)).map(Self::Software).map_err(D::Error::custom)
+            }
+            #[cfg(feature = "pkcs11")]
+            Some("pkcs11") => {
+                table.remove("provider");
+                Pkcs11Settings::deserialize(of(table)).map(Self::Pkcs11).map_err(D::Error::custom)
+            }
+            _ => {
+                let file = table.remove("credentials_file").map(PathBuf::deserialize).transpose();
+                let credentials_file = file.map_err(D::Error::custom)?;
+                let config = RootConfig::deserialize(of(table)).map_err(D::Error::custom)?;
+                Ok(Self::Service { config, credentials_file })
+            }
+        }
+    }
 }
 
 impl RootSettings {
@@ -53,9 +130,10 @@ impl RootSettings {
     #[must_use]
     pub fn provider(&self) -> &'static str {
         match self {
-            Self::Software(_) => software::NAME,
+            Self::Software(_) => "software",
             #[cfg(feature = "pkcs11")]
-            Self::Pkcs11(_) => pkcs11::NAME,
+            Self::Pkcs11(_) => "pkcs11",
+            Self::Service { config, .. } => config.provider(),
         }
     }
 
@@ -63,11 +141,147 @@ impl RootSettings {
     ///
     /// # Errors
     /// [`RootError`]; mostly [`RootError::Misconfigured`], which says who must do what.
-    pub async fn open(&self) -> Result<Arc<dyn RootKeystore>, RootError> {
+    pub async fn open(&self, site: &Site) -> Result<Arc<dyn RootKeystore>, RootError> {
         Ok(match self {
             Self::Software(settings) => Arc::new(DangerSoftwareRoot::open(settings)?),
             #[cfg(feature = "pkcs11")]
-            Self::Pkcs11(settings) => Arc::new(Pkcs11Root::open(settings).await?),
+            Self::Pkcs11(settings) => Arc::new(WorkerRoot::open(settings.clone(), site.worker()).await?),
+            Self::Service { config, credentials_file } => {
+                let credentials = match credentials_file {
+                    Some(file) => read_credentials(config, file)?,
+                    None => Credentials::default(),
+                };
+                open(config, &credentials, site).await?
+            }
         })
+    }
+}
+
+/// Opens the root that its owner described, within what the site allows: afterwards its key is found,
+/// its reference known, and nothing is stored anywhere.
+///
+/// # Errors
+/// [`RootError`]; mostly [`RootError::Misconfigured`], which says who must do what.
+pub async fn open(
+    config: &RootConfig,
+    credentials: &Credentials,
+    site: &Site,
+) -> Result<Arc<dyn RootKeystore>, RootError> {
+    open_inspected(config, credentials, site).await.map(|opened| opened.root)
+}
+
+/// A root, and whom to ask what we may do there.
+pub(crate) struct Opened {
+    /// The root.
+    pub root: Arc<dyn RootKeystore>,
+    inspector: Option<Arc<dyn Inspector>>,
+}
+
+/// Tells what we are allowed to do at a root's home; where there are permissions at all.
+pub(crate) trait Inspector: Send + Sync {
+    /// A row per permission, asked anew.
+    fn permissions(&self) -> BoxFuture<'_, Vec<Permission>>;
+}
+
+impl Opened {
+    fn plain(root: impl RootKeystore + 'static) -> Self {
+        Self { root: Arc::new(root), inspector: None }
+    }
+
+    /// A row per permission; none where the store knows no permissions.
+    pub async fn permissions(&self) -> Vec<Permission> {
+        match &self.inspector {
+            Some(inspector) => inspector.permissions().await,
+            None => Vec::new(),
+        }
+    }
+}
+
+/// As [`open`], for the connection test.
+pub(crate) async fn open_inspected(
+    config: &RootConfig,
+    credentials: &Credentials,
+    site: &Site,
+) -> Result<Opened, RootError> {
+    match config {
+        RootConfig::Software(wanted) => {
+            let file = site.danger_key_files.get(&wanted.key).ok_or_else(|| {
+                not_offered(config, "key", &wanted.key, "danger_key_files", site.danger_key_files.keys())
+            })?;
+            let settings = SoftwareSettings { danger_key_file: file.clone() };
+            DangerSoftwareRoot::open(&settings).map(Opened::plain)
+        }
+        #[cfg(feature = "pkcs11")]
+        RootConfig::Pkcs11(wanted) => {
+            let hsm = site
+                .hsm
+                .get(&wanted.hsm)
+                .ok_or_else(|| not_offered(config, "HSM", &wanted.hsm, "hsm", site.hsm.keys()))?;
+            let Credentials::Pin { pin } = credentials else {
+                return Err(other_credentials(config, credentials, "pin"));
+            };
+            let settings = Pkcs11Settings::of(wanted, hsm, PinSource::Held(pin.clone()));
+            WorkerRoot::open(settings, site.worker()).await.map(Opened::plain)
+        }
+        #[allow(unreachable_patterns, reason = "depends on the features")]
+        _ => Err(not_built(config)),
+    }
+}
+
+/// Longest file with credentials, bytes.
+const CREDENTIALS_BYTES_MAX: u64 = 64 * 1024;
+
+fn read_credentials(config: &RootConfig, file: &std::path::Path) -> Result<Credentials, RootError> {
+    let broken = |missing: String| RootError::Misconfigured {
+        root: config.provider().to_owned(),
+        who: Who::Operator,
+        missing,
+        fix: "write the credentials as JSON into it, readable by this user alone".to_owned(),
+    };
+    let named = file.display();
+    let length =
+        std::fs::metadata(file).map_err(|error| broken(format!("{named} cannot be read: {error}")))?;
+    if length.len() > CREDENTIALS_BYTES_MAX {
+        return Err(broken(format!("{named} is too long to hold credentials")));
+    }
+    let bytes = std::fs::read(file).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| broken(format!("{named} cannot be read: {error}")))?;
+    Credentials::from_json(&bytes).map_err(|error| broken(format!("{named}: {error}")))
+}
+
+/// A name that the node's operator did not offer.
+fn not_offered<'a>(
+    config: &RootConfig,
+    what: &str,
+    wanted: &str,
+    table: &str,
+    offered: impl Iterator<Item = &'a String>,
+) -> RootError {
+    let offered: Vec<_> = offered.map(String::as_str).collect();
+    let offered = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
+    RootError::Misconfigured {
+        root: config.provider().to_owned(),
+        who: Who::Operator,
+        missing: format!("no {what} is called `{wanted}` on this node; offered: {offered}"),
+        fix: format!("name one of them, or add it to [roots.{table}] of every node's configuration"),
+    }
+}
+
+/// Credentials of a kind that this root does not take.
+pub(crate) fn other_credentials(config: &RootConfig, given: &Credentials, wanted: &str) -> RootError {
+    RootError::Misconfigured {
+        root: config.provider().to_owned(),
+        who: Who::KeyOwner,
+        missing: format!("credentials of kind `{}` do not fit this root", given.kind()),
+        fix: format!("give credentials of kind {wanted}"),
+    }
+}
+
+fn not_built(config: &RootConfig) -> RootError {
+    RootError::Misconfigured {
+        root: config.provider().to_owned(),
+        who: Who::Operator,
+        missing: "this build has no such provider".to_owned(),
+        fix: format!("run a release build, or build with the feature `{}`", config.provider()),
     }
 }

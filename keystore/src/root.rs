@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crypto::L1Payload;
+use serde::{Deserialize, Serialize};
 
 use crate::{Context, RootError};
 
@@ -74,18 +75,26 @@ pub struct Health {
 impl Health {
     /// What an operator should know about the key, one sentence each; empty when all is well.
     #[must_use]
-    pub fn warnings(&self) -> Vec<&'static str> {
+    pub fn warnings(&self) -> Vec<String> {
         match &self.custody {
             Custody::DangerSoftwareFile => {
-                vec!["the root key lies readable in a file: never use this root outside development"]
+                vec![
+                    "the root key lies readable in a file: never use this root outside development"
+                        .to_owned(),
+                ]
             }
-            Custody::Token { attributes, .. } => attributes.warnings(),
+            Custody::Token { attributes, .. } => {
+                attributes.warnings().into_iter().map(str::to_owned).collect()
+            }
+            Custody::Service { statements, .. } => {
+                statements.iter().filter_map(|statement| statement.warning.clone()).collect()
+            }
         }
     }
 }
 
 /// Where a root key lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Custody {
     /// In a file, in the clear. Development only.
     DangerSoftwareFile,
@@ -96,10 +105,41 @@ pub enum Custody {
         /// What the token states about the key.
         attributes: KeyAttributes,
     },
+    /// In a service of somebody else's.
+    Service {
+        /// Which service, in words.
+        service: String,
+        /// What it states about the key.
+        statements: Vec<Statement>,
+    },
+}
+
+/// One thing that a service states about a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// As the service calls it.
+    pub name: String,
+    /// What it says.
+    pub value: String,
+    /// What is wrong with that; `None` if nothing is.
+    pub warning: Option<String>,
+}
+
+impl Statement {
+    /// One that is fine as it is.
+    pub(crate) fn new(name: &str, value: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: value.into(), warning: None }
+    }
+
+    /// The same, with a warning if something is wrong.
+    pub(crate) fn warn(mut self, wrong: bool, warning: &str) -> Self {
+        self.warning = wrong.then(|| warning.to_owned());
+        self
+    }
 }
 
 /// What a token states about a key (PKCS#11 3.1, 4.10.2). `None`: it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyAttributes {
     /// `CKA_SENSITIVE`: the value cannot be read in the clear.
     pub sensitive: Option<bool>,

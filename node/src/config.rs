@@ -24,6 +24,9 @@ pub struct Config {
     pub cluster: Cluster,
     /// The platform's own roots of trust.
     pub platform_root: PlatformRoots,
+    /// What this node allows and offers roots of trust, the tenants' own above all.
+    #[serde(default)]
+    pub roots: keystore::Site,
     /// The administration interface.
     #[serde(default)]
     pub admin: Admin,

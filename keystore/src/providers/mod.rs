@@ -23,7 +23,7 @@ fn payload_from(l1_ref: &str, bytes: &[u8]) -> Result<L1Payload, RootError> {
         | L1PayloadError::WrongPlace
         | L1PayloadError::WrongKey
         | L1PayloadError::RefTooLong { .. } => {
-            RootError::Corrupt { root: l1_ref.to_owned(), detail: "it holds no payload of 64 bytes" }
+            RootError::Corrupt { root: l1_ref.to_owned(), detail: "it holds no payload of 64 bytes".into() }
         }
     })
 }

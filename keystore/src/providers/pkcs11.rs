@@ -10,8 +10,8 @@
 //! The layers, outermost first: this file speaks [`RootKeystore`]; `pool` runs blocking calls on a
 //! fixed set of threads, each owning one `token::Token`; `session` is the token reached through
 //! a module loaded into this process; `module` and `login` hold what exists once per process;
-//! `fault` decides what an answer means. A module in a process of its own is another
-//! implementation of `Token`; nothing above it changes.
+//! `fault` decides what an answer means. All of it runs in a process of its own: a node reaches it
+//! through [`worker`], so that a library that crashes, hangs or leaks costs that process alone.
 //!
 //! Never here: a PIN tried again after it was refused (tokens lock), a key chosen among several, a
 //! call without an end.
@@ -20,9 +20,11 @@ mod create;
 mod fault;
 mod login;
 mod module;
+mod pin;
 mod pool;
 mod session;
 mod token;
+pub mod worker;
 
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -36,9 +38,13 @@ use self::pool::Pool;
 use self::session::{Place, SessionToken};
 use self::token::{Blob, KeyFacts, Token};
 use super::{probe_payload, same};
+use crate::config::{Hsm, Pkcs11Config};
 use crate::{BoxFuture, Context, Custody, Health, RootError, RootKeystore, Wrapped};
 
 pub use create::create_key;
+pub use pin::PinSource;
+
+pub use crate::config::{BadKeyId, KeyId};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "pkcs11";
@@ -62,8 +68,12 @@ pub struct Pkcs11Settings {
     pub key_label: String,
     /// `CKA_ID` of the key, in hexadecimal.
     pub key_id: KeyId,
-    /// File with the user PIN; a line end after it is ignored. Read at each log-in, never kept.
-    pub pin_file: PathBuf,
+    /// The user PIN: `pin_file` names a file; a line end after the PIN is ignored.
+    #[serde(rename = "pin_file")]
+    pub pin: PinSource,
+    /// Parameters that the module wants at start, such as NSS's `configdir=…`.
+    #[serde(default)]
+    pub parameters: Option<String>,
     /// Sessions, and threads, to use at once. SoftHSM gains until four.
     #[serde(default = "default_sessions")]
     pub sessions: NonZeroU8,
@@ -76,6 +86,25 @@ pub struct Pkcs11Settings {
     pub danger_accept_extractable: bool,
 }
 
+impl Pkcs11Settings {
+    /// What an owner wants, through a module that the operator offers.
+    #[must_use]
+    pub fn of(wanted: &Pkcs11Config, hsm: &Hsm, pin: PinSource) -> Self {
+        Self {
+            module: hsm.module.clone(),
+            token: wanted.token.clone(),
+            token_serial: wanted.token_serial.clone(),
+            key_label: wanted.key_label.clone(),
+            key_id: wanted.key_id.clone(),
+            pin,
+            parameters: hsm.parameters.clone(),
+            sessions: default_sessions(),
+            call_timeout_ms: default_call_timeout_ms(),
+            danger_accept_extractable: hsm.danger_accept_extractable,
+        }
+    }
+}
+
 fn default_sessions() -> NonZeroU8 {
     NonZeroU8::MIN.saturating_add(3)
 }
@@ -83,42 +112,6 @@ fn default_sessions() -> NonZeroU8 {
 fn default_call_timeout_ms() -> u32 {
     2_000
 }
-
-/// A `CKA_ID`: 1 to 64 bytes, written in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct KeyId(Vec<u8>);
-
-impl KeyId {
-    /// Most bytes of a `CKA_ID`: a hash of 512 bits, the longest anybody uses.
-    pub const BYTES_MAX: usize = 64;
-
-    /// The raw bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for KeyId {
-    type Error = BadKeyId;
-
-    fn try_from(text: String) -> Result<Self, BadKeyId> {
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadKeyId)?;
-        if bytes.is_empty() || bytes.len() > Self::BYTES_MAX { Err(BadKeyId) } else { Ok(Self(bytes)) }
-    }
-}
-
-impl std::fmt::Display for KeyId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-/// A text that is no `CKA_ID`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a key id: expected 1 to 64 bytes in hexadecimal, such as \"01\" or \"a0b1c2\"")]
-pub struct BadKeyId;
 
 /// A root key in a PKCS#11 token.
 pub struct Pkcs11Root {
@@ -134,9 +127,14 @@ impl Pkcs11Root {
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if the token does not answer within 10 s.
     pub async fn open(settings: &Pkcs11Settings) -> Result<Self, RootError> {
+        Self::open_in(settings, Phase::Opening).await
+    }
+
+    /// As [`open`](Self::open); in a later phase the same fault may mean something else.
+    async fn open_in(settings: &Pkcs11Settings, phase: Phase) -> Result<Self, RootError> {
         let place = Place::new(settings);
         let pool = Pool::start(NAME, settings.sessions, move || SessionToken::new(place.clone()))?;
-        let facts = on_token(&pool, OPEN_TIMEOUT, NAME, Phase::Opening, |token| token.inspect()).await?;
+        let facts = on_token(&pool, OPEN_TIMEOUT, NAME, phase, |token| token.inspect()).await?;
         let call_timeout = Duration::from_millis(settings.call_timeout_ms.into());
         Ok(Self { l1_ref: key_ref(&facts.serial, &settings.key_id), pool, call_timeout })
     }
@@ -217,21 +215,5 @@ async fn on_token<R: Send + 'static>(
     match pool.call(timeout, run).await {
         Ok(answer) => answer.map_err(|fault| fault.into_root(root, phase)),
         Err(stalled) => Err(stalled.into_root(root)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn key_ids_are_hexadecimal_of_bounded_length() {
-        let parse = |text: &str| KeyId::try_from(text.to_owned());
-        assert_eq!(parse("0a").unwrap().as_bytes(), [10]);
-        assert_eq!(parse("0A").unwrap().to_string(), "0a");
-        assert!(parse(&"00".repeat(64)).is_ok());
-        for bad in ["", "0", "xy", "0x01", &"00".repeat(65)] {
-            assert_eq!(parse(bad), Err(BadKeyId), "{bad:?}");
-        }
     }
 }

@@ -105,7 +105,7 @@ impl DangerSoftwareRoot {
             WrapError::NotAuthentic => "it was altered, or made for another place",
             WrapError::Arena(full) => return RootError::Memory(full),
         };
-        RootError::Corrupt { root: self.l1_ref.clone(), detail }
+        RootError::Corrupt { root: self.l1_ref.clone(), detail: detail.into() }
     }
 
     fn check(&self) -> Result<Health, RootError> {

@@ -8,3 +8,5 @@ mod suite;
 mod pkcs11;
 #[cfg(feature = "pkcs11")]
 mod softhsm;
+#[cfg(feature = "pkcs11")]
+mod worker;

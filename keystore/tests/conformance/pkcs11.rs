@@ -1,5 +1,6 @@
 //! PKCS#11, with SoftHSM behind it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::suite::{self, Fixture, REALM};
 /// Two keys in the token `main`, made when first asked for.
 struct Keys(Held);
 
-async fn open_or_make(settings: &Pkcs11Settings) -> Arc<dyn RootKeystore> {
+pub async fn open_or_make(settings: &Pkcs11Settings) -> Arc<dyn RootKeystore> {
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one_at_a_time = MAKING.lock().await;
     if let Ok(root) = Pkcs11Root::open(settings).await {
@@ -50,6 +51,13 @@ fn own_session(hsm: &SoftHsm, token: &str) -> Session {
     let mut slots = pkcs11.get_slots_with_token().unwrap();
     slots.retain(|slot| pkcs11.get_token_info(*slot).is_ok_and(|info| info.label() == token));
     pkcs11.open_rw_session(slots[0]).unwrap()
+}
+
+/// Destroys a key behind everybody's back.
+pub fn destroy(hsm: &SoftHsm, token: &str, settings: &Pkcs11Settings) {
+    let session = own_session(hsm, token);
+    let key = session.find_objects(&template(settings)).unwrap()[0];
+    session.destroy_object(key).unwrap();
 }
 
 fn template(settings: &Pkcs11Settings) -> Vec<Attribute> {
@@ -175,7 +183,7 @@ async fn ambiguous_and_unfit_keys_are_refused() {
 async fn a_refused_pin_is_never_tried_again() {
     let Some(hsm) = softhsm().await else { return };
     let mut settings = hsm.settings("pins", "one", "01");
-    settings.pin_file = hsm.pin_file("9999");
+    settings.pin = hsm.pin_file("9999").into();
     check_refused(&settings, Who::Operator, "token pins refuses the PIN").await;
 
     // Now the PIN is right, as the test's own log-in shows; were it tried, it would be accepted.
@@ -192,7 +200,7 @@ async fn a_refused_pin_is_never_tried_again() {
     log_in("9999").unwrap();
     session.set_pin(&AuthPin::new("9999".into()), &AuthPin::new("8888".into())).unwrap();
     session.logout().unwrap();
-    settings.pin_file = hsm.pin_file("8888");
+    settings.pin = hsm.pin_file("8888").into();
     check_refused(&settings, Who::KeyOwner, "no AES key").await;
 }
 
@@ -214,10 +222,10 @@ async fn a_pin_file_must_hold_a_pin() {
     let Some(hsm) = softhsm().await else { return };
     let mut settings = hsm.settings("files", "none", "00");
     for (content, expected) in [("", "is empty"), (&*"9".repeat(257), "has more than 256 bytes")] {
-        settings.pin_file = hsm.pin_file(content);
+        settings.pin = hsm.pin_file(content).into();
         check_refused(&settings, Who::Operator, expected).await;
     }
-    settings.pin_file = "/nowhere/pin".into();
+    settings.pin = PathBuf::from("/nowhere/pin").into();
     check_refused(&settings, Who::Operator, "the PIN file /nowhere/pin cannot be read").await;
 }
 
@@ -236,7 +244,7 @@ async fn the_probe_tells_what_guards_the_key() {
         local: Some(true),
     };
     assert_eq!(*attributes, expected);
-    assert_eq!(health.warnings(), Vec::<&str>::new());
+    assert_eq!(health.warnings(), Vec::<String>::new());
 }
 
 const PLACE: Context = Context {

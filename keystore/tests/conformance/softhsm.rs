@@ -151,6 +151,24 @@ impl SoftHsm {
         file
     }
 
+    /// Logs in at a token by the vendor's own tool.
+    pub fn log_in_elsewhere(&self, token: &str) {
+        let listed = Command::new("pkcs11-tool")
+            .args([
+                "--module",
+                self.module,
+                "--token-label",
+                token,
+                "--login",
+                "--pin",
+                PIN,
+                "--list-objects",
+            ])
+            .output()
+            .unwrap();
+        assert!(listed.status.success(), "pkcs11-tool: {}", String::from_utf8_lossy(&listed.stderr));
+    }
+
     /// Runs one ignored test of this binary in a process of its own.
     pub fn child(&self, test: &str, variables: &[(&str, &str)]) {
         let ran = Command::new(std::env::current_exe().unwrap())

@@ -118,7 +118,7 @@ async fn settings_come_from_toml_and_unknown_ones_are_refused() {
     let text = format!("provider = \"software\"\ndanger_key_file = {:?}", files.key("one"));
     let settings: RootSettings = toml::from_str(&text).unwrap();
     assert_eq!(settings.provider(), "software");
-    assert!(settings.open().await.unwrap().l1_ref().starts_with("software:"));
+    assert!(settings.open(&keystore::Site::default()).await.unwrap().l1_ref().starts_with("software:"));
 
     let unknown = toml::from_str::<RootSettings>(&format!("{text}\nkey = 1")).unwrap_err().to_string();
     assert!(unknown.contains("unknown field `key`"), "{unknown}");

@@ -55,6 +55,9 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Makes root keys
     Root(RootArgs),
+    /// Holds one HSM's module for a node, which starts it
+    #[command(hide = true)]
+    HsmWorker,
     /// Prints a shell completion script
     Completion {
         /// For which shell
@@ -148,6 +151,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Root(args) => root(&args),
+        Command::HsmWorker => Ok(keystore::providers::pkcs11::worker::run()),
         Command::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "keyraft", &mut std::io::stdout());

@@ -15,6 +15,8 @@ use super::nodes::{shell_text, toml_text};
 
 /// The two roots and what each is for; the number is the PKCS#11 key id.
 const ROOTS: [(&str, u8); 2] = [("barrier", 1), ("tenants", 2)];
+/// A root key file that a tenant may be given, under this name.
+const CUSTOMER: &str = "customer";
 /// The label of the SoftHSM2 token.
 const TOKEN: &str = "keyraft-dev";
 /// Where Debian and others install the module.
@@ -26,14 +28,33 @@ const MODULES: [&str; 3] = [
 
 /// Makes both roots, unless they are there.
 pub fn prepare(layout: &Layout, kind: RootKind) -> anyhow::Result<()> {
+    std::fs::create_dir_all(layout.roots())?;
+    make_key_file(layout, CUSTOMER)?;
     match kind {
-        RootKind::Software => prepare_software(layout),
+        RootKind::Software => ROOTS.iter().try_for_each(|(root, _)| make_key_file(layout, root)),
         RootKind::Softhsm => prepare_softhsm(layout),
     }
 }
 
-/// The `[platform_root.*]` tables of a node's configuration.
+/// The tables `[roots]` and `[platform_root.*]` of a node's configuration.
 pub fn configuration(layout: &Layout, kind: &str) -> String {
+    site(layout) + &platform(layout, kind)
+}
+
+/// What roots of tenants may be here: a key file, keys in SoftHSM2, services on this machine.
+fn site(layout: &Layout) -> String {
+    let files = format!(
+        "[roots]\ndanger_allow_loopback = true\nallow = [\"localhost:*\", \"127.0.0.1:*\"]\n\
+         danger_key_files = {{ {CUSTOMER} = {} }}\n\n",
+        toml_text(&key_file(layout, CUSTOMER)),
+    );
+    match module() {
+        Some(module) => format!("{files}[roots.hsm.softhsm]\nmodule = \"{module}\"\n\n"),
+        None => files,
+    }
+}
+
+fn platform(layout: &Layout, kind: &str) -> String {
     let software = kind == RootKind::Software.as_str();
     ROOTS
         .iter()
@@ -58,13 +79,10 @@ fn key_file(layout: &Layout, root: &str) -> PathBuf {
     layout.roots().join(format!("{root}.key"))
 }
 
-fn prepare_software(layout: &Layout) -> anyhow::Result<()> {
-    std::fs::create_dir_all(layout.roots())?;
-    for (root, _) in ROOTS {
-        let file = key_file(layout, root);
-        if !file.exists() {
-            DangerSoftwareRoot::create(&file)?;
-        }
+fn make_key_file(layout: &Layout, root: &str) -> anyhow::Result<()> {
+    let file = key_file(layout, root);
+    if !file.exists() {
+        DangerSoftwareRoot::create(&file)?;
     }
     Ok(())
 }

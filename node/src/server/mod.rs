@@ -79,8 +79,8 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
 
-    let barrier_root = config.platform_root.barrier.open().await?;
-    let tenants_root = config.platform_root.tenants.open().await?;
+    let barrier_root = config.platform_root.barrier.open(&config.roots).await?;
+    let tenants_root = config.platform_root.tenants.open(&config.roots).await?;
     if barrier_root.l1_ref() == tenants_root.l1_ref() {
         bail!(
             "platform_root.barrier and platform_root.tenants are one key: use two, with distinct permissions"

@@ -29,11 +29,11 @@ pub async fn create_key(settings: &Pkcs11Settings) -> Result<String, RootError> 
 }
 
 fn generate(settings: &Pkcs11Settings) -> Result<String, Fault> {
-    let _turn = Turn::wait(&settings.pin_file);
-    let module = Module::load(&settings.module)?;
+    let _turn = Turn::wait(settings.pin.lock_file(&settings.module));
+    let module = Module::load(&settings.module, settings.parameters.as_deref())?;
     let epoch = module.enter();
     let token = module.find_token(&settings.token, settings.token_serial.as_deref())?;
-    let session = module.session(*epoch, Access::Write, &token, &settings.pin_file)?;
+    let session = module.session(*epoch, Access::Write, &token, &settings.pin)?;
     let mut template = key_template(settings);
     if !session.find_objects(&template).map_err(during(Operation::Find))?.is_empty() {
         return Err(Fault::KeyExists { key: key_name(&settings.key_label, &settings.key_id) });

@@ -49,9 +49,11 @@ pub enum Fault {
     /// Several tokens bear the label; their serial numbers.
     TokenAmbiguous { wanted: String, serials: Vec<String> },
     /// The PIN cannot be read.
-    PinFile { path: PathBuf, problem: String },
+    PinUnusable { source: String, problem: String },
     /// The token refused this PIN, now or before; it is not tried again.
-    PinRefused { token: String, pin_file: PathBuf },
+    PinRefused { token: String, pin: String },
+    /// An attempt with this PIN had no answer, and the token counts a wrong one since.
+    PinInDoubt { token: String },
     /// One more wrong PIN would lock the token, so none is tried.
     PinFinalTry { token: String },
     /// No such key, although logged in.
@@ -107,6 +109,19 @@ impl Fault {
         !is_definite(*code) && !is_about_handles(*code)
     }
 
+    /// True if another mechanism may do better: the token does not have this one, or not as we need it.
+    pub fn is_about_the_mechanism(&self) -> bool {
+        let Self::Call { error: Error::Pkcs11(code, _), .. } = self else { return false };
+        matches!(
+            code,
+            RvError::MechanismInvalid
+                | RvError::MechanismParamInvalid
+                | RvError::FunctionNotSupported
+                | RvError::BufferTooSmall
+                | RvError::ArgumentsBad
+        )
+    }
+
     /// True if the module may see more once it is started anew.
     pub fn may_be_a_blind_module(&self) -> bool {
         matches!(self, Self::TokenAbsent { .. })
@@ -126,7 +141,8 @@ impl Fault {
         let no_answer = |detail| RootError::Unreachable { root: root.to_owned(), detail };
         let withdrawn =
             |withdrawal, detail| RootError::Withdrawn { root: root.to_owned(), withdrawal, detail };
-        let corrupt = |detail| RootError::Corrupt { root: root.to_owned(), detail };
+        let corrupt =
+            |detail: &'static str| RootError::Corrupt { root: root.to_owned(), detail: detail.into() };
         match self {
             Self::Module { path, problem } => ask(
                 Who::Operator,
@@ -144,19 +160,24 @@ impl Fault {
                 format!("several tokens are called {wanted}"),
                 &format!("set `token_serial` to one of {}", list(&serials)),
             ),
-            Self::PinFile { path, problem } => ask(
+            Self::PinUnusable { source, problem } => ask(
                 Who::Operator,
-                format!("the PIN file {} {problem}", path.display()),
-                "write the token's user PIN into it, readable by this user alone",
+                format!("the PIN {source} {problem}"),
+                "set the token's user PIN; a file of it is readable by this user alone",
             ),
-            Self::PinRefused { token, pin_file } if opening => ask(
+            Self::PinRefused { token, pin } if opening => ask(
                 Who::Operator,
-                format!("token {token} refuses the PIN in {}", pin_file.display()),
-                "correct the file; this PIN is not tried again before a restart, since tokens lock",
+                format!("token {token} refuses the PIN {pin}"),
+                "correct it; this PIN is not tried again before a restart, since tokens lock",
             ),
             Self::PinRefused { token, .. } => {
                 withdrawn(Withdrawal::Denied, format!("token {token} no longer accepts the PIN"))
             }
+            Self::PinInDoubt { token } => ask(
+                Who::Operator,
+                format!("the last log-in at token {token} had no answer, and it counts a wrong PIN since"),
+                "see that the PIN is right, log in once with the vendor's tool, then try again",
+            ),
             Self::PinFinalTry { token } => ask(
                 Who::KeyOwner,
                 format!("token {token} locks at the next wrong PIN, so none is tried"),
@@ -256,7 +277,9 @@ fn called(operation: Operation, error: &Error, root: &str, opening: bool) -> Roo
             root,
             who: Who::Operator,
             missing: detail,
-            fix: "use a token that offers CKM_AES_GCM with a 96-bit IV and a 128-bit tag".to_owned(),
+            fix:
+                "use a token that offers CKM_AES_GCM with a 96-bit IV and a 128-bit tag, or CKM_AES_KEY_WRAP"
+                    .to_owned(),
         },
         RvError::SessionCount | RvError::HostMemory | RvError::DeviceMemory => RootError::Throttled {
             root,

@@ -6,22 +6,46 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::TokenInfo;
 use cryptoki::types::AuthPin;
-use zeroize::Zeroizing;
 
 use super::fault::{Fault, Operation, during};
 use super::module::label_of;
+use super::pin::PinSource;
+use crate::SecretText;
 
-/// Longest PIN file in bytes; PINs have 4 to 64 characters, and a wrong file should be noticed.
-const PIN_FILE_BYTES_MAX: usize = 256;
+/// What becomes of a PIN. A process that is watched tells its watcher, because it may not live to
+/// remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is tried now.
+    Begins,
+    /// The token took it.
+    Accepted,
+    /// The token refused it.
+    Refused,
+}
 
-/// A PIN in memory that is wiped when dropped.
-type Pin = Zeroizing<String>;
+/// Is told of every attempt before it begins and after it ended.
+pub type Observer = Box<dyn Fn(Attempt) + Send + Sync>;
+
+static OBSERVER: OnceLock<Observer> = OnceLock::new();
+
+/// Sets the observer of this process, once.
+pub fn observe(observer: Observer) {
+    let _already = OBSERVER.set(observer);
+}
+
+fn tell(attempt: Attempt) {
+    if let Some(observer) = OBSERVER.get() {
+        observer(attempt);
+    }
+}
 
 /// How often a [`Turn`] is tried for, 10 ms apart: 3 s, in which twenty others log in.
 const TURN_TRIES: u32 = 300;
@@ -32,7 +56,7 @@ pub struct Login {
     /// Open for the life of the process, so that the log-in outlives every worker's session.
     anchor: Option<Session>,
     /// The PIN this token refused.
-    refused: Option<Pin>,
+    refused: Option<SecretText>,
 }
 
 impl Login {
@@ -41,11 +65,11 @@ impl Login {
         &mut self,
         session: &Session,
         token: &TokenInfo,
-        pin_file: &Path,
+        pin: &PinSource,
         anchor: impl Fn() -> Result<Session, Fault>,
     ) -> Result<(), Fault> {
         if !is_logged_in(session)? {
-            self.log_in(session, token, pin_file)?;
+            self.log_in(session, token, pin)?;
         }
         if !self.lives() {
             self.anchor = Some(anchor()?);
@@ -63,19 +87,27 @@ impl Login {
         self.anchor = None;
     }
 
-    fn log_in(&mut self, session: &Session, token: &TokenInfo, pin_file: &Path) -> Result<(), Fault> {
-        let pin = read_pin(pin_file)?;
-        let refused =
-            || Fault::PinRefused { token: label_of(token).to_owned(), pin_file: pin_file.to_owned() };
+    fn log_in(&mut self, session: &Session, token: &TokenInfo, source: &PinSource) -> Result<(), Fault> {
+        let pin = source.read()?;
+        let refused = || Fault::PinRefused { token: label_of(token).to_owned(), pin: source.name() };
         if self.refused.as_ref() == Some(&pin) {
             return Err(refused());
         }
         if token.user_pin_final_try() {
             return Err(Fault::PinFinalTry { token: label_of(token).to_owned() });
         }
-        match session.login(UserType::User, Some(&AuthPin::new(pin.as_str().into()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+        if matches!(source, PinSource::Doubtful(_)) && (token.user_pin_count_low() || token.user_pin_locked())
+        {
+            return Err(Fault::PinInDoubt { token: label_of(token).to_owned() });
+        }
+        tell(Attempt::Begins);
+        match session.login(UserType::User, Some(&AuthPin::new(pin.expose().into()))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                tell(Attempt::Accepted);
+                Ok(())
+            }
             Err(Error::Pkcs11(code, _)) if is_about_the_pin(code) => {
+                tell(Attempt::Refused);
                 self.refused = Some(pin);
                 Err(refused())
             }
@@ -84,8 +116,8 @@ impl Login {
     }
 }
 
-/// Our turn to log in, among all processes of this machine that use the same PIN file: the file is
-/// the lock. A software token writes its state at each log-in, and one that starts or logs in
+/// Our turn to log in, among all processes of this machine that use the same file: the file is the
+/// lock. A software token writes its state at each log-in, and one that starts or logs in
 /// meanwhile may see no token, or a wrong PIN.
 pub struct Turn {
     _locked: Option<File>,
@@ -93,8 +125,8 @@ pub struct Turn {
 
 impl Turn {
     /// Waits for the turn, and goes without it if there is no such file or the wait is too long.
-    pub fn wait(pin_file: &Path) -> Self {
-        let Ok(file) = File::open(pin_file) else { return Self { _locked: None } };
+    pub fn wait(file: &Path) -> Self {
+        let Ok(file) = File::open(file) else { return Self { _locked: None } };
         let locked = (0..TURN_TRIES).any(|_| {
             let free = file.try_lock().is_ok();
             if !free {
@@ -123,19 +155,4 @@ fn is_about_the_pin(code: RvError) -> bool {
             | RvError::PinLocked
             | RvError::UserPinNotInitialized
     )
-}
-
-fn read_pin(file: &Path) -> Result<Pin, Fault> {
-    let broken = |problem: String| Fault::PinFile { path: file.to_owned(), problem };
-    let bytes = std::fs::read(file)
-        .map(Zeroizing::new)
-        .map_err(|error| broken(format!("cannot be read: {error}")))?;
-    if bytes.len() > PIN_FILE_BYTES_MAX {
-        return Err(broken(format!("has more than {PIN_FILE_BYTES_MAX} bytes")));
-    }
-    let text = str::from_utf8(&bytes).map_err(|_| broken("is not UTF-8".to_owned()))?;
-    match text.trim_end_matches(['\n', '\r']) {
-        "" => Err(broken("is empty".to_owned())),
-        pin => Ok(Zeroizing::new(pin.to_owned())),
-    }
 }

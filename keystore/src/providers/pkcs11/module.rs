@@ -9,8 +9,10 @@
 //! belongs to one epoch, the time between two starts.
 
 use std::collections::BTreeMap;
+use std::ffi::{CString, c_void};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
 };
@@ -23,6 +25,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 
 use super::fault::{Fault, Operation, during};
 use super::login::Login;
+use super::pin::PinSource;
 
 /// Least time between two restarts of a module: a token that comes back is seen again within it, and
 /// one that stays away costs its module little.
@@ -40,6 +43,8 @@ const RESTART_TURNS: u32 = 20;
 pub struct Module {
     pkcs11: Pkcs11,
     path: PathBuf,
+    /// What it is told at every start.
+    parameters: Option<String>,
     logins: Mutex<BTreeMap<String, Login>>,
     epoch: RwLock<Epoch>,
     restarted: Mutex<Option<Instant>>,
@@ -57,7 +62,7 @@ static MODULES: Mutex<BTreeMap<PathBuf, Loading>> = Mutex::new(BTreeMap::new());
 
 impl Module {
     /// The module at `path`, loaded at first use.
-    pub fn load(path: &Path) -> Result<Arc<Self>, Fault> {
+    pub fn load(path: &Path, parameters: Option<&str>) -> Result<Arc<Self>, Fault> {
         let broken = |problem: &str| Fault::Module { path: path.to_owned(), problem: problem.to_owned() };
         if !path.is_absolute() {
             return Err(broken("has no absolute path"));
@@ -72,6 +77,7 @@ impl Module {
         let module = Arc::new(Self {
             pkcs11,
             path: real,
+            parameters: parameters.map(str::to_owned),
             logins: Mutex::default(),
             epoch: RwLock::default(),
             restarted: Mutex::default(),
@@ -82,13 +88,29 @@ impl Module {
 
     /// `C_Initialize`; a module that is initialised already serves as it is.
     fn initialize(&self) -> Result<(), Fault> {
-        match self.pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        match self.pkcs11.initialize(self.arguments()?) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
             Err(error) => Err(Fault::Module {
                 path: self.path.clone(),
                 problem: format!("does not start: {error}; look at the vendor's own configuration"),
             }),
         }
+    }
+
+    /// With the parameters as the text that NSS and its kin read from `pReserved`.
+    fn arguments(&self) -> Result<CInitializeArgs, Fault> {
+        let flags = CInitializeFlags::OS_LOCKING_OK;
+        let Some(parameters) = &self.parameters else { return Ok(CInitializeArgs::new(flags)) };
+        let text = CString::new(parameters.as_str()).map_err(|_| Fault::Module {
+            path: self.path.clone(),
+            problem: "cannot be given parameters that hold a NUL".to_owned(),
+        })?;
+        // Leaked: the module may keep the pointer. A few bytes for each of its rare starts.
+        let reserved = NonNull::new(text.into_raw().cast::<c_void>()).expect("a text has an address");
+        // SAFETY: the pointer is to a NUL-terminated text that is never freed, which is what modules
+        // that take parameters expect; the operator says which module does.
+        #[allow(unsafe_code)]
+        Ok(unsafe { CInitializeArgs::new_with_reserved(flags, reserved) })
     }
 
     /// Calls are made while the result is held; it names the epoch, and keeps restarts away.
@@ -178,7 +200,7 @@ impl Module {
         epoch: Epoch,
         access: Access,
         token: &Found,
-        pin_file: &Path,
+        pin: &PinSource,
     ) -> Result<LiveSession, Fault> {
         let opened = match access {
             Access::Read => self.pkcs11.open_ro_session_no_drop(token.slot),
@@ -189,7 +211,7 @@ impl Module {
         // Held over the attempt: two threads must not try one wrong PIN each.
         let mut logins = lock(&self.logins);
         let login = logins.entry(serial_of(&token.info).to_owned()).or_default();
-        login.ensure(&session, &token.info, pin_file, || self.anchor(token.slot))?;
+        login.ensure(&session, &token.info, pin, || self.anchor(token.slot))?;
         Ok(session)
     }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::fault::{Fault, Operation, during};
 use super::login::{Turn, is_logged_in};
 use super::module::{Access, LiveSession, Module, label_of, serial_of};
-use super::token::{Blob, IV_BYTES, KeyFacts, TAG_BYTES, Token};
+use super::token::{Blob, How, IV_BYTES, KeyFacts, TAG_BYTES, Token};
 use super::{KeyId, Pkcs11Settings};
 use crate::KeyAttributes;
 
@@ -30,12 +30,14 @@ pub struct Place {
     settings: Arc<Pkcs11Settings>,
     /// Serial number of the token met first. A label is not enough: another token may take it over.
     serial: Arc<OnceLock<String>>,
+    /// The mechanism that worked first.
+    how: Arc<OnceLock<How>>,
 }
 
 impl Place {
     /// The place that `settings` name.
     pub fn new(settings: &Pkcs11Settings) -> Self {
-        Self { settings: Arc::new(settings.clone()), serial: Arc::default() }
+        Self { settings: Arc::new(settings.clone()), serial: Arc::default(), how: Arc::default() }
     }
 }
 
@@ -50,6 +52,8 @@ struct Live {
     session: LiveSession,
     token: TokenInfo,
     key: ObjectHandle,
+    /// What this token can do for us.
+    how: How,
 }
 
 impl SessionToken {
@@ -117,36 +121,52 @@ impl Live {
     }
 
     fn encrypt(&self, aad: &[u8], payload: &L1Payload) -> Result<Blob, Fault> {
-        let mut iv = random::bytes::<IV_BYTES>();
-        let sealed = payload.with(|bytes| {
-            let mechanism = gcm(&mut iv, aad)?;
-            self.session.encrypt(&mechanism, self.key, bytes).map_err(during(Operation::Encrypt))
-        })?;
-        // The IV is read only now: a token may insist on its own and write it into our buffer.
-        Ok(Blob { iv, sealed: sealed.try_into().map_err(|_| Fault::WrongAnswer)? })
+        let sealed = |mechanism: &Mechanism<'_>| {
+            payload.with(|bytes| {
+                self.session.encrypt(mechanism, self.key, bytes).map_err(during(Operation::Encrypt))
+            })
+        };
+        match self.how {
+            How::Gcm => {
+                let mut iv = random::bytes::<IV_BYTES>();
+                let sealed = sealed(&gcm(&mut iv, aad)?)?;
+                // The IV is read only now: a token may insist on its own and write it into our buffer.
+                Ok(Blob::Gcm { iv, sealed: sealed.try_into().map_err(|_| Fault::WrongAnswer)? })
+            }
+            How::KeyWrap => {
+                let sealed = sealed(&Mechanism::AesKeyWrap)?;
+                Ok(Blob::KeyWrap { sealed: sealed.try_into().map_err(|_| Fault::WrongAnswer)? })
+            }
+        }
     }
 
     fn decrypt(&self, aad: &[u8], blob: &Blob) -> Result<L1Payload, Fault> {
-        let mut iv = blob.iv;
-        let mechanism = gcm(&mut iv, aad)?;
-        let bytes =
-            self.session.decrypt(&mechanism, self.key, &blob.sealed).map_err(during(Operation::Decrypt))?;
+        let opened = match blob {
+            Blob::Gcm { iv, sealed } => {
+                let mut iv = *iv;
+                self.session.decrypt(&gcm(&mut iv, aad)?, self.key, sealed)
+            }
+            Blob::KeyWrap { sealed } => self.session.decrypt(&Mechanism::AesKeyWrap, self.key, sealed),
+        };
+        let bytes = opened.map_err(during(Operation::Decrypt))?;
         L1Payload::from_bytes(&Zeroizing::new(bytes)).map_err(not_a_payload)
     }
 
     /// Finds out why a blob was refused: if the key still works on fresh bytes, it is the blob.
     fn blame(&self, refused: Fault) -> Fault {
-        let works = || -> Result<(), Fault> {
-            let fresh = Zeroizing::new(random::bytes::<{ L1Payload::LEN }>());
-            let payload = L1Payload::from_bytes(&*fresh).map_err(not_a_payload)?;
-            let back = self.decrypt(CHECK_AAD, &self.encrypt(CHECK_AAD, &payload)?)?;
-            if super::same(&payload, &back) { Ok(()) } else { Err(Fault::WrongAnswer) }
-        };
-        match works() {
+        match self.works() {
             Ok(()) => Fault::NotAuthentic,
             Err(worse) if worse.may_be_the_blob() => refused,
             Err(worse) => worse,
         }
+    }
+
+    /// Encrypts and decrypts fresh bytes.
+    fn works(&self) -> Result<(), Fault> {
+        let fresh = Zeroizing::new(random::bytes::<{ L1Payload::LEN }>());
+        let payload = L1Payload::from_bytes(&*fresh).map_err(not_a_payload)?;
+        let back = self.decrypt(CHECK_AAD, &self.encrypt(CHECK_AAD, &payload)?)?;
+        if super::same(&payload, &back) { Ok(()) } else { Err(Fault::WrongAnswer) }
     }
 }
 
@@ -168,20 +188,51 @@ fn gcm<'a>(iv: &'a mut [u8; IV_BYTES], aad: &'a [u8]) -> Result<Mechanism<'a>, F
 
 /// Connects; if the module proves blind, once more after starting it anew.
 fn connect(place: &Place) -> Result<Live, Fault> {
-    let _turn = Turn::wait(&place.settings.pin_file);
-    let module = Module::load(&place.settings.module)?;
-    match connect_within(&module, place) {
-        Err(fault) if fault.may_be_a_blind_module() && module.restart() => connect_within(&module, place),
+    let _turn = Turn::wait(place.settings.pin.lock_file(&place.settings.module));
+    let module = Module::load(&place.settings.module, place.settings.parameters.as_deref())?;
+    match connect_somehow(&module, place) {
+        Err(fault) if fault.may_be_a_blind_module() && module.restart() => connect_somehow(&module, place),
         answer => answer,
     }
 }
 
+/// Connects with the first mechanism that the token has for us. Each is tried on real bytes, in a
+/// session of its own, since lists of mechanisms promise too much and a refused one may leave its
+/// session busy.
+fn connect_somehow(module: &Arc<Module>, place: &Place) -> Result<Live, Fault> {
+    if let Some(how) = place.how.get() {
+        return connect_within(module, place, *how);
+    }
+    let mut first = None;
+    for how in How::ALL {
+        let live = connect_within(module, place, how)?;
+        let epoch = module.enter();
+        match live.works() {
+            Ok(()) => {
+                drop(epoch);
+                place.how.get_or_init(|| how);
+                return Ok(live);
+            }
+            Err(fault) if fault.is_about_the_mechanism() => {
+                first.get_or_insert(fault);
+            }
+            // Not for the mechanism's sake: the caller finds out by its own call.
+            Err(_) => {
+                drop(epoch);
+                return Ok(live);
+            }
+        }
+    }
+    Err(first.expect("there is a mechanism to try, and each failed"))
+}
+
 /// Finds the token, opens a logged-in session and finds the key.
-fn connect_within(module: &Arc<Module>, Place { settings, serial }: &Place) -> Result<Live, Fault> {
+fn connect_within(module: &Arc<Module>, place: &Place, how: How) -> Result<Live, Fault> {
+    let Place { settings, serial, .. } = place;
     let epoch = module.enter();
     let wanted = serial.get().or(settings.token_serial.as_ref()).map(String::as_str);
     let token = module.find_token(&settings.token, wanted)?;
-    let session = module.session(*epoch, Access::Read, &token, &settings.pin_file)?;
+    let session = module.session(*epoch, Access::Read, &token, &settings.pin)?;
     let key = find_key(&session, settings).or_else(|fault| {
         // Some modules find nothing in a token that has just vanished. That its key is gone is believed
         // only of a token that answered before and after the search.
@@ -192,7 +243,7 @@ fn connect_within(module: &Arc<Module>, Place { settings, serial }: &Place) -> R
     })?;
     read_attributes(&session, key, settings)?;
     serial.get_or_init(|| serial_of(&token.info).to_owned());
-    Ok(Live { session, token: token.info, key })
+    Ok(Live { session, token: token.info, key, how })
 }
 
 /// The one AES key with this label and id.
