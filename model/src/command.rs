@@ -6,11 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether,
-    CreateTenant, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode, MarkServed, RecordObject,
-    RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant,
-    RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService, SuspendTenant, TakeUsage,
-    TerminateTenant, UseTicket,
+    ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
+    CommitTogether, CreateTenant, DenyCertificates, DestroyObject, EndTicket, IssueBootId, IssueTicket,
+    JoinNode, LeaseTookEffect, MarkServed, NodeRetired, RecordObject, RecoverObject, RegisterObject,
+    RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, RevokeObject,
+    SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService, SuspendTenant,
+    TakeUsage, TerminateTenant, UseTicket,
 };
 use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
@@ -107,6 +108,34 @@ macro_rules! commands {
                 }
             }
 
+            /// The tenant it is about, if it is about one alone: barriers then wait for that tenant's lease
+            /// only (CONSISTENCY 2).
+            #[must_use]
+            pub fn tenant(&self) -> Option<TenantHandle> {
+                match self {
+                    Self::CreateTenant(command) => Some(command.handle),
+                    Self::SetTenantLabels(command) => Some(command.tenant),
+                    Self::SuspendTenant(command) => Some(command.tenant),
+                    Self::ResumeTenant(command) => Some(command.tenant),
+                    Self::TerminateTenant(command) => Some(command.tenant),
+                    Self::AddL2Version(command) => Some(command.tenant),
+                    Self::RegisterService(command) => Some(command.tenant),
+                    Self::SetServicePolicy(command) => Some(command.tenant),
+                    Self::SuspendService(command) => Some(command.tenant),
+                    Self::ResumeService(command) => Some(command.tenant),
+                    Self::ShredService(command) => Some(command.tenant),
+                    Self::AdvanceGroup(command) => Some(command.tenant),
+                    Self::SetTenantLease(command) => Some(command.tenant),
+                    Self::LeaseTookEffect(command) => Some(command.tenant),
+                    Self::IssueTicket(command) => Some(command.uid.header.fields().tenant),
+                    Self::UseTicket(command) => Some(command.uid.header.fields().tenant),
+                    Self::EndTicket(command) => Some(command.uid.header.fields().tenant),
+                    // Checked to be about objects of one tenant.
+                    Self::CommitTogether(command) => command.actions.first().and_then(Self::tenant),
+                    _ => self.object().map(|uid| uid.header.fields().tenant),
+                }
+            }
+
             pub(crate) fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
                 match self { $(Self::$variant(command) => command.check(state, at),)* }
             }
@@ -142,7 +171,7 @@ commands! {
     /// Insert-if-absent by (tenant, name).
     RegisterService => "register_service", withdraws: |_, _| false;
     /// Replaces a service's policy.
-    SetServicePolicy => "set_service_policy", withdraws: |command, _| !command.policy.get_after_revoke;
+    SetServicePolicy => "set_service_policy", withdraws: |command, _| command.policy.withdraws();
     /// Refuses every answer for a service until it is resumed.
     SuspendService => "suspend_service", withdraws: |_, _| true;
     /// Ends a suspension.
@@ -183,6 +212,18 @@ commands! {
     EndTicket => "end_ticket", withdraws: |_, _| true;
     /// Whose turn it is in an Object Group.
     AdvanceGroup => "advance_group", withdraws: |_, _| false;
+    /// A node begins to leave.
+    RetireNode => "retire_node", withdraws: |_, _| false;
+    /// A node's last lease has run out.
+    NodeRetired => "node_retired", withdraws: |_, _| false;
+    /// Another lease length. Whether it is a lower one, only the state knows: always waiting costs little.
+    SetTenantLease => "set_tenant_lease", withdraws: |_, _| true;
+    /// A lowered lease is in effect everywhere.
+    LeaseTookEffect => "lease_took_effect", withdraws: |_, _| false;
+    /// Refuses every answer to these certificates.
+    DenyCertificates => "deny_certificates", withdraws: |_, _| true;
+    /// Takes denials back.
+    AllowCertificates => "allow_certificates", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

@@ -4,8 +4,10 @@
 //! no async, no clock, no randomness and no I/O: time, ids and nonces arrive inside commands.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod command;
 pub mod commands;
+pub mod departure;
 pub mod id;
 pub mod object;
 pub mod refusal;

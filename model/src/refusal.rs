@@ -131,6 +131,12 @@ pub enum Refusal {
     /// Another member of the group was given out meanwhile.
     #[error("the group moved on; look again")]
     GroupMoved,
+    /// No node of this id ever joined.
+    #[error("no such node")]
+    NodeUnknown,
+    /// The node was not told to leave.
+    #[error("the node is not retiring")]
+    NodeNotRetiring,
     /// A list of actions is empty, too long, or not about objects of one tenant.
     #[error("a commit holds 1 to {max} actions about objects of one tenant")]
     BadTogether {
@@ -172,6 +178,8 @@ impl Refusal {
             | Self::TicketUnknown
             | Self::TicketSpent
             | Self::GroupMoved
+            | Self::NodeUnknown
+            | Self::NodeNotRetiring
             | Self::BadTogether { .. } => None,
         }
     }
@@ -212,6 +220,12 @@ pub enum Limit {
     TicketTime,
     /// Bytes of a ticket.
     TicketBytes,
+    /// Certificates denied.
+    Denied,
+    /// Certificates named in one request.
+    Certificates,
+    /// Bytes of the reason of a denial.
+    DenialReason,
 }
 
 impl std::fmt::Display for Limit {
@@ -232,6 +246,9 @@ impl std::fmt::Display for Limit {
             Self::Tickets => "the number of tickets of one service",
             Self::TicketTime => "the life of a ticket in milliseconds",
             Self::TicketBytes => "the bytes of one ticket",
+            Self::Denied => "the number of denied certificates",
+            Self::Certificates => "the number of certificates in one request",
+            Self::DenialReason => "the length of the reason in bytes",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
         })
     }

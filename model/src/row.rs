@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
+use crate::departure::Departure;
 use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::object::{Object, Place};
 use crate::service::Service;
@@ -32,6 +34,10 @@ pub enum RowKey {
     Ticket(TenantHandle, Uid),
     /// Whose turn it is in a group, by the hash of its name.
     Group(TenantHandle, ServiceHandle, [u8; 32]),
+    /// How far a node's removal has come.
+    Departure(NodeId),
+    /// A certificate that is denied.
+    Denial(CertificateId),
 }
 
 impl RowKey {
@@ -48,6 +54,8 @@ impl RowKey {
             Self::Boot(_) => 6,
             Self::Ticket(..) => 7,
             Self::Group(..) => 8,
+            Self::Departure(_) => 9,
+            Self::Denial(_) => 10,
         }
     }
 
@@ -60,7 +68,12 @@ impl RowKey {
             | Self::Object(tenant, _)
             | Self::Ticket(tenant, _)
             | Self::Group(tenant, ..) => Some(*tenant),
-            Self::Cluster | Self::Idempotency(_) | Self::Node(_) | Self::Boot(_) => None,
+            Self::Cluster
+            | Self::Idempotency(_)
+            | Self::Node(_)
+            | Self::Boot(_)
+            | Self::Departure(_)
+            | Self::Denial(_) => None,
         }
     }
 }
@@ -86,6 +99,10 @@ pub enum Row {
     Ticket(Ticket),
     /// See [`RowKey::Group`]: the place of the member given out last.
     Group(Place),
+    /// See [`RowKey::Departure`].
+    Departure(Departure),
+    /// See [`RowKey::Denial`].
+    Denial(Denial),
 }
 
 /// Facts about the cluster as a whole.

@@ -81,6 +81,15 @@ pub struct ServicePolicy {
     pub get_after_revoke: bool,
 }
 
+impl ServicePolicy {
+    /// Whether putting this policy in the place of any other can turn an allowed answer into a refusal
+    /// (CONSISTENCY 3).
+    #[must_use]
+    pub const fn withdraws(&self) -> bool {
+        !self.get_after_revoke
+    }
+}
+
 impl Default for ServicePolicy {
     fn default() -> Self {
         Self { auto_activate: false, get_after_revoke: true }

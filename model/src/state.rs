@@ -6,7 +6,9 @@
 use imbl::OrdMap;
 use std::sync::Arc;
 
+use crate::certificate::{CertificateId, Denial};
 use crate::command::{Action, Answer, Applied, Command};
+use crate::departure::Departure;
 use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use crate::object::{Name, Object, Place};
 use crate::refusal::{Limit, Refusal};
@@ -63,6 +65,10 @@ pub struct State {
     pub(crate) tenant_names: OrdMap<TenantName, TenantHandle>,
     /// How many tenants have a lease of so many milliseconds.
     pub(crate) lease_lengths: OrdMap<u32, u64>,
+    /// How many tenants' barriers wait for a lease of so many milliseconds.
+    pub(crate) barrier_lengths: OrdMap<u32, u64>,
+    /// Tenants whose lease was lowered and is not in effect everywhere, and the command that lowered it.
+    pub(crate) lowerings: OrdMap<TenantHandle, LogIndex>,
     pub(crate) services: OrdMap<(TenantHandle, ServiceHandle), Arc<Service>>,
     pub(crate) service_names: OrdMap<(TenantHandle, ServiceName), ServiceHandle>,
     pub(crate) objects: OrdMap<(TenantHandle, Uid), Arc<Object>>,
@@ -77,6 +83,8 @@ pub struct State {
     pub(crate) boots: OrdMap<NodeId, BootId>,
     pub(crate) joined: OrdMap<NodeId, Arc<Joined>>,
     pub(crate) join_attempts: OrdMap<[u8; 16], NodeId>,
+    pub(crate) departures: OrdMap<NodeId, Departure>,
+    pub(crate) denied: OrdMap<CertificateId, Arc<Denial>>,
 }
 
 impl State {
@@ -93,6 +101,8 @@ impl State {
             tenants: OrdMap::new(),
             tenant_names: OrdMap::new(),
             lease_lengths: OrdMap::new(),
+            barrier_lengths: OrdMap::new(),
+            lowerings: OrdMap::new(),
             services: OrdMap::new(),
             service_names: OrdMap::new(),
             objects: OrdMap::new(),
@@ -107,6 +117,8 @@ impl State {
             boots: OrdMap::new(),
             joined: OrdMap::new(),
             join_attempts: OrdMap::new(),
+            departures: OrdMap::new(),
+            denied: OrdMap::new(),
         }
     }
 
@@ -322,11 +334,39 @@ impl State {
         self.object_counts.get(&(tenant, service)).copied().unwrap_or(0)
     }
 
-    /// The shortest and the longest lease in use, in milliseconds; in constant time.
+    /// The shortest lease that requests are judged by and the longest that a node may still apply, in
+    /// milliseconds; in constant time.
     #[must_use]
     pub fn lease_ms_bounds(&self) -> (u32, u32) {
         let of = |found: Option<&(u32, u64)>| found.map_or(LEASE_MS_DEFAULT, |(ms, _)| *ms);
-        (of(self.lease_lengths.get_min()), of(self.lease_lengths.get_max()))
+        (of(self.lease_lengths.get_min()), of(self.barrier_lengths.get_max()))
+    }
+
+    /// Tenants whose lowered lease is not in effect everywhere, each with the command that lowered it.
+    pub fn lowerings(&self) -> impl Iterator<Item = (TenantHandle, LogIndex)> + '_ {
+        self.lowerings.iter().map(|(tenant, at)| (*tenant, *at))
+    }
+
+    /// How far a node's removal has come; `None` for one that stays.
+    #[must_use]
+    pub fn departure(&self, node: NodeId) -> Option<Departure> {
+        self.departures.get(&node).copied()
+    }
+
+    /// Nodes that are leaving: every barrier counts them, whatever the membership says.
+    pub fn retiring(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.departures.iter().filter(|(_, departure)| departure.is_retiring()).map(|(node, _)| *node)
+    }
+
+    /// The denial of a certificate.
+    #[must_use]
+    pub fn denial(&self, id: &CertificateId) -> Option<&Arc<Denial>> {
+        self.denied.get(id)
+    }
+
+    /// All certificates that are denied.
+    pub fn denials(&self) -> impl Iterator<Item = (&CertificateId, &Arc<Denial>)> {
+        self.denied.iter()
     }
 
     // -- what commands ask and do ------------------------------------------------------------
@@ -443,6 +483,19 @@ impl State {
         self.insert_joined(joined);
     }
 
+    pub(crate) fn put_departure(&mut self, node: NodeId, departure: Departure, changes: &mut Changes) {
+        changes.rows.push((RowKey::Departure(node), Some(Row::Departure(departure))));
+        self.departures.insert(node, departure);
+    }
+
+    pub(crate) fn put_denial(&mut self, id: CertificateId, denial: Option<Denial>, changes: &mut Changes) {
+        changes.rows.push((RowKey::Denial(id), denial.clone().map(Row::Denial)));
+        match denial {
+            Some(denial) => self.denied.insert(id, Arc::new(denial)),
+            None => self.denied.remove(&id),
+        };
+    }
+
     // -- rows to maps ------------------------------------------------------------------------
 
     /// Rebuilds the state from its rows, in any order.
@@ -481,6 +534,12 @@ impl State {
                 (RowKey::Group(tenant, service, group), Row::Group(row)) => {
                     state.group_cursors.insert((tenant, service, group), row);
                 }
+                (RowKey::Departure(node), Row::Departure(row)) => {
+                    state.departures.insert(node, row);
+                }
+                (RowKey::Denial(id), Row::Denial(row)) => {
+                    state.denied.insert(id, Arc::new(row));
+                }
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -515,6 +574,10 @@ impl State {
             .group_cursors
             .iter()
             .map(|(key, row)| (RowKey::Group(key.0, key.1, key.2), Row::Group(*row)));
+        let departures =
+            self.departures.iter().map(|(key, row)| (RowKey::Departure(*key), Row::Departure(*row)));
+        let denied =
+            self.denied.iter().map(|(key, row)| (RowKey::Denial(*key), Row::Denial((**row).clone())));
         cluster
             .chain(tenants)
             .chain(services)
@@ -524,16 +587,21 @@ impl State {
             .chain(boots)
             .chain(tickets)
             .chain(groups)
+            .chain(departures)
+            .chain(denied)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {
-        if let Some(old) = self.tenants.get(&tenant.handle).map(|old| old.lease_ms) {
-            match self.lease_lengths.get(&old) {
-                Some(&count) if count > 1 => self.lease_lengths.insert(old, count - 1),
-                _ => self.lease_lengths.remove(&old),
-            };
+        if let Some(old) = self.tenants.get(&tenant.handle) {
+            uncount(&mut self.lease_lengths, old.lease_ms);
+            uncount(&mut self.barrier_lengths, old.barrier_lease_ms());
         }
         *self.lease_lengths.entry(tenant.lease_ms).or_insert(0) += 1;
+        *self.barrier_lengths.entry(tenant.barrier_lease_ms()).or_insert(0) += 1;
+        match tenant.lowered {
+            Some(lowered) => self.lowerings.insert(tenant.handle, lowered.at),
+            None => self.lowerings.remove(&tenant.handle),
+        };
         self.tenant_names.insert(tenant.name.clone(), tenant.handle);
         self.tenants.insert(tenant.handle, Arc::new(tenant));
     }
@@ -595,6 +663,14 @@ impl State {
         self.expiries.insert((remembered.expires, key), ());
         self.remembered.insert(key, Arc::new(remembered));
     }
+}
+
+/// One fewer of a length.
+fn uncount(lengths: &mut OrdMap<u32, u64>, length: u32) {
+    match lengths.get(&length) {
+        Some(&count) if count > 1 => lengths.insert(length, count - 1),
+        _ => lengths.remove(&length),
+    };
 }
 
 /// Tickets lie by service, so that those of one are found together.

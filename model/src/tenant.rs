@@ -49,6 +49,15 @@ impl TenantState {
     }
 }
 
+/// A lease was lowered, and nobody has said yet that it took effect everywhere (CONSISTENCY 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lowering {
+    /// The longest length that a node may still apply, in milliseconds.
+    pub from_ms: u32,
+    /// The command that lowered it last: its barrier is the one to pass.
+    pub at: LogIndex,
+}
+
 /// A tenant's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
@@ -62,8 +71,10 @@ pub struct Tenant {
     pub labels: BTreeMap<String, String>,
     /// Where it is in its life.
     pub state: TenantState,
-    /// Freshness lease in milliseconds.
+    /// Freshness lease in milliseconds: what a request checks its captured lease against.
     pub lease_ms: u32,
+    /// A lowering of the lease that some node may not apply yet.
+    pub lowered: Option<Lowering>,
     /// Whether services register themselves on first contact.
     pub auto_register: bool,
     /// Every L2 version, oldest first; the last one makes new keys. Empty once terminated.
@@ -77,6 +88,12 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// What a barrier waits for: the longest lease that a node may still apply, in milliseconds.
+    #[must_use]
+    pub fn barrier_lease_ms(&self) -> u32 {
+        self.lowered.map_or(self.lease_ms, |lowered| lowered.from_ms.max(self.lease_ms))
+    }
+
     /// The L2 version that makes new keys, while there is one.
     #[must_use]
     pub fn primary(&self) -> Option<&L2> {

@@ -140,6 +140,12 @@ fn table() -> Vec<(Action, bool)> {
         (EndTicket { uid: uid() }.into(), true),
         (AdvanceGroup { tenant: T, service: S, group: [0; 32], from: None, to: place }.into(), false),
         (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
+        (RetireNode { node: NodeId(1) }.into(), false),
+        (NodeRetired { node: NodeId(1) }.into(), false),
+        (SetTenantLease { tenant: T, lease_ms: 2_000, if_revision: None }.into(), true),
+        (LeaseTookEffect { tenant: T, lowered_at: LogIndex(1) }.into(), false),
+        (DenyCertificates { certificates: Vec::new(), reason: String::new() }.into(), true),
+        (AllowCertificates { certificates: Vec::new() }.into(), false),
     ]);
     rows
 }

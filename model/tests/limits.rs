@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use model::command::{Action, Answer, Command, Stamp};
 use model::commands::{
     ActivateObject, AddL2Version, CreateTenant, Description, RecordObject, RegisterObject, RegisterService,
-    SetTenantLabels,
+    SetTenantLabels, SetTenantLease,
 };
 use model::id::{CommandId, L2Version, LogIndex, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use model::object::{ATTRIBUTE_BYTES_MAX, MATERIAL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX};
@@ -75,6 +75,10 @@ fn tenant(lease_ms: u32, wraps: Vec<Wrap>) -> Action {
         wraps,
     }
     .into()
+}
+
+fn lease(lease_ms: u32) -> Action {
+    SetTenantLease { tenant: T, lease_ms, if_revision: None }.into()
 }
 
 fn service(seed_bytes: usize) -> Action {
@@ -158,6 +162,9 @@ fn tenants_are_bounded() {
         (tenant(LEASE_MS_MAX, Vec::new()), None),
         (tenant(LEASE_MS_MIN - 1, Vec::new()), Some(Limit::Lease)),
         (tenant(LEASE_MS_MAX + 1, Vec::new()), Some(Limit::Lease)),
+        (lease(LEASE_MS_MIN), None),
+        (lease(LEASE_MS_MIN - 1), Some(Limit::Lease)),
+        (lease(LEASE_MS_MAX + 1), Some(Limit::Lease)),
         (tenant(3_000, vec![wrap(1); WRAPS_MAX]), None),
         (tenant(3_000, vec![wrap(2); WRAPS_MAX + 1]), Some(Limit::Wraps)),
         (tenant(3_000, vec![wrap(WRAP_BYTES_MAX)]), None),

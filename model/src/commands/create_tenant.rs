@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::l2_version::check_wraps;
 use super::tenant_labels::check_labels;
+use super::tenant_lease::check_lease;
 use crate::command::{Answer, Apply};
 use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
-use crate::refusal::{Limit, Refusal};
+use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
-use crate::tenant::{L2, LEASE_MS_MAX, LEASE_MS_MIN, Tenant, TenantState, Wrap};
+use crate::tenant::{L2, Tenant, TenantState, Wrap};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +46,7 @@ impl Apply for CreateTenant {
             let (tenant, cluster) = (self.region.clone(), state.cluster.region.clone());
             return Err(Refusal::WrongRegion { tenant, cluster });
         }
-        if !(LEASE_MS_MIN..=LEASE_MS_MAX).contains(&self.lease_ms) {
-            return Err(Refusal::OutOfRange { what: Limit::Lease });
-        }
+        check_lease(self.lease_ms)?;
         check_wraps(&self.wraps)?;
         check_labels(&self.labels)
     }
@@ -66,6 +65,7 @@ impl Apply for CreateTenant {
             labels: self.labels.clone(),
             state: TenantState::Active,
             lease_ms: self.lease_ms,
+            lowered: None,
             auto_register: self.auto_register,
             versions: vec![first],
             created: at.time,

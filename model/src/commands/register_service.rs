@@ -87,8 +87,12 @@ impl Apply for SetServicePolicy {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
-        let service = state.services[&(self.tenant, self.service)].as_ref().clone();
-        state.put_service(Service { policy: self.policy, revision: at.index, ..service }, changes);
+        let mut service = state.services[&(self.tenant, self.service)].as_ref().clone();
+        (service.policy, service.revision) = (self.policy, at.index);
+        if self.policy.withdraws() {
+            service.withdrawn_at = at.index;
+        }
+        state.put_service(service, changes);
         Answer::Done
     }
 }

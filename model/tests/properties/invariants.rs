@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::command::{Action, Answer};
+use model::departure::Departure;
 use model::id::{LogIndex, NodeId, TenantHandle};
 use model::object::{Body, KeyState, Object};
 use model::refusal::Refusal;
 use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
-use model::tenant::TenantState;
+use model::tenant::{Tenant, TenantState};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
@@ -43,6 +44,48 @@ pub fn judge(moment: &Moment<'_>) {
     withdrawals_purge_cached_keys(moment);
     objects_are_counted_and_listed_newest_first(moment);
     a_spent_or_ended_ticket_is_worth_nothing(moment);
+    barriers_wait_for_every_lease_that_may_be_applied(moment);
+    a_node_leaves_once_and_for_ever(moment);
+    a_denial_stands_until_it_is_taken_back(moment);
+}
+
+/// CONSISTENCY 2: a lower length is waited for under the old one until a second command says it took effect.
+fn barriers_wait_for_every_lease_that_may_be_applied(m: &Moment<'_>) {
+    for old in m.before.tenants() {
+        let new = m.after.tenant(old.handle).expect("a tenant's handle stays for ever");
+        let (before, after) = (old.barrier_lease_ms(), new.barrier_lease_ms());
+        assert!(after >= new.lease_ms, "a barrier is never shorter than what requests are judged by");
+        let ended = matches!(&m.entry.command.action, Action::LeaseTookEffect(command)
+            if command.tenant == old.handle && old.lowered.is_some_and(|it| it.at == command.lowered_at));
+        assert!(after >= before || ended, "{:?} shortened a barrier", m.entry.command.action);
+    }
+    let lowered: BTreeMap<_, _> =
+        m.after.tenants().filter_map(|tenant| Some((tenant.handle, tenant.lowered?.at))).collect();
+    assert_eq!(m.after.lowerings().collect::<BTreeMap<_, _>>(), lowered);
+    let shortest = m.after.tenants().map(|tenant| tenant.lease_ms).min();
+    let longest = m.after.tenants().map(|tenant| tenant.barrier_lease_ms()).max();
+    assert_eq!(m.after.lease_ms_bounds(), (shortest.unwrap_or(3_000), longest.unwrap_or(3_000)));
+}
+
+fn a_node_leaves_once_and_for_ever(m: &Moment<'_>) {
+    for node in (0..3).map(NodeId) {
+        match (m.before.departure(node), m.after.departure(node)) {
+            (Some(Departure::Retired { at }), after) => assert_eq!(after, Some(Departure::Retired { at })),
+            (Some(Departure::Retiring { .. }), after) => assert!(after.is_some(), "a removal is not undone"),
+            (None, Some(Departure::Retired { .. })) => panic!("a node was retired without retiring"),
+            (None, _) => {}
+        }
+    }
+}
+
+fn a_denial_stands_until_it_is_taken_back(m: &Moment<'_>) {
+    let taken_back = matches!(m.entry.command.action, Action::AllowCertificates(_));
+    for (id, denial) in m.before.denials() {
+        assert!(m.after.denial(id) == Some(denial) || taken_back, "a denial was lost or moved");
+    }
+    for (id, denial) in m.after.denials() {
+        assert!(m.before.denial(id).is_some() || m.entry.applied.withdrawal == Some(denial.at));
+    }
 }
 
 fn a_spent_or_ended_ticket_is_worth_nothing(m: &Moment<'_>) {
@@ -205,7 +248,9 @@ fn lives_only_go_forward(m: &Moment<'_>) {
     for old in m.before.tenants() {
         let new = &m.after.tenant(old.handle).unwrap();
         assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);
-        assert!(old.state != TenantState::Terminated || old == *new, "the end of a tenant is the end");
+        let but_lowered = |tenant: &Tenant| Tenant { lowered: None, ..tenant.clone() };
+        let ended = old.state == TenantState::Terminated;
+        assert!(!ended || but_lowered(old) == but_lowered(new), "the end of a tenant is the end");
         for old in m.before.services(old.handle) {
             let new = &m.after.service(old.tenant, old.handle).unwrap();
             assert!(new.revision >= old.revision && new.withdrawn_at >= old.withdrawn_at);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use model::certificate::{CertificateId, Serial};
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, AdvanceGroup, ArchiveObject, ChangeAttributes, CommitTogether,
-    CreateTenant, Dates, Description, DestroyObject, EndTicket, IssueBootId, IssueTicket, JoinNode,
-    MarkServed, RecordObject, RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService,
-    ResumeTenant, RevokeObject, SetServicePolicy, SetTenantLabels, ShredService, SuspendService,
+    ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
+    CommitTogether, CreateTenant, Dates, DenyCertificates, Description, DestroyObject, EndTicket,
+    IssueBootId, IssueTicket, JoinNode, LeaseTookEffect, MarkServed, NodeRetired, RecordObject,
+    RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
+    RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService,
     SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
 };
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
@@ -45,7 +47,8 @@ pub enum Proposal {
 
 /// Stands for "the version that comes next" in a generated [`AddL2Version`].
 pub const NEXT_VERSION: L2Version = L2Version(u16::MAX);
-/// Stands for "the revision it has" in a generated [`ChangeAttributes`] or [`SetTenantLabels`].
+/// Stands for "the revision it has" in a generated [`ChangeAttributes`] or [`SetTenantLabels`], and for "the
+/// lowering it has" in a [`LeaseTookEffect`].
 pub const ITS_REVISION: LogIndex = LogIndex(u64::MAX);
 
 /// A whole history. It begins with two tenants and a service each, so that most steps find something.
@@ -79,7 +82,48 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![3 => tenants(), 4 => services(), 10 => objects(), 1 => tickets()]
+    prop_oneof![
+        6 => tenants(),
+        1 => leases(),
+        1 => cluster(),
+        8 => services(),
+        20 => objects(),
+        3 => tickets(),
+    ]
+}
+
+/// Lengths that go up and down, and what the leader says when a lower one has taken effect.
+fn leases() -> impl Strategy<Value = Action> {
+    let length = prop::sample::select(vec![1_999_u32, 2_000, 3_000, 10_000, 60_000]);
+    let revision =
+        option::weighted(0.2, prop_oneof![4 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)]);
+    let lowered = prop_oneof![4 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)];
+    prop_oneof![
+        2 => (handle(), length, revision).prop_map(|(h, lease_ms, if_revision)| {
+            SetTenantLease { tenant: tenant(h), lease_ms, if_revision }.into()
+        }),
+        1 => (handle(), lowered).prop_map(|(h, lowered_at)| {
+            LeaseTookEffect { tenant: tenant(h), lowered_at }.into()
+        }),
+    ]
+}
+
+/// Nodes that leave and certificates that are denied.
+fn cluster() -> impl Strategy<Value = Action> {
+    let certificate = (0..3_u8, any::<bool>()).prop_map(|(number, issued)| match issued {
+        true => CertificateId::Issued { issuer: [number; 32], serial: Serial::from_be_bytes(&[7]).unwrap() },
+        false => CertificateId::Key { spki: [number; 32] },
+    });
+    let node = || (0..3_u64).prop_map(NodeId);
+    let certificates = || vec(certificate.clone(), 0..3);
+    prop_oneof![
+        1 => node().prop_map(|node| RetireNode { node }.into()),
+        1 => node().prop_map(|node| NodeRetired { node }.into()),
+        3 => certificates().prop_map(|certificates| {
+            DenyCertificates { certificates, reason: "stolen".to_owned() }.into()
+        }),
+        2 => certificates().prop_map(|certificates| AllowCertificates { certificates }.into()),
+    ]
 }
 
 fn tenants() -> impl Strategy<Value = Action> {

@@ -129,6 +129,13 @@ impl World {
             Action::SetTenantLabels(command) if command.if_revision == Some(ITS_REVISION) => {
                 command.if_revision = self.state.tenant(command.tenant).map(|tenant| tenant.revision);
             }
+            Action::SetTenantLease(command) if command.if_revision == Some(ITS_REVISION) => {
+                command.if_revision = self.state.tenant(command.tenant).map(|tenant| tenant.revision);
+            }
+            Action::LeaseTookEffect(command) if command.lowered_at == ITS_REVISION => {
+                let lowered = self.state.tenant(command.tenant).and_then(|tenant| tenant.lowered);
+                command.lowered_at = lowered.map_or(LogIndex(0), |lowered| lowered.at);
+            }
             _ => {}
         }
         action
