@@ -25,6 +25,6 @@ pub use identity::Identity;
 pub use machine::{CacheGuard, Gen};
 pub use production::Production;
 pub use store::{
-    Addresses, ClusterStatus, Env, MemberStatus, NodeStatus, ProposeError, Proposed, Role, Settings,
+    Addresses, ClusterStatus, Env, Holds, MemberStatus, NodeStatus, ProposeError, Proposed, Role, Settings,
     StartError, Store, Unavailable,
 };

@@ -120,6 +120,12 @@ impl Barrier {
         self.lengths = lengths;
     }
 
+    /// Whether a node is in the applied configuration.
+    #[must_use]
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.members.contains(node)
+    }
+
     // -- leadership -------------------------------------------------------------------------------
 
     /// This node was elected. It grants and completes nothing before its no-op is applied. Saying it
@@ -218,13 +224,11 @@ impl Barrier {
     // -- waits ------------------------------------------------------------------------------------
 
     /// Waits until the withdrawal committed at `index` is effective everywhere, for a fresh one and
-    /// for every replay of its answer alike. `length` is [`TenantLease::for_barrier`] of its tenant,
-    /// or [`LengthsInUse::longest`] across tenants.
+    /// for every replay of its answer alike. `length` is the longest that a node may still apply for its
+    /// tenant, or [`LengthsInUse::longest`] across tenants.
     ///
     /// # Errors
     /// Not here, or not now; neither is a success.
-    ///
-    /// [`TenantLease::for_barrier`]: super::class::TenantLease::for_barrier
     pub fn wait(
         &mut self,
         index: LogIndex,

@@ -4,7 +4,8 @@
 //! request applies the length of its tenant, *taken from the same generation* as the key's status.
 //! Because of that, raising a length needs no wait: a generation that knows the new length also
 //! knows every withdrawal that was waited for under the old one. Lowering is a withdrawal itself:
-//! until a second command says that it took effect everywhere, barriers use the longer of the two.
+//! until a second command says that it took effect everywhere, barriers use the longer of the two
+//! ([`Tenant::barrier_lease_ms`](model::tenant::Tenant::barrier_lease_ms)).
 
 use std::time::Duration;
 
@@ -63,73 +64,17 @@ pub struct BadLeaseLength {
     millis: u32,
 }
 
-/// A tenant's lease length while it may be changing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TenantLease {
-    current: LeaseLength,
-    lowered_from: Option<LeaseLength>,
-}
-
-impl TenantLease {
-    /// A length that is in effect everywhere.
-    #[must_use]
-    pub const fn new(length: LeaseLength) -> Self {
-        Self { current: length, lowered_from: None }
-    }
-
-    /// Sets another length. `true` says that it is lower than what some node may still apply: the
-    /// command is a withdrawal, and after its barrier a second command calls [`Self::took_effect`].
-    pub fn set(&mut self, length: LeaseLength) -> bool {
-        let longest = self.for_barrier();
-        self.current = length;
-        self.lowered_from = (length < longest).then_some(longest);
-        self.lowered_from.is_some()
-    }
-
-    /// The barrier of the lowering completed: no node applies the old length any more.
-    pub fn took_effect(&mut self) {
-        self.lowered_from = None;
-    }
-
-    /// What a request checks its captured lease against.
-    #[must_use]
-    pub const fn for_request(&self) -> LeaseLength {
-        self.current
-    }
-
-    /// What a barrier must wait for: the longest length that a node may still apply.
-    #[must_use]
-    pub fn for_barrier(&self) -> LeaseLength {
-        self.lowered_from.map_or(self.current, |old| old.max(self.current))
-    }
-}
-
-impl Default for TenantLease {
-    fn default() -> Self {
-        Self::new(LeaseLength::DEFAULT)
-    }
-}
-
 /// The extremes over all tenants: the shortest sets the pace of renewals, the longest bounds waits
-/// across tenants.
+/// across tenants. The state counts them ([`State::lease_ms_bounds`](model::state::State::lease_ms_bounds)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LengthsInUse {
-    /// The smallest [`TenantLease::for_request`].
+    /// The smallest that a request is judged by.
     pub shortest: LeaseLength,
-    /// The largest [`TenantLease::for_barrier`].
+    /// The largest that a node may still apply.
     pub longest: LeaseLength,
 }
 
 impl LengthsInUse {
-    /// The extremes of `leases`; a cluster without tenants uses the default length.
-    pub fn of<'a>(leases: impl IntoIterator<Item = &'a TenantLease>) -> Self {
-        leases
-            .into_iter()
-            .map(|lease| Self { shortest: lease.for_request(), longest: lease.for_barrier() })
-            .reduce(|a, b| Self { shortest: a.shortest.min(b.shortest), longest: a.longest.max(b.longest) })
-            .unwrap_or_default()
-    }
-
     /// How often a node renews: a quarter of the shortest length (CONSISTENCY 2).
     #[must_use]
     pub fn renew_every(&self) -> Duration {
@@ -160,32 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn lowering_waits_under_the_old_length_until_marked_effective() {
-        let mut lease = TenantLease::new(millis(60_000));
-        assert!(lease.set(millis(2_000)));
-        assert_eq!(lease.for_request(), millis(2_000));
-        assert_eq!(lease.for_barrier(), millis(60_000));
-        assert!(lease.set(millis(5_000)), "a second change before the mark keeps the longest");
-        assert_eq!(lease.for_barrier(), millis(60_000));
-        lease.took_effect();
-        assert_eq!(lease.for_barrier(), millis(5_000));
-    }
-
-    #[test]
-    fn raising_takes_effect_at_once() {
-        let mut lease = TenantLease::default();
-        assert!(!lease.set(millis(10_000)));
-        assert_eq!(lease.for_barrier(), millis(10_000));
-        assert!(!lease.set(millis(10_000)), "setting the same length withdraws nothing");
-    }
-
-    #[test]
-    fn extremes_count_lengths_that_are_still_being_lowered() {
-        let mut lowering = TenantLease::new(millis(30_000));
-        lowering.set(millis(2_000));
-        let lengths = LengthsInUse::of(&[TenantLease::default(), lowering]);
-        assert_eq!(lengths, LengthsInUse { shortest: millis(2_000), longest: millis(30_000) });
+    fn the_shortest_length_sets_the_pace() {
+        let lengths = LengthsInUse { shortest: millis(2_000), longest: millis(30_000) };
         assert_eq!(lengths.renew_every(), Duration::from_millis(500));
-        assert_eq!(LengthsInUse::of([]), LengthsInUse::default());
     }
 }

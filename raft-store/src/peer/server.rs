@@ -22,13 +22,14 @@ use tonic_prost::ProstCodec;
 use super::gate::{Caller, Refused};
 use crate::env::Link;
 use crate::wire::method::{
-    AppendEntries, AwaitPublished, GetReadIndex, GetStatus, HEADER_KEY, Hello, InstallSnapshot, JoinCluster,
-    MESSAGE_BYTES_MAX, Method, PreVote, ProposeCommand, RenewLease, RequestVote, Surrender, TransferLeader,
+    AppendEntries, AwaitEffective, AwaitPublished, GetReadIndex, GetStatus, HEADER_KEY, Hello,
+    InstallSnapshot, JoinCluster, MESSAGE_BYTES_MAX, Method, PreVote, ProposeCommand, RenewLease,
+    RequestVote, Surrender, TransferLeader,
 };
 use crate::wire::{
-    Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Header, Join, Nothing,
-    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Transfer,
-    Transferred, Welcome,
+    Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp, GiveVote,
+    Header, Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece,
+    SnapshotTaken, Transfer, Transferred, Welcome,
 };
 
 /// Streams per connection: a node sends a few hundred proposals at a time, not more.
@@ -58,6 +59,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn renew(&self, from: Caller, request: Renew) -> BoxFuture<'_, Result<Renewed, Status>>;
     fn surrender(&self, from: Caller, request: GiveUp) -> BoxFuture<'_, Result<Nothing, Status>>;
     fn published(&self, from: Caller, request: AskPublished) -> BoxFuture<'_, Result<Published, Status>>;
+    fn effective(&self, from: Caller, request: AskEffective) -> BoxFuture<'_, Result<Effective, Status>>;
     fn status(&self, from: Caller, request: AskStatus) -> BoxFuture<'_, Result<crate::wire::Status, Status>>;
     fn hello(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
     /// The only call from someone who is nobody yet: only its certificate is proved.
@@ -153,6 +155,9 @@ async fn route<H: Handler>(h: Arc<H>, who: Caller, request: http::Request<Body>)
         }
         AwaitPublished::PATH => {
             unary::<AwaitPublished, _>(request, move |m| async move { h.published(who, m).await }).await
+        }
+        AwaitEffective::PATH => {
+            unary::<AwaitEffective, _>(request, move |m| async move { h.effective(who, m).await }).await
         }
         GetStatus::PATH => {
             unary::<GetStatus, _>(request, move |m| async move { h.status(who, m).await }).await

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::id::{BootId, LogIndex, NodeId};
+use model::id::{BootId, LogIndex, NodeId, TenantHandle};
 use model::state::State;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -39,6 +39,8 @@ struct Core {
     waiting: BTreeMap<WaiterId, oneshot::Sender<Outcome>>,
     /// Boot ids already told.
     boots: BTreeMap<NodeId, BootId>,
+    /// Retiring nodes already told.
+    retiring: BTreeSet<NodeId>,
     /// The term this node leads.
     term: Option<u64>,
     /// Its no-op is not applied yet.
@@ -58,11 +60,13 @@ impl Barriers {
         members: BTreeSet<NodeId>,
     ) -> Self {
         let state = &serving.load().state;
-        let barrier = Barrier::new(members, BTreeSet::new(), lengths(state));
+        let retiring: BTreeSet<_> = state.retiring().collect();
+        let barrier = Barrier::new(members, retiring.clone(), lengths(state));
         let core = Core {
             barrier,
             waiting: BTreeMap::new(),
             boots: BTreeMap::new(),
+            retiring,
             term: None,
             noop_due: false,
             last: None,
@@ -129,23 +133,27 @@ impl Barriers {
         self.kicked.notify_one();
     }
 
-    /// Waits until a withdrawal is effective everywhere. Also says which nodes nobody asks yet.
+    /// Waits until a withdrawal is effective everywhere, for as long as the lease of its tenant (or the longest
+    /// of all) may last, and no longer than `patience`. Also says which nodes nobody asks yet.
     pub fn wait(
         &self,
         index: LogIndex,
+        tenant: Option<TenantHandle>,
+        patience: Duration,
     ) -> Result<(oneshot::Receiver<Outcome>, BTreeSet<NodeId>), CannotWait> {
-        let lengths = lengths(&self.serving.load().state);
+        let generation = self.serving.load();
+        let length = length_of(&generation.state, tenant);
         let now = self.clock.boot();
         let mut core = self.lock();
-        core.barrier.lengths(lengths);
-        let give_up_at = now + lengths.longest.wait() + GIVE_UP_AFTER;
-        let id = core.barrier.wait(index, lengths.longest, give_up_at, now)?;
+        core.barrier.lengths(lengths(&generation.state));
+        let give_up_at = now + patience.min(length.wait() + GIVE_UP_AFTER);
+        let id = core.barrier.wait(index, length, give_up_at, now)?;
         let (done, outcome) = oneshot::channel();
         core.waiting.insert(id, done);
         core.wanted = core.wanted.max(index);
         let to_ask: BTreeSet<_> = core
             .barrier
-            .blocking(index, lengths.longest, now)
+            .blocking(index, length, now)
             .into_iter()
             .filter(|node| *node != self.me && !core.asking.contains(node))
             .collect();
@@ -153,6 +161,18 @@ impl Barriers {
         drop(core);
         self.kicked.notify_one();
         Ok((outcome, to_ask))
+    }
+
+    /// Every withdrawal of tenants with this length up to here is effective everywhere, as far as this node
+    /// knows; nothing unless it leads.
+    pub fn effective_index(&self, length: LeaseLength) -> LogIndex {
+        let now = self.clock.boot();
+        self.lock().barrier.effective_index(length, now)
+    }
+
+    /// Whether a node is in the applied configuration.
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.lock().barrier.is_member(node)
     }
 
     /// What `node` is still to be asked for; `None` ends the asking.
@@ -210,6 +230,7 @@ impl Listener for Barriers {
             core.barrier.membership(nodes, now);
         }
         core.tell_boots(&generation.state);
+        core.tell_retiring(&generation.state);
         core.last = Some(last);
         core.noop(self.me, last, now);
         core.barrier.applied(LogIndex(last.index), now);
@@ -232,6 +253,18 @@ impl Core {
         }
     }
 
+    /// Tells the barrier who is leaving and who has left. Hardly ever is anybody.
+    fn tell_retiring(&mut self, state: &State) {
+        let now: BTreeSet<_> = state.retiring().collect();
+        for node in now.difference(&self.retiring) {
+            self.barrier.retiring(*node);
+        }
+        for node in self.retiring.difference(&now) {
+            self.barrier.retired(*node);
+        }
+        self.retiring = now;
+    }
+
     /// The first entry of the own term that is seen applied stands for the no-op: not before it.
     fn noop(&mut self, me: NodeId, applied: EntryId, now: BootTime) {
         let leader = applied.leader_id;
@@ -242,9 +275,22 @@ impl Core {
     }
 }
 
-/// The lease lengths in use. A length that is no class any more counts as the default.
+/// The lease lengths in use.
 pub(crate) fn lengths(state: &State) -> LengthsInUse {
-    let of = |ms| LeaseLength::from_millis(ms).unwrap_or(LeaseLength::DEFAULT);
     let (shortest, longest) = state.lease_ms_bounds();
-    LengthsInUse { shortest: of(shortest), longest: of(longest) }
+    LengthsInUse { shortest: length(shortest), longest: length(longest) }
+}
+
+/// What a barrier waits for: the longest lease that a node may still apply for the tenant; across tenants, and
+/// for one that is not known here, the longest of all.
+pub(crate) fn length_of(state: &State, tenant: Option<TenantHandle>) -> LeaseLength {
+    match tenant.and_then(|tenant| state.tenant(tenant)) {
+        Some(tenant) => length(tenant.barrier_lease_ms()),
+        None => lengths(state).longest,
+    }
+}
+
+/// The state admits no other length; one that is none counts as the longest, which only delays.
+fn length(ms: u32) -> LeaseLength {
+    LeaseLength::from_millis(ms).unwrap_or(LeaseLength::RELAXED_MAX)
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::barriers::Barriers;
 use super::clocks::Clocks;
+use super::effects::Effects;
 use super::read::Waiting;
 use super::{Settings, Unavailable};
 use crate::env::Surroundings;
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub no_lease: Arc<LeaseCell>,
     pub time: TimeKeeper,
     pub clocks: Clocks,
+    /// What is known to hold on every node.
+    pub effects: Effects,
     /// A quorum has seen our disk and found it newer than anything it remembers of us.
     pub accepted: AtomicBool,
     /// The term in which this leader began to hand over: it proposes nothing more in it. 0: none.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::command::{Answer, Command};
-use model::id::{BootId, LogIndex, NodeId};
+use model::id::{BootId, LogIndex, NodeId, TenantHandle};
 use model::time::ClusterTime;
 use tokio::time::{sleep, timeout};
 
@@ -33,8 +33,17 @@ pub(crate) struct Done {
     pub index: LogIndex,
     pub answer: Answer,
     pub withdrawal: Option<LogIndex>,
-    /// The barrier has not passed; it will hold everywhere at this time.
-    pub pending: Option<ClusterTime>,
+    /// Whether the barrier of that withdrawal has passed; without one, there is nothing to hold.
+    pub holds: Holds,
+}
+
+/// Since or from when a withdrawal is effective on every node, in cluster time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// No request that begins from now on is answered with what was withdrawn. At the time given, or before.
+    Since(ClusterTime),
+    /// Committed, but a node that cannot be reached may still serve it until the time given.
+    From(ClusterTime),
 }
 
 /// A proposal that has no answer.
@@ -63,6 +72,7 @@ impl Inner {
             return Err(NotDone::NotProposed("the leader's clock is off a quorum's"));
         }
         command.stamp.time = self.stamp();
+        let tenant = command.action.tenant();
         let sealed = SealedCommand::seal(&*self.sealer, &command)?;
         let outcome = match timeout(commit_within, self.raft.write(sealed)).await {
             Ok(Ok(outcome)) => outcome,
@@ -70,16 +80,22 @@ impl Inner {
             Ok(Err(WriteError::Unknown)) | Err(_) => return Err(NotDone::Unknown),
         };
         let answer = outcome.answer.ok_or(NotDone::Unknown)?;
-        let pending = match outcome.withdrawal {
-            Some(withdrawal) => self.pass_barrier(withdrawal).await,
-            None => None,
+        let holds = match outcome.withdrawal {
+            Some(withdrawal) => self.pass_barrier(withdrawal, tenant, Duration::MAX).await,
+            None => Holds::Since(self.stamp()),
         };
-        Ok(Done { index: outcome.index, answer, withdrawal: outcome.withdrawal, pending })
+        Ok(Done { index: outcome.index, answer, withdrawal: outcome.withdrawal, holds })
     }
 
-    /// Waits until the withdrawal is effective everywhere; else, since when it will be.
-    async fn pass_barrier(self: &Arc<Self>, withdrawal: LogIndex) -> Option<ClusterTime> {
-        let outcome = match self.barriers.wait(withdrawal) {
+    /// Waits until the withdrawal is effective everywhere, or patience ends. `tenant` is whose lease decides
+    /// how long that takes; none across tenants.
+    pub async fn pass_barrier(
+        self: &Arc<Self>,
+        withdrawal: LogIndex,
+        tenant: Option<TenantHandle>,
+        patience: Duration,
+    ) -> Holds {
+        let outcome = match self.barriers.wait(withdrawal, tenant, patience) {
             Ok((outcome, to_ask)) => {
                 for node in to_ask {
                     tokio::spawn(Arc::clone(self).ask_published(node));
@@ -87,17 +103,17 @@ impl Inner {
                 outcome.await
             }
             Err(CannotWait::TooMany { effective_everywhere_at }) => {
-                return Some(self.in_cluster_time(effective_everywhere_at));
+                return Holds::From(self.in_cluster_time(effective_everywhere_at));
             }
-            Err(CannotWait::NotLeader) => return Some(self.after_any_lease()),
+            Err(CannotWait::NotLeader) => return Holds::From(self.after_any_lease()),
         };
         match outcome {
-            Ok(Outcome::Effective) => None,
+            Ok(Outcome::Effective) => Holds::Since(self.stamp()),
             Ok(
                 Outcome::TimedOut { effective_everywhere_at }
                 | Outcome::LeadershipLost { effective_everywhere_at },
-            ) => Some(self.in_cluster_time(effective_everywhere_at)),
-            Err(_) => Some(self.after_any_lease()),
+            ) => Holds::From(self.in_cluster_time(effective_everywhere_at)),
+            Err(_) => Holds::From(self.after_any_lease()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod barriers;
 mod clocks;
+mod effects;
 mod inner;
 mod lead;
 mod leave;
@@ -13,6 +14,7 @@ mod propose;
 mod read;
 mod renew;
 mod serve;
+mod settle;
 mod start;
 mod status;
 
@@ -21,10 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::command::{Action, IdempotencyKey};
-use model::id::{BootId, LogIndex, NodeId};
+use model::id::{BootId, LogIndex, NodeId, TenantHandle};
 use model::time::ClusterTime;
 use tokio::sync::watch;
 
+pub use lead::Holds;
 pub use leave::StepDownError;
 pub use propose::{ProposeError, Proposed};
 pub use start::{Env, StartError};
@@ -171,6 +174,27 @@ impl Store {
         let (inner, action) = (Arc::clone(&self.inner), action.into());
         let done = self.on_own_threads(async move { inner.propose(action, idempotency).await }).await;
         done.unwrap_or(Err(ProposeError::OutcomeUnknown))
+    }
+
+    /// Whether a withdrawal that this node knows of is effective on every node, waiting for that no longer than
+    /// `patience`: what every answer needs from which a caller may conclude that the withdrawal holds
+    /// (CONSISTENCY 3). `tenant` is whom it concerns; none across tenants. What is known already costs nothing.
+    ///
+    /// # Errors
+    /// No leader said so in time.
+    pub async fn holds(
+        &self,
+        withdrawal: LogIndex,
+        tenant: Option<TenantHandle>,
+        patience: Duration,
+    ) -> Result<Holds, Unavailable> {
+        if self.inner.known_effective(withdrawal, tenant) {
+            return Ok(Holds::Since(self.now()));
+        }
+        let inner = Arc::clone(&self.inner);
+        let told =
+            self.on_own_threads(async move { inner.effective(withdrawal, tenant, patience).await }).await;
+        told.unwrap_or(Err(Unavailable { reason: "this node stops" }))
     }
 
     /// A generation that holds everything acknowledged before this call: by one quorum round, shared with

@@ -8,8 +8,9 @@ use model::id::LogIndex;
 use model::time::ClusterTime;
 use tokio::time::Instant;
 
+use super::barriers::length_of;
 use super::inner::{Inner, Leader};
-use super::lead::{Done, NotDone};
+use super::lead::{Done, Holds, NotDone};
 use crate::codec::encode_command;
 use crate::peer::client::{CallError, Lane, Target};
 use crate::wire::method::ProposeCommand;
@@ -18,7 +19,7 @@ use crate::wire::{ProposalDone, ProposalResult, Propose};
 /// Pause between two looks for a leader, at most; a change of leadership wakes earlier.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// On top of a barrier's own bound: the way there and back.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// A proposal that was applied is published here at the next heartbeat or append.
 const PUBLISH_MAX: Duration = Duration::from_secs(5);
 
@@ -31,6 +32,8 @@ pub struct Proposed {
     pub answer: Answer,
     /// The withdrawal this answer lets a caller conclude; it is effective on every node.
     pub withdrawal: Option<LogIndex>,
+    /// Since when it is, in cluster time: the moment its barrier was seen to have passed.
+    pub effective_everywhere_at: Option<ClusterTime>,
 }
 
 /// A proposal without an answer. None of these is a success.
@@ -75,12 +78,15 @@ impl Inner {
         if self.published(done.index, PUBLISH_MAX).await.is_err() {
             return Err(ProposeError::OutcomeUnknown);
         }
-        let Done { index, answer, withdrawal, pending } = done;
-        match pending {
-            Some(effective_everywhere_at) => {
+        let Done { index, answer, withdrawal, holds } = done;
+        match holds {
+            Holds::From(effective_everywhere_at) => {
                 Err(ProposeError::BarrierPending { index, answer, effective_everywhere_at })
             }
-            None => Ok(Proposed { index, answer, withdrawal }),
+            Holds::Since(at) => {
+                let effective_everywhere_at = withdrawal.map(|_| at);
+                Ok(Proposed { index, answer, withdrawal, effective_everywhere_at })
+            }
         }
     }
 
@@ -133,7 +139,7 @@ impl Inner {
             command: encode_command(command).map_err(crate::types::BadCommand::from)?,
             commit_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         };
-        let barrier = super::barriers::lengths(&self.serving.load().state).longest.wait();
+        let barrier = length_of(&self.serving.load().state, command.action.tenant()).wait();
         let within = left + barrier + ON_THE_WAY;
         match self.peers.call::<ProposeCommand>(target, Lane::Requests, message, within).await {
             Ok(reply) => read(reply),
@@ -155,23 +161,26 @@ pub(crate) fn write(done: Result<Done, NotDone>) -> ProposalDone {
         Err(NotDone::Unknown) => return nothing(ProposalResult::Unknown),
     };
     let Ok(answer) = serde_json::to_vec(&done.answer) else { return nothing(ProposalResult::Unknown) };
-    let result = if done.pending.is_some() { ProposalResult::BarrierPending } else { ProposalResult::Done };
+    let (result, effective) = match done.holds {
+        Holds::Since(at) => (ProposalResult::Done, at),
+        Holds::From(at) => (ProposalResult::BarrierPending, at),
+    };
     ProposalDone {
         result: result.into(),
         index: done.index.0,
         answer,
         withdrawal: done.withdrawal.map(|index| index.0),
-        effective_ms: done.pending.unwrap_or_default().0,
+        effective_ms: effective.0,
     }
 }
 
 fn read(reply: ProposalDone) -> Result<Done, NotDone> {
-    let pending = match reply.result() {
-        ProposalResult::Done => None,
-        ProposalResult::BarrierPending => Some(ClusterTime(reply.effective_ms)),
+    let holds = match reply.result() {
+        ProposalResult::Done => Holds::Since(ClusterTime(reply.effective_ms)),
+        ProposalResult::BarrierPending => Holds::From(ClusterTime(reply.effective_ms)),
         ProposalResult::NotProposed => return Err(NotDone::NotProposed("the asked node does not lead")),
         ProposalResult::Unknown | ProposalResult::Unspecified => return Err(NotDone::Unknown),
     };
     let answer = serde_json::from_slice(&reply.answer).map_err(|_| NotDone::Unknown)?;
-    Ok(Done { index: LogIndex(reply.index), answer, withdrawal: reply.withdrawal.map(LogIndex), pending })
+    Ok(Done { index: LogIndex(reply.index), answer, withdrawal: reply.withdrawal.map(LogIndex), holds })
 }

@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use model::id::LogIndex;
+use model::id::{LogIndex, TenantHandle};
 use model::sealer::Sealer;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
+use super::effects;
 use super::inner::Inner;
+use super::lead::Holds;
 use super::propose;
 use crate::codec::decode_command;
 use crate::codec::records::decode_snapshot_meta;
@@ -24,9 +26,9 @@ use crate::snapshot::{self, SnapshotData, SnapshotWriter};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
-    self, Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Header, Join,
-    Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken,
-    Transfer, Transferred, Welcome,
+    self, Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp,
+    GiveVote, Header, Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed,
+    SnapshotPiece, SnapshotTaken, Transfer, Transferred, Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -227,6 +229,31 @@ impl Handler for Inner {
             let patience = Duration::from_millis(request.patience_ms).min(PATIENCE_MAX);
             let _ = timeout(patience, self.serving.reached(LogIndex(request.index))).await; // either way
             Ok(Published { boot: boot.0, index: self.serving.load().index.0 })
+        })
+    }
+
+    fn effective(&self, from: Caller, request: AskEffective) -> BoxFuture<'_, Result<Effective, Status>> {
+        Box::pin(async move {
+            self.member(&from)?;
+            let tenant = match request.tenant[..] {
+                [] => None,
+                [a, b, c, d] => Some(TenantHandle([a, b, c, d])),
+                _ => return Err(BadMessage::Missing("tenant").into()),
+            };
+            let Some(this) = self.this.upgrade() else { return Err(Status::unavailable("stopping")) };
+            let patience = Duration::from_millis(request.patience_ms).min(effects::PATIENCE_MAX);
+            let told = this.effective_here(LogIndex(request.index), tenant, patience).await;
+            let told = told.ok_or_else(|| Status::failed_precondition("this node does not lead"))?;
+            let (everywhere, at) = match told.holds {
+                Holds::Since(at) => (true, at),
+                Holds::From(at) => (false, at),
+            };
+            Ok(Effective {
+                everywhere,
+                effective_ms: at.0,
+                length_ms: told.length.as_millis(),
+                up_to: told.up_to.0,
+            })
         })
     }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::barriers::Barriers;
 use super::clocks::Clocks;
+use super::effects::Effects;
 use super::inner::{Inner, TimeKeeper, empty_cell};
 use super::read::READERS_MAX;
 use super::{Settings, Store, Unavailable};
@@ -159,6 +160,7 @@ async fn start<E: Env>(
         no_lease: empty_cell(node, now),
         time: TimeKeeper::new(now),
         clocks: Clocks::default(),
+        effects: Effects::default(),
         accepted: AtomicBool::new(false),
         handed_over: AtomicU64::new(0),
         condemned: OnceLock::new(),
@@ -240,6 +242,7 @@ impl Inner {
         });
         self.spawn(this().run_reads(readers));
         self.spawn(this().run_membership());
+        self.spawn(this().run_settling());
         self.spawn({
             let this = this();
             async move {

@@ -1,9 +1,9 @@
 //! The calls of the peer port: one row each, with its path, its messages and its bounds.
 
 use super::{
-    Append, Appended, AskIndex, AskPublished, AskStatus, AskVote, GiveUp, GiveVote, Join, Nothing,
-    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status,
-    Transfer, Transferred, Welcome,
+    Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp, GiveVote,
+    Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken,
+    Status, Transfer, Transferred, Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
@@ -56,6 +56,8 @@ methods! {
     Surrender: GiveUp => Nothing;
     /// A leader's barrier asks what is published.
     AwaitPublished: AskPublished => Published;
+    /// Whether a withdrawal holds everywhere.
+    AwaitEffective: AskEffective => Effective;
     /// What a node says of itself.
     GetStatus: AskStatus => Status;
     /// A new node.

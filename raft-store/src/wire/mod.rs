@@ -263,7 +263,7 @@ pub struct ProposalDone {
     /// The withdrawal whose barrier passed, or did not yet.
     #[prost(uint64, optional, tag = "4")]
     pub withdrawal: Option<u64>,
-    /// For `BarrierPending`: cluster time in milliseconds from which it holds everywhere.
+    /// Cluster time in milliseconds: since when it holds everywhere or, for `BarrierPending`, from when.
     #[prost(uint64, tag = "5")]
     pub effective_ms: u64,
 }
@@ -351,6 +351,37 @@ pub struct Published {
     /// What it has published; may be less than asked.
     #[prost(uint64, tag = "2")]
     pub index: u64,
+}
+
+/// Asks the leader whether a withdrawal is effective on every node.
+#[derive(Clone, PartialEq, Message)]
+pub struct AskEffective {
+    /// The withdrawal's index.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The tenant it concerns, 4 bytes; empty across tenants.
+    #[prost(bytes = "vec", tag = "2")]
+    pub tenant: Vec<u8>,
+    /// How long to wait for it, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub patience_ms: u64,
+}
+
+/// Answer to [`AskEffective`].
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Effective {
+    /// Whether it is.
+    #[prost(bool, tag = "1")]
+    pub everywhere: bool,
+    /// Cluster time in milliseconds: since when it is, or from when it will be.
+    #[prost(uint64, tag = "2")]
+    pub effective_ms: u64,
+    /// The lease length that was waited for, in milliseconds.
+    #[prost(uint32, tag = "3")]
+    pub length_ms: u32,
+    /// Every withdrawal of tenants with that length up to here is effective everywhere.
+    #[prost(uint64, tag = "4")]
+    pub up_to: u64,
 }
 
 /// Nothing to say.

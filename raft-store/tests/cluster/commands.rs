@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::command::{Action, IdempotencyKey};
-use model::commands::{CreateTenant, SuspendTenant};
+use model::commands::{CreateTenant, SetTenantLease, SuspendTenant};
 use model::id::{TenantHandle, TenantName};
 use model::tenant::Wrap;
 
@@ -30,6 +30,10 @@ pub fn create(number: u32, lease_ms: u32) -> Action {
 
 pub fn suspend(number: u32) -> Action {
     SuspendTenant { tenant: handle(number) }.into()
+}
+
+pub fn lease(number: u32, lease_ms: u32) -> Action {
+    SetTenantLease { tenant: handle(number), lease_ms, if_revision: None }.into()
 }
 
 pub fn key(number: u32) -> Option<IdempotencyKey> {

@@ -11,5 +11,6 @@ mod sealer;
 mod sim;
 
 mod chaos;
+mod leases;
 mod ram;
 mod tls;

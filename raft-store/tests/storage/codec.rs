@@ -242,5 +242,5 @@ fn names_of_rows_differ() {
         .iter()
         .map(|key| codec::row_name(key).unwrap())
         .collect();
-    assert_eq!(names.len(), 9);
+    assert_eq!(names.len(), 12);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use model::certificate::{CertificateId, Denial, Serial};
 use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::*;
+use model::departure::Departure;
 use model::id::*;
 use model::object::*;
 use model::row::{Cluster, Joined, Remembered, Row, RowKey};
@@ -171,7 +173,22 @@ pub fn actions() -> Vec<Action> {
             to: Place { index: LogIndex(12), item: 1 },
         }
         .into(),
+        RetireNode { node: NodeId(3) }.into(),
+        NodeRetired { node: NodeId(3) }.into(),
+        SetTenantLease { tenant, lease_ms: 2_000, if_revision: Some(LogIndex(9)) }.into(),
+        LeaseTookEffect { tenant, lowered_at: LogIndex(10) }.into(),
+        DenyCertificates { certificates: vec![issued(), denied_key()], reason: "stolen".into() }.into(),
+        AllowCertificates { certificates: vec![issued()] }.into(),
     ]
+}
+
+fn issued() -> CertificateId {
+    let serial = Serial::from_be_bytes(&[0x5e, 0x41]).unwrap();
+    CertificateId::Issued { issuer: [0x15; 32], serial }
+}
+
+fn denied_key() -> CertificateId {
+    CertificateId::Key { spki: [0x4b; 32] }
 }
 
 fn ticket() -> Ticket {
@@ -212,6 +229,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         labels: BTreeMap::from([("team".into(), "blue".into())]),
         state: TenantState::Suspended,
         lease_ms: 3_000,
+        lowered: Some(Lowering { from_ms: 9_000, at: LogIndex(5) }),
         auto_register: true,
         versions: vec![L2 { version: L2Version(1), commitment: [1; 32], wraps: vec![wrap()], created: time }],
         created: time,
@@ -245,6 +263,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let login = Purpose::Login { requests_left: Some(3), rights: vec![0x42; 3] };
     let login = Ticket { purpose: login, ..ticket() };
     let session = Ticket { purpose: Purpose::Session, ..ticket() };
+    let denial = Denial { at: LogIndex(12), since: time, reason: "stolen".into() };
     let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
     vec![
         ("cluster", RowKey::Cluster, Row::Cluster(cluster)),
@@ -265,5 +284,13 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
             RowKey::Group(TENANT, SERVICE, [0x67; 32]),
             Row::Group(Place { index: LogIndex(12), item: 1 }),
         ),
+        (
+            "departure_retiring",
+            RowKey::Departure(NodeId(3)),
+            Row::Departure(Departure::Retiring { since: time }),
+        ),
+        ("departure_retired", RowKey::Departure(NodeId(3)), Row::Departure(Departure::Retired { at: time })),
+        ("denial_issued", RowKey::Denial(issued()), Row::Denial(denial.clone())),
+        ("denial_key", RowKey::Denial(denied_key()), Row::Denial(denial)),
     ]
 }
