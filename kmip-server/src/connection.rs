@@ -9,7 +9,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,14 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::dispatch::{Disposition, answer, reject_frame};
 use crate::limits::{
-    IDLE_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, REQUEST_BYTES, RESPONSE_BYTES, WRITE_TIMEOUT,
+    IDLE_TIMEOUT_S, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, REQUEST_BYTES, RESPONSE_BYTES, WRITE_TIMEOUT,
 };
 use crate::metrics::Metrics;
+use crate::server::wall_s;
 use crate::tls::Authorities;
 
 /// Why a connection ended.
@@ -72,16 +74,45 @@ pub struct Standing<'a> {
     pub authorities: &'a Authorities,
     /// The client's chain, leaf first.
     pub chain: &'a [CertificateDer<'static>],
+    /// When the leaf ends, seconds since the epoch.
+    pub not_after_s: i64,
     /// Changes with what the authorities say.
     pub changes: watch::Receiver<u64>,
 }
 
 impl Standing<'_> {
     /// Whether the certificate is accepted by what the authorities say now.
-    fn holds(&mut self) -> bool {
-        self.changes.mark_unchanged();
+    fn holds(&self) -> bool {
         let (leaf, intermediates) = self.chain.split_first().expect("a handshake ended with a certificate");
         self.authorities.judge(leaf, intermediates, UnixTime::now()).is_ok()
+    }
+
+    /// Waits until the connection has to end between two messages. One for the whole connection: waiting
+    /// for a message then sets no timer and joins no list of listeners.
+    ///
+    /// `heard_s` is when the last message began, seconds since the epoch.
+    async fn vigil(mut self, mut draining: watch::Receiver<bool>, heard_s: &AtomicI64) -> End {
+        loop {
+            let idle_s = heard_s.load(Relaxed) + IDLE_TIMEOUT_S;
+            let now_s = wall_s();
+            match (now_s > self.not_after_s, now_s > idle_s) {
+                (true, _) => return End::Expired,
+                (false, true) => return End::Idle,
+                (false, false) => {}
+            }
+            let left_s = self.not_after_s.min(idle_s) - now_s;
+            let left = Duration::from_secs(u64::try_from(left_s).unwrap_or(0) + 1);
+            tokio::select! {
+                () = sleep(left) => {}
+                // A sender that is gone drains too: nobody could say so any more.
+                _ = draining.wait_for(|draining| *draining) => return End::Drained,
+                changed = self.changes.changed() => {
+                    if changed.is_err() || !self.holds() {
+                        return End::Revoked;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -91,9 +122,7 @@ pub struct Connection<'a, S> {
     pub stream: S,
     /// Who speaks.
     pub caller: &'a Caller,
-    /// When the caller's certificate ends, seconds since the epoch.
-    pub not_after_s: i64,
-    /// Whether it is still accepted.
+    /// Whether it may go on speaking.
     pub standing: Standing<'a>,
     /// The key service.
     pub engine: &'a Engine,
@@ -105,26 +134,48 @@ pub struct Connection<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Serves until the connection ends.
-    pub async fn serve(mut self) -> End {
+    pub async fn serve(self) -> End {
+        let not_after_s = self.standing.not_after_s;
+        let heard_s = AtomicI64::new(wall_s());
+        let mut vigil = pin!(self.standing.vigil(self.draining, &heard_s));
+        let mut line =
+            Line { stream: self.stream, caller: self.caller, engine: self.engine, metrics: self.metrics };
         let mut input = Input { bytes: Vec::with_capacity(REQUEST_BYTES), frame: 0 };
         let mut output = Vec::with_capacity(RESPONSE_BYTES);
         loop {
-            let end = match self.next_message(&mut input).await {
-                Ok(()) => self.answer(&input.bytes[..input.frame], &mut output).await,
+            let end = match line.next_message(&mut input, vigil.as_mut()).await {
+                Ok(()) => {
+                    let now_s = wall_s();
+                    heard_s.store(now_s, Relaxed);
+                    match now_s > not_after_s {
+                        true => Some(End::Expired),
+                        false => line.answer(&input.bytes[..input.frame], &mut output).await,
+                    }
+                }
                 Err(Stop::At(end)) => Some(end),
                 Err(Stop::NoFrame { told, end }) => {
-                    reject_frame(self.engine, self.caller, told, &mut output).await;
-                    Some(self.send(&mut output).await.unwrap_or(end))
+                    reject_frame(line.engine, line.caller, told, &mut output).await;
+                    Some(line.send(&mut output).await.unwrap_or(end))
                 }
             };
             input.consume();
             if let Some(end) = end {
-                let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+                let _ = timeout(WRITE_TIMEOUT, line.stream.shutdown()).await;
                 return end;
             }
         }
     }
+}
 
+/// The two directions of a connection.
+struct Line<'a, S> {
+    stream: S,
+    caller: &'a Caller,
+    engine: &'a Engine,
+    metrics: &'a Metrics,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
     async fn answer(&mut self, request: &[u8], output: &mut Vec<u8>) -> Option<End> {
         let begun = Instant::now();
         let disposition = answer(self.engine, self.caller, self.metrics, request, output).await;
@@ -152,9 +203,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    async fn next_message(&mut self, input: &mut Input) -> Result<(), Stop> {
+    /// Reads until one message is whole; ends instead when the vigil does before it begins.
+    async fn next_message(
+        &mut self,
+        input: &mut Input,
+        vigil: Pin<&mut impl Future<Output = End>>,
+    ) -> Result<(), Stop> {
         if input.bytes.is_empty() {
-            self.first_bytes(input).await?;
+            tokio::select! {
+                biased;
+                end = vigil => return Err(Stop::At(end)),
+                read = input.read(&mut self.stream) => read?,
+            }
         }
         match within(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
             Ok(done) => done,
@@ -165,41 +225,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Err(_) => Err(Stop::At(End::Slow)),
         }
-    }
-
-    async fn first_bytes(&mut self, input: &mut Input) -> Result<(), Stop> {
-        if *self.draining.borrow() {
-            return Err(Stop::At(End::Drained));
-        }
-        if self.standing.changes.has_changed().unwrap_or(false) && !self.standing.holds() {
-            return Err(Stop::At(End::Revoked));
-        }
-        // An idle connection ends with its certificate, not with the next request.
-        let left = u64::try_from(self.not_after_s.saturating_sub(crate::server::wall_s()));
-        let Ok(left) = left.map(Duration::from_secs) else { return Err(Stop::At(End::Expired)) };
-        let (patience, end) = match left < IDLE_TIMEOUT {
-            true => (left + Duration::from_secs(1), End::Expired),
-            false => (IDLE_TIMEOUT, End::Idle),
-        };
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            tokio::select! {
-                read = timeout_at(deadline, input.read(&mut self.stream)) => {
-                    read.map_err(|_| Stop::At(end))??;
-                    break;
-                }
-                _ = self.draining.changed() => return Err(Stop::At(End::Drained)),
-                _ = self.standing.changes.changed() => {
-                    if !self.standing.holds() {
-                        return Err(Stop::At(End::Revoked));
-                    }
-                }
-            }
-        }
-        if crate::server::wall_s() > self.not_after_s {
-            return Err(Stop::At(End::Expired));
-        }
-        Ok(())
     }
 
     async fn whole_frame(&mut self, input: &mut Input) -> Result<(), Stop> {

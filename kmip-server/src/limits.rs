@@ -16,8 +16,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that does not read its answer for so long is gone.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pools keep connections for hours; half a day without a request is a leak.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(12 * 60 * 60);
+/// In seconds: pools keep connections for hours; half a day without a request is a leak.
+pub const IDLE_TIMEOUT_S: i64 = 12 * 60 * 60;
 /// After a stop is asked for, open requests may take this long: a withdrawal behind a partitioned node
 /// with the default lease ends within 5 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);

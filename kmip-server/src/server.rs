@@ -152,8 +152,12 @@ async fn talk(
     let connection = Connection {
         stream,
         caller: &caller,
-        not_after_s: identity.not_after_s,
-        standing: Standing { authorities: &service.authorities, chain, changes },
+        standing: Standing {
+            authorities: &service.authorities,
+            chain,
+            not_after_s: identity.not_after_s,
+            changes,
+        },
         engine: &service.engine,
         metrics: &service.metrics,
         draining,
