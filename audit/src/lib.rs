@@ -31,6 +31,7 @@ mod ledger;
 mod log;
 mod merkle;
 mod metrics;
+mod muster;
 mod open;
 mod reader;
 mod record;

@@ -14,6 +14,7 @@ use crate::checkpoint::{Checkpoint, Published};
 use crate::disk::Disk;
 use crate::herald::Herald;
 use crate::metrics::Metrics;
+use crate::muster::Muster;
 use crate::open::{self, OpenError};
 use crate::writer::{self, Job, Writer};
 
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub failure: OnceLock<Arc<str>>,
     pub published: Mutex<Published>,
+    pub muster: Muster,
 }
 
 impl Shared {
@@ -169,7 +171,10 @@ impl AuditLog {
 
     async fn enqueue(&self, job: Job) -> Result<(), AuditError> {
         let job = match self.queue.try_send(job) {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.shared.muster.arrived(|| self.queue_length());
+                return Ok(());
+            }
             Err(TrySendError::Full(job)) => job,
             Err(TrySendError::Closed(_)) => return Err(self.shared.refusal()),
         };

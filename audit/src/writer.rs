@@ -24,9 +24,9 @@ const JOBS_PER_COMMIT_MAX: usize = 4096;
 
 /// A commit of so many requests shows load: then the next one lingers. Eight connections alone never do.
 const LINGER_FROM_JOBS: usize = 16;
-/// How long it lingers: a few syncs of a good disk. Longer, and the requests of 64 connections all wait for
-/// the same commit and the processor with them; shorter, and a commit is made for a handful.
-const LINGER: Duration = Duration::from_micros(400);
+/// How long it lingers at most, for as many as it answered last time: 64 connections of a busy client are back
+/// within it, and a request that comes alone waits no longer than for a few syncs.
+const LINGER_MAX: Duration = Duration::from_micros(800);
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
@@ -118,7 +118,7 @@ pub(crate) fn run<D: Disk>(
     let mut before = 0;
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
     while queue.blocking_recv_many(&mut jobs, JOBS_PER_COMMIT_MAX) > 0 {
-        linger(&mut queue, &mut jobs, before);
+        linger(&mut queue, &mut jobs, before, &shared);
         before = jobs.len();
         shared.metrics.queue_depth.store(queue.len() as u64, Relaxed);
         let (appends, closers) = sort(&mut jobs);
@@ -142,13 +142,13 @@ fn end<D: Disk>(mut writer: Writer<D>, shared: &Shared) {
     }
 }
 
-/// Waits a little for more company, if the last commit had much: under load fewer syncs and wake-ups cost
-/// less for everybody, and a lone request never waits.
-fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, before: usize) {
+/// Waits a little until as many are there as last time, if those were many: under load fewer syncs and
+/// wake-ups cost less for everybody, and a lone request never waits.
+fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, before: usize, shared: &Shared) {
     if before < LINGER_FROM_JOBS || jobs.len() >= JOBS_PER_COMMIT_MAX {
         return;
     }
-    std::thread::sleep(LINGER);
+    shared.muster.wait(before.saturating_sub(jobs.len()), LINGER_MAX, || queue.len());
     while jobs.len() < JOBS_PER_COMMIT_MAX
         && let Ok(job) = queue.try_recv()
     {
