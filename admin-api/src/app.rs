@@ -1,11 +1,14 @@
 //! What every request handler works with.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use engine::Engine;
 
 use crate::auth::DevelopmentToken;
 use crate::guest::Guest;
+use crate::identity::Providers;
+use crate::limits::Limits;
 use crate::problem::Problem;
 
 /// Renders the node's metrics as OpenMetrics text.
@@ -17,15 +20,33 @@ pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct App {
     engine: Arc<OnceLock<Arc<Engine>>>,
     kmip: Arc<OnceLock<Arc<dyn Guest>>>,
-    token: Option<Arc<DevelopmentToken>>,
+    who: Arc<Who>,
+    limits: Arc<Limits>,
     scrape: Scrape,
+}
+
+/// Whom a node believes.
+#[derive(Default)]
+pub struct Who {
+    /// The bearer token of a platform operator; for development only.
+    pub token: Option<DevelopmentToken>,
+    /// Providers whose bearer tokens count.
+    pub providers: Providers,
+    /// Proxies whose word about the address behind them counts.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl App {
     /// An application without an engine yet.
     #[must_use]
-    pub fn new(token: Option<DevelopmentToken>, scrape: Scrape) -> Self {
-        Self { engine: Arc::default(), kmip: Arc::default(), token: token.map(Arc::new), scrape }
+    pub fn new(who: Who, scrape: Scrape) -> Self {
+        Self {
+            engine: Arc::default(),
+            kmip: Arc::default(),
+            who: Arc::new(who),
+            limits: Arc::default(),
+            scrape,
+        }
     }
 
     /// Gives it the engine, once.
@@ -57,7 +78,20 @@ impl App {
     }
 
     pub(crate) fn token(&self) -> Option<&DevelopmentToken> {
-        self.token.as_deref()
+        self.who.token.as_ref()
+    }
+
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.who.providers
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether what a request says about the address behind a proxy counts.
+    pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
+        self.who.proxies.contains(&address.to_canonical())
     }
 
     pub(crate) fn metrics(&self) -> String {

@@ -1,13 +1,20 @@
-//! Who administers: an operator by mutual TLS on the operator port, or, in development, by a token.
+//! Who is asking: an operator by mutual TLS on the operator port, whoever a bearer token of an identity
+//! provider speaks for, or, in development, a platform operator by a fixed token.
+//!
+//! A credential is judged once, here; nothing else a request says about its sender counts.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use engine::Administrator;
+use model::id::TenantName;
 use subtle::ConstantTimeEq as _;
 
+use crate::access::Grants;
 use crate::app::App;
-use crate::problem::Problem;
+use crate::identity::TokenRefused;
+use crate::problem::{Correlation, Problem};
 use crate::server::Peer;
 
 /// The bearer token of a platform operator; for development only. Kept as a hash, compared in constant
@@ -37,31 +44,79 @@ impl DevelopmentToken {
     }
 }
 
-/// A platform operator whose credential was checked.
-pub struct Operator(pub Administrator);
+/// Somebody whose credential was checked. Handlers get it from the guard of their route, which has judged
+/// that it may use the route.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// For records.
+    pub administrator: Administrator,
+    /// What it may do.
+    pub grants: Grants,
+}
 
-impl FromRequestParts<App> for Operator {
+impl Caller {
+    /// Whether a tenant may be shown to this caller.
+    #[must_use]
+    pub fn sees(&self, tenant: &TenantName) -> bool {
+        self.grants.sees(tenant)
+    }
+}
+
+impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().cloned().ok_or_else(Problem::unauthenticated)?;
-        if let Some(operator) = &peer.operator {
-            return Ok(Self(Administrator {
-                address: peer.address,
-                certificate: Some(operator.certificate),
-                subject: operator.subject.clone(),
-            }));
-        }
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token =
-            header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::unauthenticated)?;
-        match app.token() {
-            Some(known) if known.matches(token) => Ok(Self(Administrator {
-                address: peer.address,
-                certificate: None,
-                subject: "development token".to_owned(),
-            })),
-            _ => Err(Problem::unauthenticated()),
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// Why nobody is known to be asking.
+#[derive(Debug)]
+pub(crate) enum Unknown {
+    /// There is no credential.
+    Absent,
+    /// It is worth nothing.
+    Wrong,
+    /// It cannot be judged now: its provider does not answer.
+    NotNow,
+}
+
+/// Judges the credential of a request.
+///
+/// # Errors
+/// [`Unknown`].
+pub(crate) async fn identify(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Unknown> {
+    let caller = |grants, certificate, subject| Caller {
+        grants,
+        administrator: Administrator {
+            address: peer.address,
+            certificate,
+            subject,
+            request: Correlation::current().0,
+        },
+    };
+    if let Some(operator) = &peer.operator {
+        return Ok(caller(Grants::operator(), Some(operator.certificate), operator.subject.clone()));
+    }
+    let token = bearer(headers)?;
+    if app.token().is_some_and(|known| known.matches(token)) {
+        return Ok(caller(Grants::operator(), None, "development token".to_owned()));
+    }
+    match app.providers().identify(token).await {
+        Ok(identified) => Ok(caller(identified.grants, None, identified.subject)),
+        Err(refused) => {
+            tracing::info!(address = %peer.address, cause = %refused, "a bearer token was refused");
+            Err(if refused == TokenRefused::NoKeys { Unknown::NotNow } else { Unknown::Wrong })
         }
     }
+}
+
+/// The one bearer token of a request.
+fn bearer(headers: &HeaderMap) -> Result<&str, Unknown> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else {
+        return Err(if headers.contains_key(AUTHORIZATION) { Unknown::Wrong } else { Unknown::Absent });
+    };
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Unknown::Wrong)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Unknown::Wrong) }
 }

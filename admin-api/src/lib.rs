@@ -4,17 +4,25 @@
 //! do. Every change leaves an audit record before its answer. Nothing here sees a key.
 #![forbid(unsafe_code)]
 
+mod access;
 mod app;
 mod auth;
+mod gate;
 mod guest;
 mod idempotency;
+mod identity;
+mod json;
+mod limits;
+mod outbound;
 mod problem;
 mod router;
 mod routes;
 mod server;
 
-pub use app::{App, Scrape};
+pub use access::{Access, Grants, Role, Rule, Verdict};
+pub use app::{App, Scrape, Who};
 pub use auth::DevelopmentToken;
 pub use guest::{Answer, Answering, Guest, Unwelcome, Visit};
-pub use router::openapi;
+pub use identity::{BadProvider, Pin, Provider, Providers, Settings as IdentityProvider};
+pub use router::{RULES, openapi};
 pub use server::{Door, serve};

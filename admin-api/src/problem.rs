@@ -20,6 +20,8 @@ pub struct Problem {
     pub status: u16,
     /// What happened.
     pub detail: String,
+    /// Who must act: `caller`, `administrator`, `operator`, `root owner`, or `nobody` where a retry is enough.
+    pub who_must_act: &'static str,
     /// What to do next.
     pub next_step: String,
     /// Finds the request again in logs and audit records.
@@ -41,8 +43,9 @@ impl Problem {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
+            who_must_act: who_must_act(status),
             next_step: next_step.to_owned(),
-            correlation_id: hex(&crypto::random::bytes::<8>()),
+            correlation_id: Correlation::current().to_string(),
         }
     }
 
@@ -61,6 +64,37 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "Bad request", detail, "correct the request")
     }
 
+    pub(crate) fn bad_body(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-body", "Bad body", detail, "see /v1/openapi.json")
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        let detail = "the caller's roles do not allow this";
+        let next = "ask an administrator for the role that /v1/openapi.json names for this route";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail, next)
+    }
+
+    pub(crate) fn provider_away() -> Self {
+        let detail = "the keys of the identity provider that made the token are not known now";
+        let next = "retry; if it lasts, see the node's log, or use the operator port";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "provider-away", "Identity provider away", detail, next)
+    }
+
+    pub(crate) fn too_many(retry_after_s: u64) -> Self {
+        let detail = format!("too many requests or wrong credentials from this address; wait {retry_after_s} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail, "wait, then retry")
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "the body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail, "send it within ten seconds")
+    }
+
+    pub(crate) fn too_large(bytes_max: usize) -> Self {
+        let detail = format!("the body broke off, or has more than {bytes_max} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail, "send less at a time")
+    }
+
     pub(crate) fn not_found(what: &str) -> Self {
         let detail = format!("there is no such {what}");
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail, "check the name")
@@ -73,8 +107,42 @@ impl Problem {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Who a status calls on, unless the problem knows better.
+const fn who_must_act(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => "administrator",
+        429 | 503 | 504 => "nobody",
+        502 => "root owner",
+        500 => "operator",
+        _ => "caller",
+    }
+}
+
+tokio::task_local! {
+    /// The request being answered.
+    pub(crate) static CORRELATION: Correlation;
+}
+
+/// Names a request in its answer, in logs and in audit records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Correlation(pub [u8; 16]);
+
+impl Correlation {
+    /// A new one.
+    pub fn draw() -> Self {
+        Self(crypto::random::bytes())
+    }
+
+    /// That of the request being answered; outside of one, a new one.
+    pub fn current() -> Self {
+        CORRELATION.try_with(|current| *current).unwrap_or_else(|_| Self::draw())
+    }
+}
+
+impl std::fmt::Display for Correlation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl From<Refused> for Problem {
@@ -155,9 +223,13 @@ impl IntoResponse for Problem {
         if status.is_server_error() {
             tracing::warn!(correlation_id = %self.correlation_id, kind = %self.kind, detail = %self.detail, "problem");
         }
+        let retry = (status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from_static("2"));
         let mut response = (status, Json(self)).into_response();
         let media = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media);
+        if let Some(retry) = retry {
+            response.headers_mut().insert(header::RETRY_AFTER, retry);
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

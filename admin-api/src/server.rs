@@ -4,11 +4,13 @@
 //! What a certificate may do is judged from it once more after the handshake: only the operators' authority
 //! makes an operator. A connection ends with the certificate it came with.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -25,6 +27,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use crate::app::App;
+use crate::gate;
 use crate::router::router;
 
 /// Open connections: people and automation, not the platform's data path.
@@ -82,7 +85,7 @@ pub async fn serve(
     tls: Arc<rustls::ServerConfig>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let router = router(app, &door);
+    let router = router(app.clone(), &door);
     let door = Arc::new(door);
     let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -101,13 +104,13 @@ pub async fn serve(
             }
         };
         let Ok(place) = Arc::clone(&open).try_acquire_owned() else { continue };
-        let (tls, router, draining) = (Arc::clone(&tls), router.clone(), draining.clone());
+        let (tls, inside, draining) = (Arc::clone(&tls), (app.clone(), router.clone()), draining.clone());
         let door = Arc::clone(&door);
         connections.spawn(async move {
             let _place = place;
             let accepted = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await;
             match accepted {
-                Ok(Ok(stream)) => talk(stream, address, &door, router, draining).await,
+                Ok(Ok(stream)) => talk(stream, address, &door, inside, draining).await,
                 Ok(Err(error)) => tracing::info!(%address, %error, "administration handshake refused"),
                 Err(_) => tracing::info!(%address, "administration handshake took too long"),
             }
@@ -121,13 +124,16 @@ async fn talk(
     stream: TlsStream<TcpStream>,
     address: SocketAddr,
     door: &Door,
-    router: Router,
+    (app, router): (App, Router),
     mut draining: watch::Receiver<bool>,
 ) {
     let Some((peer, left)) = judge(&stream, address, door) else { return };
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request)
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let (app, router, peer) = (app.clone(), router.clone(), peer.clone());
+        async move {
+            let route = async move |request| router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(gate::enter(&app, peer, request.map(Body::new), route).await)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);

@@ -25,6 +25,8 @@ pub struct Administrator {
     pub certificate: Option<[u8; 32]>,
     /// A name fit for a record: the subject of a token or certificate.
     pub subject: String,
+    /// The request, as its answer and the log name it.
+    pub request: audit::RequestId,
 }
 
 /// A tenant to be.
@@ -44,6 +46,8 @@ pub struct NewTenant {
 
 /// Numbers of administrative actions in audit records; KMIP operations stay below.
 const ADMIN_OPERATIONS: u16 = 0x4000;
+/// An action that was not even tried: the caller has no role for it.
+const FORBIDDEN: u16 = 0x7fff;
 
 impl Engine {
     /// Makes a tenant with its first L2 version, wrapped by the platform's root.
@@ -150,6 +154,25 @@ impl Engine {
         outcome
     }
 
+    /// Records that somebody asked for what their roles do not allow; `target` is method and path.
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`].
+    pub async fn note_forbidden(&self, who: &Administrator, target: &str) -> Result<(), Refused> {
+        let operation = Operation { code: FORBIDDEN, name: "administer" };
+        let mut batch = Batch::new();
+        batch.push(&Entry {
+            certificate: who.certificate,
+            peer: Some(who.address),
+            identifier: target,
+            reason: "forbidden",
+            detail: &who.subject,
+            request: who.request,
+            ..Entry::new(Kind::SecurityEvent, operation, Outcome::Refused, self.wall_ms())
+        });
+        self.append(batch).await
+    }
+
     async fn note_admin(
         &self,
         who: &Administrator,
@@ -169,6 +192,7 @@ impl Engine {
             identifier: target,
             reason: refused.map_or("", Refused::cause),
             detail: &who.subject,
+            request: who.request,
             ..Entry::new(Kind::AdminAction, Operation { code, name }, outcome, self.wall_ms())
         });
         self.append(batch).await

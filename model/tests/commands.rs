@@ -23,7 +23,7 @@ fn uid() -> Uid {
 
 fn policy(get_after_revoke: bool) -> Action {
     let policy = ServicePolicy { auto_activate: false, get_after_revoke };
-    SetServicePolicy { tenant: T, service: S, policy }.into()
+    SetServicePolicy { tenant: T, service: S, policy, if_revision: None }.into()
 }
 
 fn change(withdraws: bool, dates: Dates) -> Action {

@@ -2,9 +2,10 @@
 //!
 //! What all nodes must agree on is replicated; what is local is here. Errors name file and line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use admin_api::IdentityProvider;
 use keystore::RootSettings;
 use serde::Deserialize;
 
@@ -155,6 +156,13 @@ pub struct Admin {
     /// File with a bearer token of a platform operator; for development only.
     #[serde(default)]
     pub development_token_file: Option<PathBuf>,
+    /// Identity providers (OpenID Connect) whose bearer tokens count.
+    #[serde(default)]
+    pub identity_provider: Vec<IdentityProvider>,
+    /// Addresses of proxies in front of the administration port: their X-Forwarded-For is believed, for rate
+    /// limits and records.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// Log output.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::router::openapi;
 
@@ -43,13 +43,47 @@ pub async fn health(State(app): State<App>) -> impl IntoResponse {
     }
 }
 
+/// The same under the path that management probes ask.
+#[utoipa::path(get, path = "/management/health", responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub async fn management_health(app: State<App>) -> impl IntoResponse {
+    health(app).await
+}
+
 /// Metrics as OpenMetrics text.
-pub async fn metrics(State(app): State<App>, _: Operator) -> impl IntoResponse {
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "OpenMetrics text")))]
+pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, media)], app.metrics())
 }
 
 /// The OpenAPI document.
-pub async fn openapi_document(_: Operator) -> impl IntoResponse {
+#[utoipa::path(get, path = "/v1/openapi.json", responses((status = 200, description = "this document")))]
+pub async fn openapi_document() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi())
+}
+
+/// Who the caller is to this cluster.
+#[derive(Serialize, ToSchema)]
+pub struct WhoAmI {
+    /// The name that stands in records of what the caller does.
+    subject: String,
+    /// The roles, and what for.
+    grants: Vec<GrantView>,
+}
+
+/// A role.
+#[derive(Serialize, ToSchema)]
+pub struct GrantView {
+    /// `platform_operator`, `tenant_administrator`, `key_administrator` or `auditor`.
+    role: &'static str,
+    /// The tenant it is for; none means the whole platform.
+    tenant: Option<String>,
+}
+
+/// Who the caller is to this cluster.
+#[utoipa::path(get, path = "/v1/whoami", responses((status = 200, body = WhoAmI)))]
+pub async fn whoami(caller: Caller) -> Json<WhoAmI> {
+    let grants = caller.grants.all();
+    let grants = grants.map(|(tenant, role)| GrantView { role: role.as_str(), tenant: tenant.map(ToString::to_string) });
+    Json(WhoAmI { grants: grants.collect(), subject: caller.administrator.subject })
 }

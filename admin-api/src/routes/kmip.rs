@@ -27,8 +27,8 @@ pub async fn exchange(
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let bytes_max = guest.body_bytes_max(media_type).ok_or_else(unsupported_media_type)?;
-    let body = timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await.map_err(|_| too_slow())?;
-    let body = body.map_err(|_| unreadable(bytes_max))?;
+    let body = timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await.map_err(|_| Problem::too_slow())?;
+    let body = body.map_err(|_| Problem::too_large(bytes_max))?;
     let visit = Visit { chain: &peer.chain, address: peer.address, media_type, body: &body };
     let mut answer = guest.answer(visit).await.map_err(|Unwelcome(detail)| {
         let next = "use the certificate of a service that one of the node's client authorities issued";
@@ -44,15 +44,4 @@ fn unsupported_media_type() -> Problem {
     let next = "send application/octet-stream (TTLV), text/xml or application/json";
     let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     Problem::new(status, "unsupported-media-type", "Unsupported media type", detail, next)
-}
-
-fn too_slow() -> Problem {
-    let detail = "the body did not arrive in time";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail, "send it within ten seconds")
-}
-
-fn unreadable(bytes_max: usize) -> Problem {
-    let detail = format!("the body broke off, or has more than {bytes_max} bytes");
-    let status = StatusCode::PAYLOAD_TOO_LARGE;
-    Problem::new(status, "too-large", "Too large", detail, "split the batch")
 }

@@ -1,22 +1,23 @@
 //! The services of a tenant.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use engine::{Administrator, Engine};
-use model::command::IdempotencyKey;
-use model::commands::{ResumeService, ShredService, SuspendService};
-use model::id::ServiceName;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use engine::Engine;
+use model::command::Action;
+use model::commands::{ResumeService, SetServicePolicy, ShredService, SuspendService};
+use model::id::{LogIndex, ServiceHandle, ServiceName, TenantHandle};
 use model::service::{Service, ServicePolicy, ServiceType};
 use model::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::tenants::{body, find};
+use super::tenants::{find, if_match};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::Caller;
 use crate::idempotency;
+use crate::json::Body;
 use crate::problem::Problem;
 
 /// What a service's owner decides about its keys.
@@ -29,6 +30,18 @@ pub struct PolicyView {
     /// Get still answers for a revoked key.
     #[serde(default = "yes")]
     get_after_revoke: bool,
+}
+
+impl From<PolicyView> for ServicePolicy {
+    fn from(view: PolicyView) -> Self {
+        Self { auto_activate: view.auto_activate, get_after_revoke: view.get_after_revoke }
+    }
+}
+
+impl From<ServicePolicy> for PolicyView {
+    fn from(policy: ServicePolicy) -> Self {
+        Self { auto_activate: policy.auto_activate, get_after_revoke: policy.get_after_revoke }
+    }
 }
 
 const fn yes() -> bool {
@@ -92,10 +105,7 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
         handle: service.handle.to_string(),
         service_type: service.service_type.as_str(),
         state: service.state.as_str(),
-        policy: PolicyView {
-            auto_activate: service.policy.auto_activate,
-            get_after_revoke: service.policy.get_after_revoke,
-        },
+        policy: service.policy.into(),
         objects: engine.store().generation().state.object_count(tenant.handle, service.handle),
         context_root: engine.service_root(tenant, service).ok().map(|uid| uid.to_string()),
         created: service.created.as_secs(),
@@ -103,11 +113,10 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
 }
 
 /// Lists the services of a tenant by name.
-#[utoipa::path(get, path = "/v1/tenants/{name}/services", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/services", params(("tenant" = String, Path)), responses(
     (status = 200, body = ServiceList), (status = 404, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
-    _: Operator,
     Path(name): Path<String>,
 ) -> Result<Json<ServiceList>, Problem> {
     let engine = app.engine()?;
@@ -120,58 +129,101 @@ pub async fn list(
 }
 
 /// Registers a service, or enables a shredded one again with a new seed.
-#[utoipa::path(post, path = "/v1/tenants/{name}/services", params(("name" = String, Path)),
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/services", params(("tenant" = String, Path)),
     request_body = RegisterServiceRequest, responses((status = 201, body = ServiceView),
     (status = 200, body = ServiceView, description = "it was registered already")))]
 pub async fn register(
     State(app): State<App>,
-    Operator(who): Operator,
+    caller: Caller,
     Path(name): Path<String>,
-    request: Result<Json<RegisterServiceRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<ServiceView>), Problem> {
-    let request = body(request)?;
+    Body(request): Body<RegisterServiceRequest>,
+) -> Result<Response, Problem> {
     let service_name =
         ServiceName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
     let service_type = ServiceType::parse(&request.service_type)
         .ok_or_else(|| Problem::bad_request("type is mongodb, postgresql, redis, microservice or other"))?;
-    let policy = request.policy.map_or_else(ServicePolicy::default, |policy| ServicePolicy {
-        auto_activate: policy.auto_activate,
-        get_after_revoke: policy.get_after_revoke,
-    });
+    let policy = request.policy.map_or_else(ServicePolicy::default, ServicePolicy::from);
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let (service, created) =
-        engine.add_service(&who, tenant.handle, &service_name, service_type, policy).await?;
+        engine.add_service(&caller.administrator, tenant.handle, &service_name, service_type, policy).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(view(engine, &tenant, &service))))
+    Ok(tagged(status, view(engine, &tenant, &service), service.revision))
 }
 
-/// `POST /v1/tenants/{name}/services/{service}:{verb}`: finds the verb.
-pub async fn act(
+/// A service with its entity tag.
+fn tagged(status: StatusCode, view: ServiceView, revision: LogIndex) -> Response {
+    let mut response = (status, Json(view)).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Shows a service.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/services/{service}",
+    params(("tenant" = String, Path), ("service" = String, Path)),
+    responses((status = 200, body = ServiceView), (status = 404, body = Problem)))]
+pub async fn show(
     State(app): State<App>,
-    Operator(who): Operator,
-    Path((name, target)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Json<ServiceView>, Problem> {
-    let (service, verb) = target.split_once(':').ok_or_else(|| Problem::not_found("resource"))?;
-    let key =
-        idempotency::key(&headers, &who.subject, &[b"POST\n", name.as_bytes(), b"/", target.as_bytes()])?;
+    Path((name, service)): Path<(String, String)>,
+) -> Result<Response, Problem> {
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
-    let known = find_service(engine, &tenant, service)?;
-    match verb {
-        "suspend" => suspend(engine, &who, &known, key).await?,
-        "resume" => resume(engine, &who, &known, key).await?,
-        "shred" => shred(engine, &who, &known, key).await?,
-        _ => return Err(Problem::not_found("action")),
-    }
-    let changed = engine.store().generation();
-    let changed =
-        changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
-    Ok(Json(view(engine, &tenant, changed)))
+    let service = find_service(engine, &tenant, &service)?;
+    Ok(tagged(StatusCode::OK, view(engine, &tenant, &service), service.revision))
 }
 
-fn find_service(engine: &Engine, tenant: &Tenant, name: &str) -> Result<std::sync::Arc<Service>, Problem> {
+/// A change of a service.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPolicyRequest {
+    /// What its owner decides from then on.
+    policy: PolicyView,
+}
+
+/// Replaces a service's policy; keys that exist keep what their identifier says. With `If-Match`, only if the
+/// service is still as it was read.
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}/services/{service}",
+    params(("tenant" = String, Path), ("service" = String, Path)), request_body = SetPolicyRequest,
+    responses((status = 200, body = ServiceView), (status = 412, body = Problem), (status = 504, body = Problem)))]
+pub async fn set_policy(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, service)): Path<(String, String)>,
+    headers: HeaderMap,
+    Body(request): Body<SetPolicyRequest>,
+) -> Result<Response, Problem> {
+    let if_revision = if_match(&headers)?;
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    let policy = ServicePolicy::from(request.policy);
+    let action = move |tenant, service| SetServicePolicy { tenant, service, policy, if_revision };
+    change(&app, &caller, (&name, &service), ("PATCH", &bytes), &headers, action).await
+}
+
+/// Proposes a change of a service; answers the service as it is then.
+async fn change<A: Into<Action>>(
+    app: &App,
+    caller: &Caller,
+    (name, service): (&str, &str),
+    (verb, body): (&str, &[u8]),
+    headers: &HeaderMap,
+    action: impl FnOnce(TenantHandle, ServiceHandle) -> A,
+) -> Result<Response, Problem> {
+    let who = &caller.administrator;
+    let request: [&[u8]; 7] =
+        [verb.as_bytes(), b"\n", name.as_bytes(), b"/", service.as_bytes(), b"\n", body];
+    let key = idempotency::key(headers, &who.subject, &request)?;
+    let engine = app.engine()?;
+    let tenant = find(engine, name).await?;
+    let known = find_service(engine, &tenant, service)?;
+    engine.administer(who, tenant.handle, service, action(tenant.handle, known.handle), key).await?;
+    let changed = engine.store().generation();
+    let changed = changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
+    Ok(tagged(StatusCode::OK, view(engine, &tenant, changed), changed.revision))
+}
+
+pub(super) fn find_service(engine: &Engine, tenant: &Tenant, name: &str) -> Result<std::sync::Arc<Service>, Problem> {
     let name = ServiceName::parse(name).map_err(|_| Problem::not_found("service"))?;
     let generation = engine.store().generation();
     let service = generation.state.service_named(tenant.handle, &name).cloned();
@@ -179,52 +231,43 @@ fn find_service(engine: &Engine, tenant: &Tenant, name: &str) -> Result<std::syn
 }
 
 /// Refuses every answer for the service until it is resumed; answered when that holds on every node.
-#[utoipa::path(post, path = "/v1/tenants/{name}/services/{service}:suspend",
-    params(("name" = String, Path), ("service" = String, Path)),
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:suspend",
+    params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView), (status = 504, body = Problem)))]
 pub async fn suspend(
-    engine: &Engine,
-    who: &Administrator,
-    service: &Service,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    let (tenant, handle) = (service.tenant, service.handle);
-    engine
-        .administer(who, tenant, service.name.as_str(), SuspendService { tenant, service: handle }, key)
-        .await?;
-    Ok(())
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, service)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let action = |tenant, service| SuspendService { tenant, service };
+    change(&app, &caller, (&name, &service), ("suspend", b""), &headers, action).await
 }
 
 /// Ends a suspension.
-#[utoipa::path(post, path = "/v1/tenants/{name}/services/{service}:resume",
-    params(("name" = String, Path), ("service" = String, Path)),
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:resume",
+    params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView)))]
 pub async fn resume(
-    engine: &Engine,
-    who: &Administrator,
-    service: &Service,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    let (tenant, handle) = (service.tenant, service.handle);
-    engine
-        .administer(who, tenant, service.name.as_str(), ResumeService { tenant, service: handle }, key)
-        .await?;
-    Ok(())
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, service)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let action = |tenant, service| ResumeService { tenant, service };
+    change(&app, &caller, (&name, &service), ("resume", b""), &headers, action).await
 }
 
 /// Erases the service's seed: none of its keys can be derived again, on any node.
-#[utoipa::path(post, path = "/v1/tenants/{name}/services/{service}:shred",
-    params(("name" = String, Path), ("service" = String, Path)),
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:shred",
+    params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView), (status = 504, body = Problem)))]
 pub async fn shred(
-    engine: &Engine,
-    who: &Administrator,
-    service: &Service,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    let (tenant, handle) = (service.tenant, service.handle);
-    engine
-        .administer(who, tenant, service.name.as_str(), ShredService { tenant, service: handle }, key)
-        .await?;
-    Ok(())
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, service)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let action = |tenant, service| ShredService { tenant, service };
+    change(&app, &caller, (&name, &service), ("shred", b""), &headers, action).await
 }

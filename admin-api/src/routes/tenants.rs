@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use engine::{Administrator, Engine, NewTenant};
+use engine::{Administrator, Engine, NewTenant, Refused};
 use model::command::{Action, IdempotencyKey};
 use model::commands::{ResumeTenant, SetTenantLabels, SuspendTenant, TerminateTenant};
-use model::id::{LogIndex, TenantName};
+use model::id::{LogIndex, TenantHandle, TenantName};
+use model::refusal::Refusal;
 use model::tenant::{LEASE_MS_DEFAULT, Tenant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::Caller;
 use crate::idempotency;
+use crate::json::Body;
 use crate::problem::Problem;
+
+/// Names that people would take for something else than a customer.
+const RESERVED_NAMES: [&str; 8] = ["admin", "administrator", "all", "any", "keyraft", "operator", "root", "system"];
 
 /// A tenant to be.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -132,18 +136,10 @@ fn tagged(status: StatusCode, tenant: &Tenant) -> Response {
 }
 
 /// A tenant by name, not older than the request.
-pub async fn find(engine: &Engine, name: &str) -> Result<Arc<Tenant>, Problem> {
+pub(super) async fn find(engine: &Engine, name: &str) -> Result<Arc<Tenant>, Problem> {
     let name = TenantName::parse(name).map_err(|_| Problem::not_found("tenant"))?;
-    let generation = engine.store().read_index().await.map_err(engine::Refused::from)?;
+    let generation = engine.store().read_index().await.map_err(Refused::from)?;
     generation.state.tenant_named(&name).cloned().ok_or_else(|| Problem::not_found("tenant"))
-}
-
-/// A body, or a problem that says what is wrong with it.
-pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(value)| value).map_err(|rejection| {
-        let status = rejection.status();
-        Problem::new(status, "bad-body", "Bad body", rejection.body_text(), "see /v1/openapi.json")
-    })
 }
 
 /// Creates a tenant with its own key hierarchy.
@@ -151,14 +147,17 @@ pub fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     (status = 201, body = TenantView), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
-    Operator(who): Operator,
+    caller: Caller,
     headers: HeaderMap,
-    request: Result<Json<CreateTenantRequest>, JsonRejection>,
+    Body(request): Body<CreateTenantRequest>,
 ) -> Result<Response, Problem> {
-    let request = body(request)?;
+    let who = &caller.administrator;
     let bytes = serde_json::to_vec(&request).unwrap_or_default();
     let key = idempotency::key(&headers, &who.subject, &[b"POST /v1/tenants\n", &bytes])?;
     let name = TenantName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
+    if RESERVED_NAMES.contains(&name.as_str()) {
+        return Err(Problem::bad_request(format!("the name {name} is reserved: it would be mistaken for a role")));
+    }
     let new = NewTenant {
         name,
         region: request.region,
@@ -166,36 +165,35 @@ pub async fn create(
         lease_ms: request.lease_ms.unwrap_or(LEASE_MS_DEFAULT),
         auto_register: request.auto_register,
     };
-    let tenant = app.engine()?.create_tenant(&who, new, key).await?;
+    let tenant = app.engine()?.create_tenant(who, new, key).await?;
     Ok(tagged(StatusCode::CREATED, &tenant))
 }
 
-/// Lists tenants by name.
+/// Lists the tenants the caller has a role for, by name.
 #[utoipa::path(get, path = "/v1/tenants", responses((status = 200, body = TenantList)))]
-pub async fn list(State(app): State<App>, _: Operator) -> Result<Json<TenantList>, Problem> {
-    let generation = app.engine()?.store().read_index().await.map_err(engine::Refused::from)?;
-    let mut items: Vec<TenantView> = generation.state.tenants().map(|tenant| view(tenant)).collect();
+pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<TenantList>, Problem> {
+    let generation = app.engine()?.store().read_index().await.map_err(Refused::from)?;
+    let tenants = generation.state.tenants().filter(|tenant| caller.sees(&tenant.name));
+    let mut items: Vec<TenantView> = tenants.map(|tenant| view(tenant)).collect();
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(TenantList { items }))
 }
 
 /// Shows a tenant.
-#[utoipa::path(get, path = "/v1/tenants/{name}", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
-    _: Operator,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, &*find(app.engine()?, &name).await?))
 }
 
 /// Lists the versions of a tenant's key.
-#[utoipa::path(get, path = "/v1/tenants/{name}/versions", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/versions", params(("tenant" = String, Path)), responses(
     (status = 200, body = VersionList), (status = 404, body = Problem)))]
 pub async fn versions(
     State(app): State<App>,
-    _: Operator,
     Path(name): Path<String>,
 ) -> Result<Json<VersionList>, Problem> {
     let tenant = find(app.engine()?, &name).await?;
@@ -211,27 +209,28 @@ pub async fn versions(
 }
 
 /// Replaces a tenant's labels. With `If-Match`, only if the tenant is still as it was read.
-#[utoipa::path(patch, path = "/v1/tenants/{name}", params(("name" = String, Path)), request_body = LabelRequest,
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), request_body = LabelRequest,
     responses((status = 200, body = TenantView), (status = 412, body = Problem)))]
 pub async fn label(
     State(app): State<App>,
-    Operator(who): Operator,
+    caller: Caller,
     Path(name): Path<String>,
     headers: HeaderMap,
-    request: Result<Json<LabelRequest>, JsonRejection>,
+    Body(request): Body<LabelRequest>,
 ) -> Result<Response, Problem> {
-    let request = body(request)?;
+    let who = &caller.administrator;
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let if_revision = if_match(&headers)?;
     let bytes = serde_json::to_vec(&request).unwrap_or_default();
     let key = idempotency::key(&headers, &who.subject, &[b"PATCH\n", name.as_bytes(), &bytes])?;
     let command = SetTenantLabels { tenant: tenant.handle, labels: request.labels, if_revision };
-    engine.administer(&who, tenant.handle, &name, command, key).await?;
+    engine.administer(who, tenant.handle, &name, command, key).await?;
     Ok(tagged(StatusCode::OK, &*find(engine, &name).await?))
 }
 
-fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem> {
+/// The revision the caller insists on.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
     number
@@ -239,83 +238,85 @@ fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem> {
         .ok_or_else(|| Problem::bad_request("If-Match is not an entity tag"))
 }
 
-/// `POST /v1/tenants/{name}:{verb}`: finds the verb.
-pub async fn act(
-    State(app): State<App>,
-    Operator(who): Operator,
-    Path(target): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (name, verb) = target.split_once(':').ok_or_else(|| Problem::not_found("resource"))?;
-    let key = idempotency::key(&headers, &who.subject, &[b"POST\n", target.as_bytes()])?;
-    let engine = app.engine()?;
-    let tenant = find(engine, name).await?;
-    match verb {
-        "suspend" => suspend(engine, &who, &tenant, key).await?,
-        "resume" => resume(engine, &who, &tenant, key).await?,
-        "rotate" => rotate(engine, &who, &tenant, key).await?,
-        "terminate" => terminate(engine, &who, &tenant, key).await?,
-        _ => return Err(Problem::not_found("action")),
-    }
-    Ok(tagged(StatusCode::OK, &*find(engine, name).await?))
+/// A request for one of the verbs below.
+struct Wish<'a> {
+    app: &'a App,
+    who: &'a Administrator,
+    name: &'a str,
+    verb: &'static str,
+    headers: &'a HeaderMap,
 }
 
-async fn change(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    action: impl Into<Action>,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    engine.administer(who, tenant.handle, tenant.name.as_str(), action, key).await?;
-    Ok(())
+impl Wish<'_> {
+    /// The idempotency key, the tenant, and the engine to ask.
+    async fn read(&self) -> Result<(&Engine, Arc<Tenant>, Option<IdempotencyKey>), Problem> {
+        let request: [&[u8]; 4] = [b"POST\n", self.name.as_bytes(), b":", self.verb.as_bytes()];
+        let key = idempotency::key(self.headers, &self.who.subject, &request)?;
+        let engine = self.app.engine()?;
+        Ok((engine, find(engine, self.name).await?, key))
+    }
+
+    /// Proposes what the verb means; answers the tenant as it is then.
+    async fn act<A: Into<Action>>(&self, action: impl FnOnce(TenantHandle) -> A) -> Result<Response, Problem> {
+        let (engine, tenant, key) = self.read().await?;
+        engine.administer(self.who, tenant.handle, self.name, action(tenant.handle), key).await?;
+        Ok(tagged(StatusCode::OK, &*find(engine, self.name).await?))
+    }
 }
 
 /// Refuses every answer for the tenant until it is resumed; answered when that holds on every node.
-#[utoipa::path(post, path = "/v1/tenants/{name}:suspend", params(("name" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:suspend", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
 pub async fn suspend(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    change(engine, who, tenant, SuspendTenant { tenant: tenant.handle }, key).await
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "suspend", headers: &headers };
+    wish.act(|tenant| SuspendTenant { tenant }).await
 }
 
 /// Ends a suspension.
-#[utoipa::path(post, path = "/v1/tenants/{name}:resume", params(("name" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:resume", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
 pub async fn resume(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    change(engine, who, tenant, ResumeTenant { tenant: tenant.handle }, key).await
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "resume", headers: &headers };
+    wish.act(|tenant| ResumeTenant { tenant }).await
 }
 
 /// Makes the next version of the tenant's key; older ones keep answering.
-#[utoipa::path(post, path = "/v1/tenants/{name}:rotate", params(("name" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:rotate", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn rotate(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    engine.rotate_l2(who, tenant.handle, key).await?;
-    Ok(())
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "rotate", headers: &headers };
+    let (engine, tenant, key) = wish.read().await?;
+    if if_match(&headers)?.is_some_and(|read| read != tenant.revision) {
+        return Err(Refused::from(Refusal::RevisionConflict { now: tenant.revision }).into());
+    }
+    engine.rotate_l2(&caller.administrator, tenant.handle, key).await?;
+    Ok(tagged(StatusCode::OK, &*find(engine, &name).await?))
 }
 
 /// Erases the tenant's keys for ever; answered when that holds on every node.
-#[utoipa::path(post, path = "/v1/tenants/{name}:terminate", params(("name" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:terminate", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
 pub async fn terminate(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Problem> {
-    change(engine, who, tenant, TerminateTenant { tenant: tenant.handle }, key).await
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "terminate", headers: &headers };
+    wish.act(|tenant| TerminateTenant { tenant }).await
 }

@@ -21,6 +21,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick-xml", &["kmip"]),
     ("axum", &["admin-api"]),
     ("utoipa", &["admin-api"]),
+    // The node's tests forge tokens with it.
+    ("jsonwebtoken", &["admin-api", "node"]),
 ];
 
 /// Packages that must not be built at all, and why.

@@ -79,11 +79,17 @@ pub struct SetServicePolicy {
     pub service: ServiceHandle,
     /// The policy from then on.
     pub policy: ServicePolicy,
+    /// The revision the caller read, if it insists on it.
+    pub if_revision: Option<LogIndex>,
 }
 
 impl Apply for SetServicePolicy {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        state.living_service(self.tenant, self.service).map(drop)
+        let service = state.living_service(self.tenant, self.service)?;
+        if self.if_revision.is_some_and(|revision| revision != service.revision) {
+            return Err(Refusal::RevisionConflict { now: service.revision });
+        }
+        Ok(())
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

@@ -164,6 +164,7 @@ fn services() -> impl Strategy<Value = Action> {
             tenant: tenant(t),
             service: service(s),
             policy: ServicePolicy { auto_activate: false, get_after_revoke },
+            if_revision: None,
         }.into()),
         2 => (handle(), 0..3_u8).prop_map(|(t, s)| {
             SuspendService { tenant: tenant(t), service: service(s) }.into()

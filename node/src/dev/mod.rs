@@ -57,6 +57,9 @@ pub struct DevArgs {
     /// The platform's root of trust.
     #[arg(long, value_enum, default_value_t = RootKind::Software)]
     root: RootKind,
+    /// File with more settings for every node (TOML), such as [[admin.identity_provider]].
+    #[arg(long)]
+    settings: Option<PathBuf>,
     /// Delete what an earlier start left and begin anew.
     #[arg(long)]
     fresh: bool,
@@ -95,12 +98,16 @@ pub fn run(args: &DevArgs) -> anyhow::Result<()> {
         peer_port: args.peer_port,
         root: args.root.as_str().to_owned(),
     };
+    let more = match &args.settings {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+        None => String::new(),
+    };
     // Before the folder is opened, or deleted: a cluster that runs in it holds its ports.
     nodes::refuse_taken_ports(&shape)?;
     let layout = Layout::open(&args.data, &shape, args.fresh)?;
     let pins = prepare(&layout, &shape, args)?;
     let stop = nodes::Stop::on_signals()?;
-    let mut running = nodes::start(&layout, &shape, &pins)?;
+    let mut running = nodes::start(&layout, &shape, &pins, &more)?;
     let outcome = match serve(&layout, &shape, args, &mut running, &stop) {
         Ok(()) => {
             running.watch(&stop);

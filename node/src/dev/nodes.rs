@@ -98,13 +98,14 @@ pub struct Running {
 }
 
 /// Writes every node's configuration and `run` file and starts it.
-pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin]) -> anyhow::Result<Running> {
+pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin], more: &str) -> anyhow::Result<Running> {
     let mut running = Running { children: Vec::new(), folders: Vec::new() };
     for i in 0..shape.nodes {
         let folder = layout.node(i);
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-        super::write_private(&folder.join("config.toml"), &configuration(layout, shape, i, pins))?;
+        let text = configuration(layout, shape, i, pins) + "\n" + more;
+        super::write_private(&folder.join("config.toml"), &text)?;
         write_run(layout, &folder)?;
         running.folders.push(folder);
     }

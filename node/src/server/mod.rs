@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use admin_api::{App, DevelopmentToken, Door};
+use admin_api::{App, DevelopmentToken, Door, Providers, Who};
 use anyhow::{Context as _, bail};
 use audit::AuditLog;
 use clap::Args;
@@ -93,7 +93,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let store = lineage.start(config, env, guard).await?;
 
     let metrics = telemetry::Metrics::new();
-    let app = App::new(development_token(config)?, metrics.scrape());
+    let app = App::new(who(config).await?, metrics.scrape());
     let (drain, draining) = watch::channel(false);
     let doors = [
         (Door::Public, listeners.admin, certificates.public.clone()),
@@ -188,6 +188,16 @@ fn open_audit(
         now_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
     Ok(AuditLog::open(&data.audit(), identity, audit::Settings::default())?)
+}
+
+/// Whom the administration believes, beside operators by their certificates.
+async fn who(config: &Config) -> anyhow::Result<Who> {
+    let admin = &config.admin;
+    Ok(Who {
+        token: development_token(config)?,
+        providers: Providers::open(admin.identity_provider.clone()).await?,
+        proxies: admin.trusted_proxies.clone(),
+    })
 }
 
 fn development_token(config: &Config) -> anyhow::Result<Option<DevelopmentToken>> {

@@ -3,6 +3,7 @@
 //!
 //! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
 
+mod administration;
 mod bad_input;
 mod clients;
 mod command_line;
@@ -11,6 +12,7 @@ mod example;
 mod failover;
 mod https;
 mod identity;
+mod identity_provider;
 mod key_pairs;
 mod keys;
 mod kmip_protocol;
@@ -18,10 +20,12 @@ mod lifecycle;
 mod matrix;
 mod published;
 mod replays;
+mod rest;
 mod revocation;
 mod semantics;
 mod services;
 mod stream;
 mod support;
+mod tokens;
 mod transport;
 mod wire;

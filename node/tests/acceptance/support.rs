@@ -85,10 +85,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts three nodes and the tenants `tenant-a` and `tenant-b`.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, with more settings (TOML) for every node.
+    pub fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("it's a cluster");
+        let more = folder.path().join("settings.toml");
+        fs::write(&more, settings).expect("a file of settings");
         let mut cluster = Self { data, ports: Ports::free(), dev: None, restarted: Vec::new(), folder };
-        cluster.launch(&[]);
+        cluster.launch(&["--settings", more.to_str().expect("text")]);
         cluster
     }
 

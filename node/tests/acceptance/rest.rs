@@ -1,0 +1,115 @@
+//! Requests to the administration interface, written out, so that a test can send what no client would.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::support::{Cluster, PATIENCE, text};
+use crate::wire::{self, Credentials};
+
+/// A request to be.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// Method and target as they stand in the request line.
+    pub line: String,
+    /// Lines of the header, without `Host` and `Content-Length`.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Index of the node to ask.
+    pub node: u16,
+    /// `false`: no `Content-Length` is written.
+    pub chunked: bool,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// By name in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// As JSON; a string where it is none.
+    pub body: Value,
+}
+
+impl Request {
+    /// A request of a method to a target.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self { line: line.into(), ..Self::default() }
+    }
+
+    /// With a bearer token.
+    pub fn token(self, token: &str) -> Self {
+        self.header(format!("Authorization: Bearer {token}"))
+    }
+
+    /// With one more line of the header.
+    pub fn header(mut self, line: impl Into<String>) -> Self {
+        self.headers.push(line.into());
+        self
+    }
+
+    /// With a JSON body.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// With a body of a type.
+    pub fn body(mut self, media: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header(format!("Content-Type: {media}"))
+    }
+
+    /// To another node than the first.
+    pub fn to(mut self, node: u16) -> Self {
+        self.node = node;
+        self
+    }
+
+    /// Sends it to the port for browsers and machines.
+    pub async fn send(&self, cluster: &Cluster) -> Reply {
+        self.send_to(cluster, cluster.ports.admin + self.node, None).await
+    }
+
+    /// Sends it to the operator port.
+    pub async fn send_as(&self, cluster: &Cluster, who: &Credentials) -> Reply {
+        self.send_to(cluster, cluster.ports.admin + 50 + self.node, Some(who)).await
+    }
+
+    async fn send_to(&self, cluster: &Cluster, port: u16, who: Option<&Credentials>) -> Reply {
+        let mut stream = wire::connect_to(cluster, port, who).await.expect("a connection");
+        let mut head = format!("{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", self.line);
+        for line in &self.headers {
+            head += &format!("{line}\r\n");
+        }
+        if !self.chunked {
+            head += &format!("Content-Length: {}\r\n", self.body.len());
+        }
+        head += "\r\n";
+        let mut bytes = Vec::new();
+        let talk = async {
+            // A server that refuses by the header alone may close before it read the body.
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&self.body).await;
+            let _ = stream.flush().await;
+            stream.read_to_end(&mut bytes).await
+        };
+        let _ = timeout(PATIENCE, talk).await.expect("an answer in time");
+        read(&bytes)
+    }
+}
+
+fn read(bytes: &[u8]) -> Reply {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a header");
+    let head = text(&bytes[..end]);
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        Some((name.to_ascii_lowercase(), value.to_owned()))
+    };
+    let body = &bytes[end + 4..];
+    let body = serde_json::from_slice(body).unwrap_or_else(|_| Value::String(text(body)));
+    Reply { status, headers: head.lines().skip(1).filter_map(pair).collect(), body }
+}
