@@ -148,7 +148,8 @@ impl Grants {
     }
 
     fn judge_tenant(&self, roles: &[Role], everywhere: bool, tenant: Option<&str>) -> Verdict {
-        let held = tenant.and_then(|name| TenantName::parse(name).ok()).and_then(|name| self.tenants.get(&name));
+        let held =
+            tenant.and_then(|name| TenantName::parse(name).ok()).and_then(|name| self.tenants.get(&name));
         if everywhere || held.is_some_and(|held| roles.iter().any(|role| held.contains(role))) {
             Verdict::Allowed
         } else if held.is_some() || !self.platform.is_empty() {

@@ -87,7 +87,9 @@ fn admit(app: &App, peer: &Peer, request: &mut Request<Body>) -> Result<Peer, Pr
         return Err(Problem::bad_request(format!("path and query exceed {TARGET_BYTES_MAX} bytes")));
     }
     if !is_plain(request.uri().path()) {
-        return Err(Problem::bad_request("the path is not written plainly: no escapes, no empty or dot segments"));
+        return Err(Problem::bad_request(
+            "the path is not written plainly: no escapes, no empty or dot segments",
+        ));
     }
     if let Some(inner) = verb_as_segment(request.uri()) {
         *request.uri_mut() = inner;
@@ -103,7 +105,8 @@ fn real_address(app: &App, peer: &Peer, headers: &HeaderMap) -> std::net::Socket
     }
     let said = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
     // Each proxy appends: the last one is what our own proxy saw.
-    let last = said.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
+    let last =
+        said.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse::<IpAddr>().ok());
     last.map_or(direct, |ip| std::net::SocketAddr::new(ip, 0))
 }
 
@@ -111,7 +114,10 @@ fn real_address(app: &App, peer: &Peer, headers: &HeaderMap) -> std::net::Socket
 fn is_plain(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     let segment = |segment: &str| {
-        !segment.is_empty() && segment.bytes().all(plain) && !segment.starts_with('.') && !segment.ends_with('.')
+        !segment.is_empty()
+            && segment.bytes().all(plain)
+            && !segment.starts_with('.')
+            && !segment.ends_with('.')
     };
     path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
 }
@@ -188,7 +194,8 @@ async fn read_body(method: &Method, headers: &HeaderMap, body: Body) -> Result<B
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(unsupported("a compressed body is not accepted", "send it uncompressed"));
     }
-    let read = timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| Problem::too_slow())?;
+    let read =
+        timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| Problem::too_slow())?;
     let bytes = read.map_err(|_| Problem::too_large(BODY_BYTES_MAX))?;
     let changes = !matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
     if changes && !bytes.is_empty() && !is_json(headers) {
@@ -220,9 +227,25 @@ mod tests {
             assert!(is_plain(plain), "{plain}");
         }
         for other in [
-            "", "v1", "/", "//", "/v1//tenants", "/v1/tenants/", "/v1/../metrics", "/v1/./tenants", "/v1/tenants/.",
-            "/v1/tenants/%2e%2e/x", "/v1/tenants/a%00", "/v1/tenants/a;b", "/v1/tenants/acme.", "/v1/tenants/@suspend",
-            "/v1/tenants/a\\b", "/v1/tenants/a b", "/v1/tenants/+", "/v1/tenants/*", "/v1/t\u{e9}",
+            "",
+            "v1",
+            "/",
+            "//",
+            "/v1//tenants",
+            "/v1/tenants/",
+            "/v1/../metrics",
+            "/v1/./tenants",
+            "/v1/tenants/.",
+            "/v1/tenants/%2e%2e/x",
+            "/v1/tenants/a%00",
+            "/v1/tenants/a;b",
+            "/v1/tenants/acme.",
+            "/v1/tenants/@suspend",
+            "/v1/tenants/a\\b",
+            "/v1/tenants/a b",
+            "/v1/tenants/+",
+            "/v1/tenants/*",
+            "/v1/t\u{e9}",
         ] {
             assert!(!is_plain(other), "{other:?}");
         }

@@ -75,7 +75,9 @@ impl Limits {
                 all.clear();
             }
         }
-        act(all.entry(host).or_insert_with(|| Buckets { requests: Bucket::new(now), guesses: Bucket::new(now) }))
+        act(all
+            .entry(host)
+            .or_insert_with(|| Buckets { requests: Bucket::new(now), guesses: Bucket::new(now) }))
     }
 }
 

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn only_https_has_a_host() {
         assert_eq!(host("https://idp.example:8443/realm?a=b"), Some("idp.example:8443"));
-        for bad in ["http://idp.example", "file:///etc/passwd", "https://", "https://me@evil.example/", "idp"] {
+        for bad in ["http://idp.example", "file:///etc/passwd", "https://", "https://me@evil.example/", "idp"]
+        {
             assert_eq!(host(bad), None, "{bad}");
         }
     }

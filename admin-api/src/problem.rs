@@ -81,7 +81,8 @@ impl Problem {
     }
 
     pub(crate) fn too_many(retry_after_s: u64) -> Self {
-        let detail = format!("too many requests or wrong credentials from this address; wait {retry_after_s} s");
+        let detail =
+            format!("too many requests or wrong credentials from this address; wait {retry_after_s} s");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests", detail, "wait, then retry")
     }
 

@@ -184,7 +184,8 @@ mod tests {
             assert!(operation["summary"].is_string(), "{} has no sentence", rule.path);
             let responses = operation["responses"].as_object().expect("responses");
             assert!(responses.keys().any(|status| status.starts_with('2')), "{} never succeeds", rule.path);
-            for name in ["tenant", "service"].iter().filter(|name| rule.path.contains(&format!("{{{name}}}"))) {
+            for name in ["tenant", "service"].iter().filter(|name| rule.path.contains(&format!("{{{name}}}")))
+            {
                 let parameters = operation["parameters"].as_array().expect("parameters");
                 assert!(parameters.iter().any(|one| one["name"] == **name), "{}: {name}", rule.path);
             }

@@ -131,7 +131,8 @@ async fn talk(
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let (app, router, peer) = (app.clone(), router.clone(), peer.clone());
         async move {
-            let route = async move |request| router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let route =
+                async move |request| router.oneshot(request).await.unwrap_or_else(|never| match never {});
             Ok::<_, Infallible>(gate::enter(&app, peer, request.map(Body::new), route).await)
         }
     });

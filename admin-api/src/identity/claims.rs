@@ -24,7 +24,8 @@ impl Claims {
     pub fn words<'c>(&'c self, claim: &str) -> Vec<&'c str> {
         let value = match claim.strip_prefix('/') {
             Some(path) => {
-                let (first, rest) = path.split_once('/').map_or((path, String::new()), |(a, b)| (a, format!("/{b}")));
+                let (first, rest) =
+                    path.split_once('/').map_or((path, String::new()), |(a, b)| (a, format!("/{b}")));
                 self.rest.get(first).and_then(|value| value.pointer(&rest))
             }
             None => self.rest.get(claim),
@@ -49,7 +50,8 @@ mod tests {
 
     #[test]
     fn words_come_in_every_form_providers_use() {
-        let text = r#"{"iss":"i","sub":"s","roles":["a","b"],"scope":"c d","realm_access":{"roles":["e"]},"n":1}"#;
+        let text =
+            r#"{"iss":"i","sub":"s","roles":["a","b"],"scope":"c d","realm_access":{"roles":["e"]},"n":1}"#;
         let claims: Claims = serde_json::from_str(text).expect("claims");
         assert_eq!(claims.words("roles"), ["a", "b"]);
         assert_eq!(claims.words("scope"), ["c", "d"]);

@@ -170,7 +170,8 @@ impl Provider {
 
     fn grants(&self, claims: &super::claims::Claims) -> crate::access::Grants {
         let said = claims.words(&self.settings.roles_claim);
-        let roles = self.words.iter().filter(|(word, _)| said.contains(&word.as_str())).map(|(_, role)| *role);
+        let roles =
+            self.words.iter().filter(|(word, _)| said.contains(&word.as_str())).map(|(_, role)| *role);
         let tenants = claims.words(&self.settings.tenants_claim);
         let mut grants = crate::access::Grants::default();
         for role in roles {
@@ -245,7 +246,10 @@ mod tests {
         let claims: Claims = serde_json::from_str(claims).expect("claims");
         let provider = Provider::new(settings).expect("settings that work");
         let grants = provider.grants(&claims);
-        grants.all().map(|(name, role)| format!("{}:{}", name.map_or("*", |n| n.as_str()), role.as_str())).collect()
+        grants
+            .all()
+            .map(|(name, role)| format!("{}:{}", name.map_or("*", |n| n.as_str()), role.as_str()))
+            .collect()
     }
 
     #[test]
@@ -261,7 +265,11 @@ mod tests {
             ["*:platform_operator", "*:auditor", "acme:key_administrator", "acme:auditor"]
         );
         let none = r#"{"iss":"i","sub":"s","roles":"key_administrator"}"#;
-        assert_eq!(grants(settings(&["acme"], true), none), Vec::<String>::new(), "no tenant claimed, no role");
+        assert_eq!(
+            grants(settings(&["acme"], true), none),
+            Vec::<String>::new(),
+            "no tenant claimed, no role"
+        );
     }
 
     #[test]

@@ -131,7 +131,8 @@ fn belongs(algorithm: Algorithm, jwk: &Jwk) -> bool {
         AlgorithmParameters::OctetKeyPair(key) => key.curve == Ed25519 && algorithm == EdDSA,
         _ => false,
     };
-    let for_signatures = jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
+    let for_signatures =
+        jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
     let published = jwk.common.key_algorithm.map(|one| one.to_string());
     family && for_signatures && published.is_none_or(|published| published == format!("{algorithm:?}"))
 }

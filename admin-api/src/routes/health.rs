@@ -84,6 +84,7 @@ pub struct GrantView {
 #[utoipa::path(get, path = "/v1/whoami", responses((status = 200, body = WhoAmI)))]
 pub async fn whoami(caller: Caller) -> Json<WhoAmI> {
     let grants = caller.grants.all();
-    let grants = grants.map(|(tenant, role)| GrantView { role: role.as_str(), tenant: tenant.map(ToString::to_string) });
+    let grants = grants
+        .map(|(tenant, role)| GrantView { role: role.as_str(), tenant: tenant.map(ToString::to_string) });
     Json(WhoAmI { grants: grants.collect(), subject: caller.administrator.subject })
 }

@@ -115,10 +115,7 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
 /// Lists the services of a tenant by name.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/services", params(("tenant" = String, Path)), responses(
     (status = 200, body = ServiceList), (status = 404, body = Problem)))]
-pub async fn list(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<ServiceList>, Problem> {
+pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<ServiceList>, Problem> {
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let generation = engine.store().generation();
@@ -219,11 +216,16 @@ async fn change<A: Into<Action>>(
     let known = find_service(engine, &tenant, service)?;
     engine.administer(who, tenant.handle, service, action(tenant.handle, known.handle), key).await?;
     let changed = engine.store().generation();
-    let changed = changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
+    let changed =
+        changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
     Ok(tagged(StatusCode::OK, view(engine, &tenant, changed), changed.revision))
 }
 
-pub(super) fn find_service(engine: &Engine, tenant: &Tenant, name: &str) -> Result<std::sync::Arc<Service>, Problem> {
+pub(super) fn find_service(
+    engine: &Engine,
+    tenant: &Tenant,
+    name: &str,
+) -> Result<std::sync::Arc<Service>, Problem> {
     let name = ServiceName::parse(name).map_err(|_| Problem::not_found("service"))?;
     let generation = engine.store().generation();
     let service = generation.state.service_named(tenant.handle, &name).cloned();

@@ -23,7 +23,8 @@ use crate::json::Body;
 use crate::problem::Problem;
 
 /// Names that people would take for something else than a customer.
-const RESERVED_NAMES: [&str; 8] = ["admin", "administrator", "all", "any", "keyraft", "operator", "root", "system"];
+const RESERVED_NAMES: [&str; 8] =
+    ["admin", "administrator", "all", "any", "keyraft", "operator", "root", "system"];
 
 /// A tenant to be.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -156,7 +157,9 @@ pub async fn create(
     let key = idempotency::key(&headers, &who.subject, &[b"POST /v1/tenants\n", &bytes])?;
     let name = TenantName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
     if RESERVED_NAMES.contains(&name.as_str()) {
-        return Err(Problem::bad_request(format!("the name {name} is reserved: it would be mistaken for a role")));
+        return Err(Problem::bad_request(format!(
+            "the name {name} is reserved: it would be mistaken for a role"
+        )));
     }
     let new = NewTenant {
         name,
@@ -182,10 +185,7 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<TenantL
 /// Shows a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
-pub async fn show(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
+pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, &*find(app.engine()?, &name).await?))
 }
 
@@ -257,7 +257,10 @@ impl Wish<'_> {
     }
 
     /// Proposes what the verb means; answers the tenant as it is then.
-    async fn act<A: Into<Action>>(&self, action: impl FnOnce(TenantHandle) -> A) -> Result<Response, Problem> {
+    async fn act<A: Into<Action>>(
+        &self,
+        action: impl FnOnce(TenantHandle) -> A,
+    ) -> Result<Response, Problem> {
         let (engine, tenant, key) = self.read().await?;
         engine.administer(self.who, tenant.handle, self.name, action(tenant.handle), key).await?;
         Ok(tagged(StatusCode::OK, &*find(engine, self.name).await?))
@@ -273,7 +276,8 @@ pub async fn suspend(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "suspend", headers: &headers };
+    let wish =
+        Wish { app: &app, who: &caller.administrator, name: &name, verb: "suspend", headers: &headers };
     wish.act(|tenant| SuspendTenant { tenant }).await
 }
 
@@ -317,6 +321,7 @@ pub async fn terminate(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "terminate", headers: &headers };
+    let wish =
+        Wish { app: &app, who: &caller.administrator, name: &name, verb: "terminate", headers: &headers };
     wish.act(|tenant| TerminateTenant { tenant }).await
 }

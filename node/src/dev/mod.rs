@@ -99,7 +99,9 @@ pub fn run(args: &DevArgs) -> anyhow::Result<()> {
         root: args.root.as_str().to_owned(),
     };
     let more = match &args.settings {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+        }
         None => String::new(),
     };
     // Before the folder is opened, or deleted: a cluster that runs in it holds its ports.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::rest::{Reply, Request};
-use crate::support::Cluster;
+use crate::support::{Cluster, until};
 
 fn token(cluster: &Cluster) -> String {
     cluster.env()["KEYRAFT_TOKEN"].clone()
@@ -38,15 +38,30 @@ fn is_problem(reply: &Reply) {
 async fn a03_a_path_has_one_spelling() {
     let cluster = Cluster::shared();
     for path in [
-        "/v1/tenants/../cluster", "/v1/tenants/%2e%2e/cluster", "/v1//tenants", "//v1/tenants", "/v1/tenants/",
-        "/v1/tenants/tenant-a%00", "/v1/tenants/tenant-a;x=1", "/v1/tenants/tenant-a.", "/v1/tenants/tenant%2Da",
-        "/v1/tenants/./tenant-a", "/v1/tenants/tenant-a/%2e%2e/tenant-b", "/v1/tenants/tenant-a/@suspend",
+        "/v1/tenants/../cluster",
+        "/v1/tenants/%2e%2e/cluster",
+        "/v1//tenants",
+        "//v1/tenants",
+        "/v1/tenants/",
+        "/v1/tenants/tenant-a%00",
+        "/v1/tenants/tenant-a;x=1",
+        "/v1/tenants/tenant-a.",
+        "/v1/tenants/tenant%2Da",
+        "/v1/tenants/./tenant-a",
+        "/v1/tenants/tenant-a/%2e%2e/tenant-b",
+        "/v1/tenants/tenant-a/@suspend",
     ] {
         let reply = ask(&cluster, &format!("GET {path}")).await;
         assert_eq!(reply.status, 400, "{path}");
         is_problem(&reply);
     }
-    for path in ["/v1/tenants/TENANT-A", "/V1/tenants", "/v1/Tenants", "/v1/tenants/tenant-a:", "/v1/tenants/tenant_a"] {
+    for path in [
+        "/v1/tenants/TENANT-A",
+        "/V1/tenants",
+        "/v1/Tenants",
+        "/v1/tenants/tenant-a:",
+        "/v1/tenants/tenant_a",
+    ] {
         assert_eq!(ask(&cluster, &format!("GET {path}")).await.status, 404, "{path}");
     }
     assert_eq!(ask(&cluster, "POST /v1/tenants/tenant-a:explode").await.status, 404);
@@ -57,12 +72,29 @@ async fn a03_a_path_has_one_spelling() {
 async fn a04_names_that_would_be_mistaken_are_refused() {
     let cluster = Cluster::shared();
     let long = "a".repeat(10_240);
-    for name in ["root", "admin", "ADMIN", "Tenant-A", "*", "+", "", "..", "a b", "tenant-a\u{202e}", "système", &long] {
+    for name in [
+        "root",
+        "admin",
+        "ADMIN",
+        "Tenant-A",
+        "*",
+        "+",
+        "",
+        "..",
+        "a b",
+        "tenant-a\u{202e}",
+        "système",
+        &long,
+    ] {
         let reply = create(&cluster, &json!({ "name": name }).to_string()).await;
         assert_eq!(reply.status, 400, "{name:?}");
         is_problem(&reply);
     }
-    assert_eq!(create(&cluster, r#"{"name":"tenant-a"}"#).await.status, 409, "one folded form, taken for ever");
+    assert_eq!(
+        create(&cluster, r#"{"name":"tenant-a"}"#).await.status,
+        409,
+        "one folded form, taken for ever"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,12 +159,24 @@ async fn a06_json_that_two_readers_would_read_differently_is_refused() {
 async fn a07_types_and_methods_are_what_they_say() {
     let cluster = Cluster::shared();
     let body = r#"{"name":"another"}"#;
-    for media in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "multipart/form-data"] {
-        let reply = Request::new("POST /v1/tenants").token(&token(&cluster)).body(media, body).send(&cluster).await;
+    for media in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin1",
+        "multipart/form-data",
+    ] {
+        let reply =
+            Request::new("POST /v1/tenants").token(&token(&cluster)).body(media, body).send(&cluster).await;
         assert_eq!(reply.status, 415, "{media}");
         is_problem(&reply);
     }
-    for line in ["TRACE /v1/tenants", "PUT /v1/tenants", "DELETE /v1/tenants/tenant-a", "OPTIONS /v1/tenants", "POST /livez"] {
+    for line in [
+        "TRACE /v1/tenants",
+        "PUT /v1/tenants",
+        "DELETE /v1/tenants/tenant-a",
+        "OPTIONS /v1/tenants",
+        "POST /livez",
+    ] {
         let reply = ask(&cluster, line).await;
         assert_eq!(reply.status, 405, "{line}");
         is_problem(&reply);
@@ -142,7 +186,8 @@ async fn a07_types_and_methods_are_what_they_say() {
         assert_eq!(request.send(&cluster).await.status, 400, "{header}");
     }
     // No other page may read answers (U10).
-    let asked = Request::new("GET /v1/tenants").token(&token(&cluster)).header("Origin: https://evil.example");
+    let asked =
+        Request::new("GET /v1/tenants").token(&token(&cluster)).header("Origin: https://evil.example");
     let reply = asked.send(&cluster).await;
     assert!(!reply.headers.keys().any(|name| name.starts_with("access-control-")), "{:?}", reply.headers);
 }
@@ -156,7 +201,12 @@ async fn a10_of_two_administrators_at_once_one_is_told_to_read_again() {
     let read = made.headers["etag"].clone();
 
     // Both read the tenant, both rotate on different nodes: exactly one new version comes of it.
-    let rotate = |node| Request::new("POST /v1/tenants/acme:rotate").token(&token).header(format!("If-Match: {read}")).to(node);
+    let rotate = |node| {
+        Request::new("POST /v1/tenants/acme:rotate")
+            .token(&token)
+            .header(format!("If-Match: {read}"))
+            .to(node)
+    };
     let (first, second) = (rotate(0), rotate(1));
     let (first, second) = tokio::join!(first.send(&cluster), second.send(&cluster));
     let mut told = [first.status, second.status];
@@ -166,9 +216,14 @@ async fn a10_of_two_administrators_at_once_one_is_told_to_read_again() {
     assert_eq!(versions.body["items"].as_array().map(Vec::len), Some(2), "one rotation, not two");
 
     let labels = json!({ "labels": { "a": "1" } });
-    let patch = |tag: &str| Request::new("PATCH /v1/tenants/acme").token(&token).header(format!("If-Match: {tag}")).json(&labels);
+    let patch = |tag: &str| {
+        Request::new("PATCH /v1/tenants/acme").token(&token).header(format!("If-Match: {tag}")).json(&labels)
+    };
     let stale = patch(&read).send(&cluster).await;
-    assert_eq!((stale.status, stale.body["type"].as_str()), (412, Some("urn:keyraft:problem:changed-meanwhile")));
+    assert_eq!(
+        (stale.status, stale.body["type"].as_str()),
+        (412, Some("urn:keyraft:problem:changed-meanwhile"))
+    );
     let now = ask(&cluster, "GET /v1/tenants/acme").await.headers["etag"].clone();
     assert_eq!(patch(&now).send(&cluster).await.status, 200);
     assert_eq!(patch("nonsense").send(&cluster).await.status, 400);
@@ -189,9 +244,16 @@ async fn services_have_tags_too(cluster: &Cluster, token: &str) {
     let changed = policy(&made.headers["etag"], false).send(cluster).await;
     assert_eq!(changed.status, 200);
     assert_eq!(changed.body["policy"], json!({ "auto_activate": true, "get_after_revoke": false }));
-    assert_eq!(policy(&made.headers["etag"], true).send(cluster).await.status, 412, "somebody changed it meanwhile");
+    assert_eq!(
+        policy(&made.headers["etag"], true).send(cluster).await.status,
+        412,
+        "somebody changed it meanwhile"
+    );
     let shown = ask(cluster, &format!("GET {path}")).await;
-    assert_eq!((shown.body["policy"].clone(), &shown.headers["etag"]), (changed.body["policy"].clone(), &changed.headers["etag"]));
+    assert_eq!(
+        (shown.body["policy"].clone(), &shown.headers["etag"]),
+        (changed.body["policy"].clone(), &changed.headers["etag"])
+    );
 }
 
 async fn one_key_is_one_effect(cluster: &Cluster, token: &str) {
@@ -269,6 +331,12 @@ async fn a17_nothing_about_the_process_is_public() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a12_a_node_that_cannot_answer_says_no_more_than_that() {
     let mut cluster = Cluster::start();
+    until("every node votes", || {
+        let status = cluster.status(0).unwrap_or_default();
+        let nodes = status["nodes"].as_array().cloned().unwrap_or_default();
+        nodes.len() == 3
+            && nodes.iter().all(|node| ["leader", "follower"].contains(&node["role"].as_str().unwrap_or("")))
+    });
     cluster.kill(1);
     cluster.kill(2);
     // Whether its lease still holds or not: without the others nothing is written.
@@ -283,7 +351,9 @@ async fn a20_no_log_level_tells_a_credential() {
     let mut cluster = Cluster::start_with("[log]\nfilter = \"trace\"\n");
     let secret = token(&cluster);
     let guess = format!("wrong-{secret}");
-    for request in [Request::new("GET /v1/tenants").token(&secret), Request::new("GET /v1/tenants").token(&guess)] {
+    for request in
+        [Request::new("GET /v1/tenants").token(&secret), Request::new("GET /v1/tenants").token(&guess)]
+    {
         request.send(&cluster).await;
     }
     create(&cluster, r#"{"name":"acme","labels":{"a":"b"}}"#).await;

@@ -33,7 +33,11 @@ impl IdentityProvider {
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("its number")
+            .port();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
         std::fs::write(&certificate, made.cert.pem()).expect("a file");

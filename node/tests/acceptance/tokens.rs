@@ -110,7 +110,8 @@ async fn what_is_shown_is_what_is_theirs(cluster: &Cluster, provider: &IdentityP
     let token = provider.token("key-admin");
     let foreign = Request::new("GET /v1/tenants/tenant-b").token(&token).send(cluster).await;
     let absent = Request::new("GET /v1/tenants/tenant-z").token(&token).send(cluster).await;
-    let shape = |reply: &crate::rest::Reply| (reply.status, reply.body["type"].clone(), reply.body["detail"].clone());
+    let shape =
+        |reply: &crate::rest::Reply| (reply.status, reply.body["type"].clone(), reply.body["detail"].clone());
     assert_eq!(shape(&foreign), shape(&absent));
     assert_eq!(foreign.status, 404);
 }
@@ -118,7 +119,8 @@ async fn what_is_shown_is_what_is_theirs(cluster: &Cluster, provider: &IdentityP
 async fn a19_a_tenant_in_the_body_is_judged_too(cluster: &Cluster, provider: &IdentityProvider) {
     let body = json!({ "name": "tenant-a" });
     for name in ["tenant-admin", "key-admin", "stranger", "chief-auditor"] {
-        let reply = Request::new("POST /v1/tenants").token(&provider.token(name)).json(&body).send(cluster).await;
+        let reply =
+            Request::new("POST /v1/tenants").token(&provider.token(name)).json(&body).send(cluster).await;
         assert_eq!(reply.status, 403, "{name}");
     }
 }
@@ -137,7 +139,10 @@ async fn a13_only_tokens_that_the_provider_made_for_us_count() {
         // Each node counts wrong guesses for itself; this many at one would end in 429.
         let reply = Request::new("GET /v1/cluster").token(&token).to(node).send(&cluster).await;
         assert_eq!(reply.status, 401, "{what}");
-        assert_eq!(reply.body["detail"], "the request carries no valid credential", "{what}: one text for all");
+        assert_eq!(
+            reply.body["detail"], "the request carries no valid credential",
+            "{what}: one text for all"
+        );
     }
     assert_eq!(status(&provider.token("operator-elsewhere")).await, 401, "made for another audience");
     assert_eq!(status(&second.token("operator")).await, 401, "made by a provider nobody configured");
@@ -244,7 +249,9 @@ impl Forger {
 
     fn sign_as(&self, header: &Header, claims: &Value) -> String {
         let jwk = &self.keys["keys"][0];
-        let part = |name: &str| BASE64URL_NOPAD.decode(jwk[name].as_str().expect("a part").as_bytes()).expect("base64");
+        let part = |name: &str| {
+            BASE64URL_NOPAD.decode(jwk[name].as_str().expect("a part").as_bytes()).expect("base64")
+        };
         let key = EncodingKey::from_ec_der(&pkcs8(&part("d"), &part("x"), &part("y")));
         jsonwebtoken::encode(header, claims, &key).expect("a token")
     }
@@ -270,11 +277,20 @@ impl Forger {
         logout.typ = Some("logout+jwt".to_owned());
         vec![
             ("alg none", format!("{}.{payload}.", encode(json!({ "alg": "none", "kid": "es" })))),
-            ("alg none, in another case", format!("{}.{payload}.{signature}", encode(json!({ "alg": "nOnE" })))),
+            (
+                "alg none, in another case",
+                format!("{}.{payload}.{signature}", encode(json!({ "alg": "nOnE" }))),
+            ),
             ("the public key as the secret of an HMAC", self.confused(Algorithm::HS256)),
             ("another family than the key's", self.sign(&self.honest(), "rs", Algorithm::ES256)),
-            ("another curve's algorithm", format!("{}.{payload}.{signature}", encode(json!({ "alg": "ES384", "kid": "es" })))),
-            ("a key of the forger's", jsonwebtoken::encode(&own_header, &self.honest(), &own_key).expect("a token")),
+            (
+                "another curve's algorithm",
+                format!("{}.{payload}.{signature}", encode(json!({ "alg": "ES384", "kid": "es" }))),
+            ),
+            (
+                "a key of the forger's",
+                jsonwebtoken::encode(&own_header, &self.honest(), &own_key).expect("a token"),
+            ),
             ("a key nobody published", self.sign(&self.honest(), "no-such-key", Algorithm::ES256)),
             ("no key named, and two published", self.sign_as(&Header::new(Algorithm::ES256), &self.honest())),
             ("an extension we do not know", self.sign_as(&critical, &self.honest())),

@@ -114,7 +114,13 @@ pub fn actions() -> Vec<Action> {
         TerminateTenant { tenant }.into(),
         AddL2Version { tenant, version: L2Version(2), commitment: [2; 32], wraps: vec![wrap()] }.into(),
         register_service(tenant).into(),
-        SetServicePolicy { tenant, service, policy: ServicePolicy::default(), if_revision: Some(LogIndex(7)) }.into(),
+        SetServicePolicy {
+            tenant,
+            service,
+            policy: ServicePolicy::default(),
+            if_revision: Some(LogIndex(7)),
+        }
+        .into(),
         SuspendService { tenant, service }.into(),
         ResumeService { tenant, service }.into(),
         ShredService { tenant, service }.into(),
