@@ -210,11 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
         vigil: Pin<&mut impl Future<Output = End>>,
     ) -> Result<(), Stop> {
         if input.bytes.is_empty() {
-            tokio::select! {
-                biased;
-                end = vigil => return Err(Stop::At(end)),
-                read = input.read(&mut self.stream) => read?,
-            }
+            self.first_bytes(input, vigil).await?;
         }
         match within(MESSAGE_TIMEOUT, self.whole_frame(input)).await {
             Ok(done) => done,
@@ -225,6 +221,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
             }
             Err(_) => Err(Stop::At(End::Slow)),
         }
+    }
+
+    /// Waits for the first bytes of a message. The vigil is asked once when the wait begins, so that a client
+    /// that never lets us wait cannot outrun it, and again when something other than bytes woke us.
+    async fn first_bytes(
+        &mut self,
+        input: &mut Input,
+        mut vigil: Pin<&mut impl Future<Output = End>>,
+    ) -> Result<(), Stop> {
+        let mut read = pin!(input.read(&mut self.stream));
+        let mut asked = false;
+        poll_fn(|context| {
+            let bytes = read.as_mut().poll(context);
+            if asked && bytes.is_ready() {
+                return bytes.map_err(Stop::from);
+            }
+            asked = true;
+            match vigil.as_mut().poll(context) {
+                Poll::Ready(end) => Poll::Ready(Err(Stop::At(end))),
+                Poll::Pending => bytes.map_err(Stop::from),
+            }
+        })
+        .await
     }
 
     async fn whole_frame(&mut self, input: &mut Input) -> Result<(), Stop> {
