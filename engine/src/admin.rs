@@ -99,8 +99,7 @@ impl Engine {
     ) -> Result<Arc<Tenant>, Refused> {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
-        let primary = known.primary().map_or(L2Version(0), |primary| primary.version);
-        let version = primary.next().ok_or(Refused::Refused(Refusal::VersionConflict))?;
+        let version = known.next_version().ok_or(Refused::Refused(Refusal::VersionConflict))?;
         let (commitment, wrap) = self.roots.make_l2(tenant, version).await?;
         let command = AddL2Version { tenant, version, commitment: commitment.0, wraps: vec![wrap] };
         self.administer(who, tenant, &known.l2_name(version), command, idempotency).await?;

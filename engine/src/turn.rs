@@ -76,6 +76,7 @@ impl Footing {
         match tenant.state {
             TenantState::Active => {}
             TenantState::Suspended => return no("the tenant is suspended"),
+            TenantState::Quarantined => return no("the tenant is quarantined after a restore"),
             TenantState::Terminated => return no("the tenant was terminated"),
         }
         let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };

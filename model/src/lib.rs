@@ -9,6 +9,7 @@ pub mod command;
 pub mod commands;
 pub mod departure;
 pub mod id;
+pub mod lineage;
 pub mod object;
 pub mod refusal;
 pub mod row;

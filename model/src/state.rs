@@ -376,7 +376,7 @@ impl State {
         let tenant = self.tenant(handle).ok_or(Refusal::TenantUnknown)?;
         match tenant.state {
             TenantState::Terminated => Err(Refusal::TenantTerminated { at: tenant.withdrawn_at }),
-            TenantState::Active | TenantState::Suspended => Ok(tenant),
+            TenantState::Active | TenantState::Suspended | TenantState::Quarantined => Ok(tenant),
         }
     }
 
@@ -384,7 +384,9 @@ impl State {
     pub(crate) fn active_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
         let tenant = self.living_tenant(handle)?;
         match tenant.state {
-            TenantState::Suspended => Err(Refusal::TenantSuspended { at: tenant.withdrawn_at }),
+            TenantState::Suspended | TenantState::Quarantined => {
+                Err(Refusal::TenantSuspended { at: tenant.withdrawn_at })
+            }
             TenantState::Active | TenantState::Terminated => Ok(tenant),
         }
     }

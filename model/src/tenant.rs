@@ -35,6 +35,9 @@ pub enum TenantState {
     Suspended,
     /// All wraps erased; the name and handle stay taken for ever.
     Terminated,
+    /// Suspended by a restore that could not know whether the nodes before it still serve; resumed by an
+    /// operator who knows.
+    Quarantined,
 }
 
 impl TenantState {
@@ -45,6 +48,7 @@ impl TenantState {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Terminated => "terminated",
+            Self::Quarantined => "quarantined",
         }
     }
 }
@@ -79,6 +83,8 @@ pub struct Tenant {
     pub auto_register: bool,
     /// Every L2 version, oldest first; the last one makes new keys. Empty once terminated.
     pub versions: Vec<L2>,
+    /// The least version the next L2 may have: above whatever a lineage before this one may have made.
+    pub l2_floor: L2Version,
     /// When it was created, in cluster time.
     pub created: ClusterTime,
     /// Log index of the last change: the entity tag of the administration interface.
@@ -98,6 +104,13 @@ impl Tenant {
     #[must_use]
     pub fn primary(&self) -> Option<&L2> {
         self.versions.last()
+    }
+
+    /// The version the next L2 will have; `None` once versions are used up.
+    #[must_use]
+    pub fn next_version(&self) -> Option<L2Version> {
+        let next = self.primary().map_or(Some(L2Version(1)), |primary| primary.version.next())?;
+        Some(next.max(self.l2_floor))
     }
 
     /// The L2 of one version.

@@ -10,8 +10,10 @@ pub mod codec;
 pub mod env;
 pub mod identity;
 pub mod join;
+pub mod journal;
 pub mod lease;
 pub mod machine;
+pub mod offline;
 pub mod peer;
 pub mod production;
 mod raft;
@@ -22,9 +24,9 @@ pub mod types;
 mod wire;
 
 pub use identity::Identity;
-pub use machine::{CacheGuard, Gen};
+pub use machine::{CacheGuard, Exported, Gen};
 pub use production::Production;
 pub use store::{
-    Addresses, ClusterStatus, Env, Holds, MemberStatus, NodeStatus, ProposeError, Proposed, Role, Settings,
-    StartError, Store, Unavailable,
+    Addresses, ClusterStatus, Env, ExportError, Holds, MemberStatus, NodeStatus, ProposeError, Proposed, Role,
+    Settings, StartError, Store, Unavailable,
 };

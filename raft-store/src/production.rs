@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::env::{Clock, Entropy, Surroundings, Transport};
 use crate::identity::Identity;
+use crate::journal::{self, Journal, JournalError};
 use crate::lease::clock::BootTime;
 use crate::machine::CacheGuard;
 use crate::peer::tcp::TcpTransport;
@@ -24,11 +25,12 @@ use crate::store::{Env, Settings, StartError, Store};
 /// Threads for Raft, its timers and its connections: two, so that one long task never delays a heartbeat.
 const THREADS: usize = 2;
 /// Where the database lies in the data directory.
-const DATABASE: &str = "raft";
+pub(crate) const DATABASE: &str = "raft";
 
 /// A real node's surroundings. Made once, before [`Store::start`](crate::store::Store::start).
 pub struct Production {
     dir: PathBuf,
+    journal: Option<PathBuf>,
     surroundings: Surroundings,
     threads: Mutex<Option<Threads>>,
 }
@@ -47,7 +49,13 @@ impl Production {
             entropy: Arc::new(SystemEntropy),
             runtime: runtime.handle().clone(),
         };
-        Ok(Self { dir: dir.to_owned(), surroundings, threads: Mutex::new(Some(Threads(Some(runtime)))) })
+        Ok(Self { dir: dir.to_owned(), journal: None, surroundings, threads: Mutex::new(Some(Threads(Some(runtime)))) })
+    }
+
+    /// Keeps a journal of everything applied in a folder of its own.
+    #[must_use]
+    pub fn with_journal(self, dir: &Path) -> Self {
+        Self { journal: Some(dir.to_owned()), ..self }
     }
 
     /// For [`join`](crate::join::join), before there is a store.
@@ -87,6 +95,15 @@ impl Env for Production {
 
     fn open(&self) -> Result<Arc<Storage<RocksDisk>>, StoreError> {
         Storage::<RocksDisk>::open(&self.dir.join(DATABASE), Options::default())
+    }
+
+    fn journal(
+        &self,
+        identity: &Identity,
+        sealer: &Arc<dyn Sealer>,
+    ) -> Result<Option<Journal>, JournalError> {
+        let open = |dir| Journal::open(dir, identity, Arc::clone(sealer), journal::Options::default());
+        self.journal.as_deref().map(open).transpose()
     }
 
     fn keep(&self) -> Box<dyn Any + Send + Sync> {

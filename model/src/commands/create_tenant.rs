@@ -68,6 +68,7 @@ impl Apply for CreateTenant {
             lowered: None,
             auto_register: self.auto_register,
             versions: vec![first],
+            l2_floor: L2Version(1),
             created: at.time,
             revision: at.index,
             withdrawn_at: LogIndex(0),

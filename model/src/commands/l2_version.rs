@@ -13,7 +13,7 @@ use crate::tenant::{L2, L2_VERSIONS_MAX, WRAP_BYTES_MAX, WRAPS_MAX, Wrap};
 pub struct AddL2Version {
     /// Which tenant.
     pub tenant: TenantHandle,
-    /// Must be the primary's successor: two rotations at once make one version.
+    /// Must be the tenant's next: two rotations at once make one version.
     pub version: L2Version,
     /// Commitment to the material.
     pub commitment: [u8; 32],
@@ -27,8 +27,7 @@ impl Apply for AddL2Version {
         if tenant.versions.len() >= L2_VERSIONS_MAX {
             return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
         }
-        let next = tenant.primary().map_or(Some(L2Version(1)), |primary| primary.version.next());
-        if next != Some(self.version) {
+        if tenant.next_version() != Some(self.version) {
             return Err(Refusal::VersionConflict);
         }
         check_wraps(&self.wraps)

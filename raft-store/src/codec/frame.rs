@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Applied,
     Table,
     Snapshot,
+    Journal,
 }
 
 impl Kind {
@@ -43,6 +44,7 @@ impl Kind {
             Self::Applied => b"krap",
             Self::Table => b"krtb",
             Self::Snapshot => b"krsn",
+            Self::Journal => b"krjl",
         }
     }
 }

@@ -15,7 +15,7 @@ pub mod records;
 
 pub use frame::BadBytes;
 
-use model::command::Command;
+use model::command::{Answer, Command};
 use model::row::{Row, RowKey};
 
 use frame::Kind;
@@ -34,6 +34,14 @@ pub fn encode_command(command: &Command) -> Result<Vec<u8>, BadBytes> {
 /// [`BadBytes`] says what is wrong with it.
 pub fn decode_command(bytes: &[u8]) -> Result<Command, BadBytes> {
     frame::decode(Kind::Command, bytes)
+}
+
+/// An answer as the bytes a keyed hash is taken of; it is never read back.
+///
+/// # Errors
+/// None in practice: an answer is small.
+pub fn answer_body(answer: &Answer) -> Result<Vec<u8>, BadBytes> {
+    frame::body(answer)
 }
 
 /// Frames a row together with its key: a row is never understood without its place.

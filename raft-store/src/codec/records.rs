@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::id::CommandId;
+use model::time::ClusterTime;
 use openraft::StoredMembership;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{self, BadBytes, Kind};
+use crate::journal::{Content, Record};
 use crate::types::{
     Entry, EntryId, EntryPayload, LeaderId, Member, Members, Membership, SealedCommand, SnapshotMeta, Vote,
     entry_id,
@@ -84,6 +86,14 @@ struct AppliedV1 {
 struct SnapshotV1 {
     last: Option<IdV1>,
     members: StoredMembershipV1,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JournalV1 {
+    id: IdV1,
+    time: u64,
+    payload: PayloadV1,
+    answer: Option<[u8; 32]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -274,4 +284,32 @@ pub fn encode_table(table: &Table) -> Result<Vec<u8>, BadBytes> {
 pub fn decode_table(bytes: &[u8]) -> Result<Table, BadBytes> {
     let flat: TableV1 = frame::decode(Kind::Table, bytes)?;
     Ok(Table { rows: flat.rows, sum: flat.sum })
+}
+
+/// Frames a record of the journal.
+///
+/// # Errors
+/// [`BadBytes::TooLong`] beyond the size of any frame.
+pub fn encode_journal(record: &Record) -> Result<Vec<u8>, BadBytes> {
+    let payload = match &record.content {
+        Content::Blank => PayloadV1::Blank,
+        Content::Command(command) => PayloadV1::Command { id: command.id, sealed: command.sealed.clone() },
+        Content::Members(membership) => PayloadV1::Membership(flatten(membership)),
+    };
+    let flat = JournalV1 { id: record.id.into(), time: record.time.0, payload, answer: record.answer };
+    frame::encode(Kind::Journal, &flat)
+}
+
+/// Reads a framed record of the journal.
+///
+/// # Errors
+/// [`BadBytes`] says what is wrong with it.
+pub fn decode_journal(bytes: &[u8]) -> Result<Record, BadBytes> {
+    let flat: JournalV1 = frame::decode(Kind::Journal, bytes)?;
+    let content = match flat.payload {
+        PayloadV1::Blank => Content::Blank,
+        PayloadV1::Command { id, sealed } => Content::Command(SealedCommand { id, sealed }),
+        PayloadV1::Membership(membership) => Content::Members(unflatten(membership)?),
+    };
+    Ok(Record { id: flat.id.into(), time: ClusterTime(flat.time), content, answer: flat.answer })
 }

@@ -19,14 +19,14 @@ const DIGEST_AAD: &[u8] = b"keyraft/v1/aad/digest";
 const READ_ROWS: usize = 1_024;
 
 /// What the disk holds.
-pub(super) struct Loaded {
-    pub(super) applied: Applied,
-    pub(super) sums: Sums,
-    pub(super) state: State,
+pub(crate) struct Loaded {
+    pub(crate) applied: Applied,
+    pub(crate) sums: Sums,
+    pub(crate) state: State,
 }
 
 /// Reads the living generation. An empty disk gives the empty state of `region`.
-pub(super) fn load<D: Disk>(disk: &D, sealer: &dyn Sealer, region: &str) -> Result<Loaded, StoreError> {
+pub(crate) fn load<D: Disk>(disk: &D, sealer: &dyn Sealer, region: &str) -> Result<Loaded, StoreError> {
     let bad = |source| StoreError::Record { what: "applied mark", source };
     let applied = match disk.get(Space::Meta, APPLIED)? {
         Some(bytes) => records::decode_applied(&bytes).map_err(bad)?,
@@ -46,7 +46,7 @@ pub(super) fn load<D: Disk>(disk: &D, sealer: &dyn Sealer, region: &str) -> Resu
 
 /// Writes how far the state has come, and the sealed sum of everything in it: single tables cannot be put
 /// back to an older version of themselves.
-pub(super) fn put_applied(
+pub(crate) fn put_applied(
     batch: &mut Batch,
     sealer: &dyn Sealer,
     applied: &Applied,
@@ -60,7 +60,7 @@ pub(super) fn put_applied(
 }
 
 /// Adds the deletion of every generation but the living one.
-pub(super) fn drop_others(batch: &mut Batch, living: u64) {
+pub(crate) fn drop_others(batch: &mut Batch, living: u64) {
     for (from, to) in [(0, living), (living + 1, u64::MAX)] {
         let (first, end) = rows::generations(from, to);
         batch.delete_range(Space::Rows, first, end);
@@ -69,7 +69,7 @@ pub(super) fn drop_others(batch: &mut Batch, living: u64) {
 }
 
 /// Whether rows of other generations lie on the disk: an install was interrupted.
-pub(super) fn has_others<D: Disk>(disk: &D, living: u64) -> Result<bool, StoreError> {
+pub(crate) fn has_others<D: Disk>(disk: &D, living: u64) -> Result<bool, StoreError> {
     let mut found = false;
     for (from, to) in [(0, living), (living + 1, u64::MAX)] {
         let (first, end) = rows::generations(from, to);

@@ -4,11 +4,13 @@
 //! write-ahead order, unsynced; only then is the new generation published. A command that cannot be opened
 //! or understood stops the node: guessing would diverge. Never does I/O to decide, never reads a clock.
 
+mod export;
 mod r#gen;
 mod install;
-mod load;
-mod rows;
-mod sums;
+mod journaled;
+pub(crate) mod load;
+pub(crate) mod rows;
+pub(crate) mod sums;
 
 use std::io;
 use std::sync::Arc;
@@ -20,9 +22,12 @@ use model::state::{Effect, State};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot};
 use openraft::{OptionalSend, StoredMembership};
 
+pub use export::Exported;
+pub(crate) use export::Exporter;
 pub use r#gen::{CacheGuard, Gen, Serving};
 
 use crate::codec::records::{Applied, Table};
+use crate::journal::{Journal, Record};
 use crate::snapshot::{BadSnapshot, SnapshotData, reader, writer};
 use crate::storage::disk::{Batch, Disk};
 use crate::storage::{Storage, StoreError};
@@ -60,6 +65,7 @@ pub struct Machine<D: Disk> {
     applied: Applied,
     sums: Sums,
     state: State,
+    journal: Option<Arc<Journal>>,
 }
 
 impl<D: Disk> Machine<D> {
@@ -78,7 +84,8 @@ impl<D: Disk> Machine<D> {
         }
         let first = Gen { index: index_of(applied.last), state: state.clone() };
         let (publisher, serving) = Publisher::new(first, guard);
-        Ok((Self { storage: Arc::clone(storage), sealer, publisher, applied, sums, state }, serving))
+        let storage = Arc::clone(storage);
+        Ok((Self { storage, sealer, publisher, applied, sums, state, journal: None }, serving))
     }
 
     /// Number of rows and keyed hash of the whole state: equal on two nodes that applied the same entries.
@@ -111,6 +118,7 @@ impl<D: Disk> Machine<D> {
         (self.sums, self.applied, self.state) = (sums, applied, step.state);
         let next = Gen { index: LogIndex(last.index), state: self.state.clone() };
         self.publisher.publish(next, &step.effects);
+        self.record(step.records);
         for (responder, outcome) in step.replies {
             responder.send(outcome);
         }
@@ -143,12 +151,15 @@ struct Step {
     effects: Vec<Effect>,
     replies: Vec<(ApplyResponder<TypeConfig>, Outcome)>,
     entries: usize,
+    /// For the journal, if there is one.
+    records: Option<Vec<Record>>,
 }
 
 impl Step {
-    fn new(state: State) -> Self {
+    fn new(state: State, journaled: bool) -> Self {
         let (changed, effects, replies) = (Changed::new(), Vec::new(), Vec::new());
-        Self { state, last: None, members: None, changed, effects, replies, entries: 0 }
+        let records = journaled.then(Vec::new);
+        Self { state, last: None, members: None, changed, effects, replies, entries: 0, records }
     }
 
     fn take(
@@ -159,14 +170,15 @@ impl Step {
     ) -> Result<(), StoreError> {
         let id = entry.log_id;
         let index = LogIndex(id.index);
-        let outcome = match entry.payload {
-            EntryPayload::Normal(sealed) => self.command(sealer, index, &sealed)?,
+        let outcome = match &entry.payload {
+            EntryPayload::Normal(sealed) => self.command(sealer, index, sealed)?,
             EntryPayload::Membership(membership) => {
-                self.members = Some(StoredMembership::new(Some(id), membership));
+                self.members = Some(StoredMembership::new(Some(id), membership.clone()));
                 Outcome { index, answer: None, withdrawal: None }
             }
             EntryPayload::Blank => Outcome { index, answer: None, withdrawal: None },
         };
+        self.note(sealer, entry, outcome.answer.as_ref())?;
         self.last = Some(id);
         self.entries += 1;
         self.replies.extend(responder.map(|responder| (responder, outcome)));
@@ -203,7 +215,7 @@ impl<D: Disk> RaftStateMachine<TypeConfig> for Machine<D> {
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         loop {
-            let mut step = Step::new(self.state.clone());
+            let mut step = Step::new(self.state.clone(), self.journal.is_some());
             while step.entries < STEP_ENTRIES_MAX
                 && let Some(item) = entries.next().await
             {
@@ -283,7 +295,7 @@ impl<D: Disk> RaftSnapshotBuilder<TypeConfig> for Builder<D> {
 }
 
 /// Makes a snapshot current unless a newer one is.
-fn keep(
+pub(crate) fn keep(
     shelf: &crate::snapshot::shelf::Shelf,
     data: &SnapshotData,
     meta: &SnapshotMeta,

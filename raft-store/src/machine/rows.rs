@@ -26,10 +26,10 @@ const HASH_LEN: usize = 32;
 const NO_TENANT: TenantHandle = TenantHandle([0; 4]);
 
 /// What one step of applying leaves of each row, in the order of keys: `None` is a deletion.
-pub(super) type Changed = BTreeMap<RowKey, (LogIndex, Option<Row>)>;
+pub(crate) type Changed = BTreeMap<RowKey, (LogIndex, Option<Row>)>;
 
 /// Writes changed rows of one generation into a batch and keeps the sums.
-pub(super) fn write<D: Disk>(
+pub(crate) fn write<D: Disk>(
     batch: &mut Batch,
     disk: &D,
     sealer: &dyn Sealer,
@@ -69,8 +69,18 @@ pub(super) fn write<D: Disk>(
     Ok(())
 }
 
+/// Which table a row adds to, and what.
+pub(crate) fn hash_of(
+    sealer: &dyn Sealer,
+    key: &RowKey,
+    row: &Row,
+) -> Result<(TableId, [u8; HASH_LEN]), StoreError> {
+    let place = Place::of(sealer, key)?;
+    Ok((place.table, sealer.set_hash(&place.logical, &codec::encode_row(key, row)?)))
+}
+
 /// Opens a stored row and says what it adds to which table.
-pub(super) fn open(
+pub(crate) fn open(
     sealer: &dyn Sealer,
     stored_key: &[u8],
     value: &[u8],
@@ -97,17 +107,17 @@ pub(super) fn open(
 }
 
 /// The range of stored keys of generations from one to before another.
-pub(super) fn generations(from: u64, to: u64) -> ([u8; 8], [u8; 8]) {
+pub(crate) fn generations(from: u64, to: u64) -> ([u8; 8], [u8; 8]) {
     (from.to_be_bytes(), to.to_be_bytes())
 }
 
 /// The key of a table's sum.
-pub(super) fn sum_key(generation: u64, table: &[u8]) -> Vec<u8> {
+pub(crate) fn sum_key(generation: u64, table: &[u8]) -> Vec<u8> {
     [SUM, &generation.to_be_bytes(), table].concat()
 }
 
 /// Which table a sum is of.
-pub(super) fn summed_table(key: &[u8]) -> Option<TableId> {
+pub(crate) fn summed_table(key: &[u8]) -> Option<TableId> {
     key.get(SUM.len() + GENERATION_LEN..)?.try_into().ok()
 }
 

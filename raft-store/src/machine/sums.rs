@@ -9,24 +9,24 @@ use model::sealer::ROW_PRF_LEN;
 use crate::codec::records::Table;
 
 /// The tenant's prefix and the table's number.
-pub(super) type TableId = [u8; ROW_PRF_LEN + 1];
+pub(crate) type TableId = [u8; ROW_PRF_LEN + 1];
 
 /// The sums of all tables and of everything together. Cloning is cheap: a step works on a clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) tables: OrdMap<TableId, Table>,
-    pub(super) total: Table,
+pub(crate) struct Sums {
+    pub(crate) tables: OrdMap<TableId, Table>,
+    pub(crate) total: Table,
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, table: TableId, hash: &[u8; 32]) {
+    pub(crate) fn add(&mut self, table: TableId, hash: &[u8; 32]) {
         let sum = self.tables.entry(table).or_default();
         *sum = Table { rows: sum.rows + 1, sum: add(&sum.sum, hash) };
         self.total = Table { rows: self.total.rows + 1, sum: add(&self.total.sum, hash) };
     }
 
     /// Takes a row away; false if the table never held it, which cannot be. An empty table leaves nothing.
-    pub(super) fn subtract(&mut self, table: TableId, hash: &[u8; 32]) -> bool {
+    pub(crate) fn subtract(&mut self, table: TableId, hash: &[u8; 32]) -> bool {
         let sum = self.table(&table);
         let (Some(rows), Some(all)) = (sum.rows.checked_sub(1), self.total.rows.checked_sub(1)) else {
             return false;
@@ -41,7 +41,7 @@ impl Sums {
         left == Table::default()
     }
 
-    pub(super) fn table(&self, table: &TableId) -> Table {
+    pub(crate) fn table(&self, table: &TableId) -> Table {
         self.tables.get(table).copied().unwrap_or_default()
     }
 }

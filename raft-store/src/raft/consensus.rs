@@ -19,7 +19,7 @@ use openraft::storage::Snapshot;
 use openraft::{ChangeMembers, Instant, RaftMetrics, ReadPolicy, ServerState};
 
 use super::watched::Watched;
-use crate::machine::Machine;
+use crate::machine::{Exported, Exporter, Machine};
 use crate::snapshot::{SnapshotData, SnapshotWriter};
 use crate::storage::disk::Disk;
 use crate::storage::{DurableMark, Storage};
@@ -113,6 +113,7 @@ pub(crate) trait Consensus: Send + Sync + 'static {
         request: VoteRequest<TypeConfig>,
     ) -> BoxFuture<'_, Result<VoteResponse<TypeConfig>, Stopped>>;
     fn receive_snapshot(&self) -> io::Result<SnapshotWriter>;
+    fn export(&self) -> BoxFuture<'_, Result<Exported, Stopped>>;
     fn install_snapshot(
         &self,
         vote: Vote,
@@ -179,6 +180,13 @@ impl<D: Disk> Consensus for Node<D> {
 
     fn receive_snapshot(&self) -> io::Result<SnapshotWriter> {
         self.storage.receive_snapshot()
+    }
+
+    fn export(&self) -> BoxFuture<'_, Result<Exported, Stopped>> {
+        Box::pin(async move {
+            let frozen = self.raft.with_state_machine(freeze::<D>).await.map_err(stopped)?;
+            frozen.write().await.map_err(stopped)
+        })
     }
 
     fn install_snapshot(
@@ -280,6 +288,11 @@ impl<D: Disk> Consensus for Node<D> {
             }
         })
     }
+}
+
+/// This moment of a state machine, between two of its steps.
+fn freeze<D: Disk>(watched: &mut Watched<Machine<D>>) -> BoxFuture<'_, Exporter<D>> {
+    Box::pin(async move { watched.machine.exporter() })
 }
 
 /// A durable mark as peers compare it.

@@ -159,6 +159,14 @@ enum Source {
 }
 
 impl SnapshotData {
+    /// A snapshot that lies in a file of its own, of which nothing is known yet.
+    ///
+    /// # Errors
+    /// The file does not open.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::file(File::open(path)?, None)
+    }
+
     fn file(file: File, part: Option<Part>) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self(Arc::new(Source::File { file, len, part: Mutex::new(part) })))

@@ -162,6 +162,25 @@ impl<D: Disk> Storage<D> {
         *lock(&self.durable)
     }
 
+    /// Index of the last entry known to be committed.
+    pub(crate) fn committed(&self) -> Option<u64> {
+        self.view().committed.map(|id| id.index)
+    }
+
+    /// Adds the marks of a log that begins after `last`, the vote of whose leader stands.
+    pub(crate) fn put_beginning(&self, batch: &mut Batch, last: EntryId) -> Result<(), StoreError> {
+        let vote = Vote { leader_id: last.leader_id, committed: true };
+        batch.put(Space::Meta, VOTE, records::encode_vote(&vote)?);
+        batch.put(Space::Meta, PURGED, records::encode_id(last)?);
+        batch.put(Space::Meta, COMMITTED, records::encode_id(last)?);
+        Ok(())
+    }
+
+    /// Index of the last entry that was cut from the beginning of the log.
+    pub(crate) fn purged(&self) -> Option<u64> {
+        self.view().purged.map(|id| id.index)
+    }
+
     /// Reads a record of the owner.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use super::read::Waiting;
 use super::{Settings, Unavailable};
 use crate::env::Surroundings;
 use crate::identity::Identity;
+use crate::journal::Journal;
 use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::lease::holder::Holder;
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub around: Surroundings,
     pub sealer: Arc<dyn Sealer>,
     pub serving: Serving,
+    /// What is applied here, written down beside the data.
+    pub journal: Option<Arc<Journal>>,
     pub gate: Arc<Gate>,
     pub peers: Arc<Peers>,
     pub barriers: Arc<Barriers>,

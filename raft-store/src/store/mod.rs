@@ -34,9 +34,10 @@ pub use start::{Env, StartError};
 pub use status::{ClusterStatus, MemberStatus, NodeStatus, Role};
 
 use crate::identity::Identity;
+use crate::journal;
 use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
-use crate::machine::Gen;
+use crate::machine::{Exported, Gen};
 use crate::raft::config::{LOG_KEPT, SNAPSHOT_EVERY};
 use inner::Inner;
 
@@ -109,6 +110,17 @@ impl Default for Settings {
 pub struct Unavailable {
     /// Why.
     pub reason: &'static str,
+}
+
+/// Why there is no snapshot of the state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// Not now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// It could not be written.
+    #[error("the snapshot cannot be written: {0}")]
+    NotWritten(String),
 }
 
 /// The replicated state, as this node has it. Cheap to clone.
@@ -237,6 +249,25 @@ impl Store {
     #[must_use]
     pub fn condemned(&self) -> Option<&str> {
         self.inner.condemned.get().map(String::as_str)
+    }
+
+    /// A snapshot of this node's state that holds everything acknowledged before this call. It lies in a file
+    /// of its own, which goes with it.
+    ///
+    /// # Errors
+    /// No quorum confirmed that nothing is missing, or this node has stopped, or its disk is full.
+    pub async fn export(&self) -> Result<Exported, ExportError> {
+        self.read_index().await?;
+        let inner = Arc::clone(&self.inner);
+        let exported = self.on_own_threads(async move { inner.raft.export().await }).await;
+        let exported = exported.ok_or(Unavailable { reason: "this node stops" })?;
+        exported.map_err(|stopped| ExportError::NotWritten(stopped.to_string()))
+    }
+
+    /// How far the journal of this node is; `None` if it keeps none.
+    #[must_use]
+    pub fn journal(&self) -> Option<journal::Status> {
+        self.inner.journal.as_ref().map(|journal| journal.status())
     }
 
     /// Hands leadership over; returns who leads now.

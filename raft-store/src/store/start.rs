@@ -21,6 +21,7 @@ use super::read::READERS_MAX;
 use super::{Settings, Store, Unavailable};
 use crate::env::{Link, Surroundings};
 use crate::identity::Identity;
+use crate::journal::{Journal, JournalError};
 use crate::machine::{CacheGuard, Machine, MachineOptions};
 use crate::peer::client::{CallError, Lane, Peers};
 use crate::peer::gate::{Gate, Marks, decode_mark, encode_mark, says_wipe};
@@ -57,6 +58,19 @@ pub trait Env: Send + Sync + 'static {
     /// The disk cannot be used, or must not be.
     fn open(&self) -> Result<Arc<Storage<Self::Disk>>, StoreError>;
 
+    /// Opens the journal of everything applied here; `None` keeps none.
+    ///
+    /// # Errors
+    /// The journal belongs to somebody else, or does not read.
+    fn journal(
+        &self,
+        identity: &Identity,
+        sealer: &Arc<dyn Sealer>,
+    ) -> Result<Option<Journal>, JournalError> {
+        let _ = (identity, sealer);
+        Ok(None)
+    }
+
     /// Anything that must live as long as the node.
     fn keep(&self) -> Box<dyn Any + Send + Sync> {
         Box::new(())
@@ -69,6 +83,9 @@ pub enum StartError {
     /// The storage cannot be opened, or must not be.
     #[error("the storage cannot be opened")]
     Storage(#[from] StoreError),
+    /// The journal cannot be opened, or is another node's.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The peer port cannot be opened.
     #[error("the peer port cannot be opened")]
     Listen(#[source] std::io::Error),
@@ -124,6 +141,10 @@ async fn start<E: Env>(
     let options = MachineOptions { sealer: Arc::clone(&sealer), guard, region: settings.region.clone() };
     let (mut machine, serving) = Machine::open(&storage, options)?;
     let applied = applied_members(&mut machine).await?;
+    let journal = env.journal(&identity, &sealer)?.map(Arc::new);
+    if let Some(journal) = &journal {
+        machine.journal_to(Arc::clone(journal)).await?;
+    }
 
     let marks = Box::new(StoredMarks(Arc::clone(&storage)));
     let gate = Arc::new(Gate::new(identity.cluster, identity.node, around.entropy.number(), marks));
@@ -151,6 +172,7 @@ async fn start<E: Env>(
         settings,
         sealer,
         serving,
+        journal,
         gate,
         peers,
         barriers,

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use model::command::Action;
+use model::id::CommandId;
 use model::row::RowKey;
+use model::time::ClusterTime;
 use proptest::prelude::*;
 use raft_store::codec::records::{self, Applied, Table};
 use raft_store::codec::{self, BadBytes};
-use raft_store::types::{LeaderId, Members, SnapshotMeta, Vote, entry_id};
+use raft_store::journal::{Content, Record};
+use raft_store::types::{LeaderId, Members, SealedCommand, SnapshotMeta, Vote, entry_id};
 
 use crate::allocation::largest;
 use crate::node::{blank, entry, membership};
@@ -47,6 +50,16 @@ fn encoded() -> BTreeMap<String, Vec<u8>> {
     assert_eq!(records::decode_vote(&all["vote"]).unwrap(), vote);
     all.insert("id".into(), records::encode_id(entry_id(5, 6, 7)).unwrap());
     assert_eq!(records::decode_id(&all["id"]).unwrap(), entry_id(5, 6, 7));
+    for (name, content) in [
+        ("blank", Content::Blank),
+        ("command", Content::Command(SealedCommand { id: CommandId([7; 16]), sealed: vec![1, 2, 3] })),
+    ] {
+        let record =
+            Record { id: entry_id(2, 1, 9), time: ClusterTime(77), content, answer: Some([0xcd; 32]) };
+        let bytes = records::encode_journal(&record).unwrap();
+        assert_eq!(records::decode_journal(&bytes).unwrap(), record);
+        all.insert(format!("journal/{name}"), bytes);
+    }
     all.extend(marks());
     all
 }

@@ -5,7 +5,9 @@
 mod allocation;
 mod codec;
 mod crashes;
+mod journal;
 mod node;
+mod offline;
 mod rocks;
 mod rows;
 mod samples;

@@ -238,6 +238,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         lowered: Some(Lowering { from_ms: 9_000, at: LogIndex(5) }),
         auto_register: true,
         versions: vec![L2 { version: L2Version(1), commitment: [1; 32], wraps: vec![wrap()], created: time }],
+        l2_floor: L2Version(1),
         created: time,
         revision: LogIndex(5),
         withdrawn_at: LogIndex(4),
