@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use engine::Engine;
 
 use crate::auth::DevelopmentToken;
+use crate::backups::Backups;
 use crate::guest::Guest;
 use crate::identity::Providers;
 use crate::limits::Limits;
@@ -20,6 +21,7 @@ pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct App {
     engine: Arc<OnceLock<Arc<Engine>>>,
     kmip: Arc<OnceLock<Arc<dyn Guest>>>,
+    backups: Arc<OnceLock<Arc<dyn Backups>>>,
     who: Arc<Who>,
     limits: Arc<Limits>,
     scrape: Scrape,
@@ -43,6 +45,7 @@ impl App {
         Self {
             engine: Arc::default(),
             kmip: Arc::default(),
+            backups: Arc::default(),
             who: Arc::new(who),
             limits: Arc::default(),
             scrape,
@@ -59,6 +62,20 @@ impl App {
     pub fn mount_kmip(&self, kmip: Arc<dyn Guest>) {
         let first = self.kmip.set(kmip);
         debug_assert!(first.is_ok(), "a node has one KMIP service");
+    }
+
+    /// Gives it what makes backups, once.
+    pub fn mount_backups(&self, backups: Arc<dyn Backups>) {
+        let first = self.backups.set(backups);
+        debug_assert!(first.is_ok(), "a node makes backups in one way");
+    }
+
+    /// What makes backups, if the node has come so far.
+    ///
+    /// # Errors
+    /// A problem that says the node is starting.
+    pub(crate) fn backups(&self) -> Result<&Arc<dyn Backups>, Problem> {
+        self.backups.get().ok_or_else(Problem::starting)
     }
 
     /// What answers `/kmip`, if the node has come so far.

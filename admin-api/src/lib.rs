@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod auth;
+mod backups;
 mod gate;
 mod guest;
 mod idempotency;
@@ -22,6 +23,7 @@ mod server;
 pub use access::{Access, Grants, Role, Rule, Verdict};
 pub use app::{App, Scrape, Who};
 pub use auth::DevelopmentToken;
+pub use backups::{BackupError, BackupView, Backups, Making};
 pub use guest::{Answer, Answering, Guest, Unwelcome, Visit};
 pub use identity::{BadProvider, Pin, Provider, Providers, Settings as IdentityProvider};
 pub use router::{RULES, openapi};

@@ -13,7 +13,7 @@ use crate::access::{Access, Role, Rule};
 use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
-use crate::routes::{cluster, health, kmip, services, tenants};
+use crate::routes::{backups, cluster, health, kmip, services, tenants};
 use crate::server::Door;
 
 /// Runs the platform, changes nothing of a tenant's keys that its people should decide.
@@ -68,6 +68,8 @@ routes! {
     GET "/v1/openapi.json" => health::openapi_document, Access::Anyone;
     GET "/v1/whoami" => health::whoami, Access::Anyone;
     GET "/v1/cluster" => cluster::show, OBSERVERS;
+    GET "/v1/backups" => backups::list, OBSERVERS;
+    POST "/v1/backups" => backups::create, OPERATORS;
     GET "/v1/tenants" => tenants::list, Access::Anyone;
     POST "/v1/tenants" => tenants::create, OPERATORS;
     GET "/v1/tenants/{tenant}" => tenants::show, READERS;

@@ -46,6 +46,8 @@ pub struct NewTenant {
 
 /// Numbers of administrative actions in audit records; KMIP operations stay below.
 const ADMIN_OPERATIONS: u16 = 0x4000;
+/// Number of an action that is no command, in audit records.
+const CREATE_BACKUP: u16 = 0x5000;
 /// An action that was not even tried: the caller has no role for it.
 const FORBIDDEN: u16 = 0x7fff;
 
@@ -151,6 +153,25 @@ impl Engine {
         };
         self.note_admin(who, name, Some(tenant), target, outcome.as_ref().err()).await?;
         outcome
+    }
+
+    /// Records that an administrator had a backup made, or tried to.
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`].
+    pub async fn note_backup(&self, who: &Administrator, name: &str, made: bool) -> Result<(), Refused> {
+        let outcome = if made { Outcome::Ok } else { Outcome::Failed };
+        let operation = Operation { code: CREATE_BACKUP, name: "create_backup" };
+        let mut batch = Batch::new();
+        batch.push(&Entry {
+            certificate: who.certificate,
+            peer: Some(who.address),
+            identifier: name,
+            detail: &who.subject,
+            request: who.request,
+            ..Entry::new(Kind::AdminAction, operation, outcome, self.wall_ms())
+        });
+        self.append(batch).await
     }
 
     /// Records that somebody asked for what their roles do not allow; `target` is method and path.

@@ -31,6 +31,9 @@ pub struct Config {
     /// The administration interface.
     #[serde(default)]
     pub admin: Admin,
+    /// Where backups go, and when.
+    #[serde(default)]
+    pub backup: Backup,
     /// What it writes about itself.
     #[serde(default)]
     pub log: Log,
@@ -165,6 +168,32 @@ pub struct Admin {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
+/// Backups. Every node that may lead has the same settings: the leader makes those that are due.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// A folder on a disk of its own, best one that all nodes share.
+    #[serde(default)]
+    pub target: Option<PathBuf>,
+    /// Seconds between two scheduled backups; 0 makes none. The journal reaches back 1 GiB of writes: a
+    /// backup should be younger.
+    #[serde(default)]
+    pub interval_s: u32,
+    /// How many scheduled backups of this cluster are kept; those of other clusters are left alone.
+    #[serde(default = "default_keep")]
+    pub keep: u32,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { target: None, interval_s: 0, keep: default_keep() }
+    }
+}
+
+const fn default_keep() -> u32 {
+    24
+}
+
 /// Log output.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -247,6 +276,12 @@ impl Config {
         }
         if self.cluster.bootstrap && !self.cluster.join.is_empty() {
             return Err(("bootstrap", "cluster.bootstrap and cluster.join exclude each other".into()));
+        }
+        if self.backup.interval_s > 0 && self.backup.target.is_none() {
+            return Err(("interval_s", "backup.interval_s needs a backup.target".into()));
+        }
+        if self.backup.keep == 0 {
+            return Err(("keep", "backup.keep must be at least 1".into()));
         }
         let listen = &self.listen;
         let addresses = [listen.kmip, listen.admin, listen.operator, listen.peer];

@@ -2,6 +2,7 @@
 //!
 //! It wires the floors below together and decides nothing itself.
 
+mod backup;
 mod cli;
 mod config;
 mod dev;

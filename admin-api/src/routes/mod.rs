@@ -1,5 +1,6 @@
 //! What each route does.
 
+pub mod backups;
 pub mod cluster;
 pub mod health;
 pub mod kmip;

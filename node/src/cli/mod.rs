@@ -2,9 +2,12 @@
 
 pub mod api;
 mod audit;
+mod backup;
 mod bench;
+mod diagnose;
 mod key;
 mod kmip;
+mod operator;
 mod output;
 mod service;
 mod status;
@@ -51,6 +54,10 @@ enum Command {
     Key(key::KeyArgs),
     /// Checks and exports audit logs, offline
     Audit(audit::AuditArgs),
+    /// Makes, checks and restores backups
+    Backup(backup::BackupArgs),
+    /// Looks at a node, and recovers a cluster that lost its quorum, offline
+    Operator(operator::OperatorArgs),
     /// Measures Create and Get over mutual TLS
     Bench(bench::BenchArgs),
     /// Makes root keys
@@ -149,6 +156,8 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Service(args) => service::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Operator(args) => operator::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Root(args) => root(&args),
         Command::HsmWorker => Ok(keystore::providers::pkcs11::worker::run()),
@@ -171,6 +180,14 @@ fn root(args: &RootArgs) -> anyhow::Result<ExitCode> {
     };
     println!("{made}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs something that waits, for commands that need no runtime otherwise.
+///
+/// # Errors
+/// If there are no threads to be had.
+fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
 /// A fresh key, so that a request repeated on another node has its effect once.

@@ -138,6 +138,11 @@ impl Layout {
         self.root.join("clients").join(tenant)
     }
 
+    /// Backups, of all nodes.
+    pub fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
     /// The bearer token of the platform operator.
     pub fn token_file(&self) -> PathBuf {
         self.root.join("operator-token")

@@ -139,7 +139,7 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
          [tls]\nserver_cert = {}\nserver_key = {}\npeer_cert = {}\npeer_key = {}\npeer_ca = {}\n\
          operator_ca = {}\n\n\
          [cluster]\n{cluster}\njoin_token_file = {}\nstabilisation_ms = 300\n\n\
-         [admin]\ndevelopment_token_file = {}\n\n",
+         [admin]\ndevelopment_token_file = {}\n\n[backup]\ntarget = {}\n\n",
         name(i),
         path(folder.join("data")),
         super::TRUST_DOMAIN,
@@ -155,6 +155,7 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
         path(ca.join("operators.pem")),
         path(layout.join_token_file()),
         path(layout.token_file()),
+        path(layout.backups()),
     );
     for pin in pins {
         let tenants = pin.tenant.as_ref().map_or("\"any\"".to_owned(), |tenant| format!("[\"{tenant}\"]"));

@@ -95,6 +95,11 @@ impl DataDir {
         self.root.join("audit")
     }
 
+    /// The journal of everything applied.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
     /// The sealed barrier keyring.
     pub fn keyring(&self) -> PathBuf {
         self.root.join("keyring")

@@ -13,8 +13,10 @@ use raft_store::join::JoinRequest;
 use raft_store::store::Env as _;
 use raft_store::{Addresses, Identity, Production, Settings, Store};
 
+use super::backups::Maker;
 use super::{DataDir, keyring};
-use crate::config::Config;
+use crate::backup::recover;
+use crate::config::{self, Config};
 
 /// How long a node asks peers to let it in before it gives up: peers of a starting cluster take a while.
 const JOIN_DEADLINE: Duration = Duration::from_secs(90);
@@ -37,6 +39,12 @@ pub async fn enter(
     env: &Production,
     root: &dyn RootKeystore,
 ) -> anyhow::Result<Lineage> {
+    if recover::is_interrupted(&config.node.data_dir) {
+        bail!(
+            "a recovery of {} was interrupted: run keyraft operator recover again",
+            config.node.data_dir.display()
+        );
+    }
     let known = raft_store::identity::load(&data.raft())?;
     let (identity, bootstrap) = match known {
         Some(identity) if identity.name != config.node.name => bail!(
@@ -126,6 +134,11 @@ impl Lineage {
     /// The barrier keyring, unsealed.
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring)
+    }
+
+    /// What makes backups of this node's state.
+    pub fn backups(&self, store: Store, settings: config::Backup) -> Arc<Maker> {
+        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings))
     }
 
     /// Starts the replicated store.

@@ -4,16 +4,17 @@
 //! roots, unseal the keyring, join Raft, open the audit log under a fresh boot id, and only then listen
 //! for keys.
 
+mod backups;
 mod claim;
 #[cfg(feature = "danger-known-keys")]
 mod danger;
 mod hardening;
 mod https;
-mod keyring;
+pub mod keyring;
 mod lineage;
 mod revocations;
 mod telemetry;
-mod tls;
+pub mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         );
     }
     let env = Production::new(&data.raft(), config.listen.peer, certificates.peer.clone())?;
+    let env = env.with_journal(&data.journal());
     let lineage = lineage::enter(config, &data, &env, barrier_root.as_ref()).await?;
     let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
     let guard = Arc::new(Guard(Arc::clone(&cache)));
@@ -123,7 +125,10 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         cache,
         boot,
     })?);
-    metrics.watch(&engine);
+    let maker = lineage.backups(store.clone(), config.backup.clone());
+    metrics.watch(&engine, &maker);
+    app.mount_backups(Arc::clone(&maker) as Arc<_>);
+    servers.spawn(maker.follow(draining.clone()));
     app.start(Arc::clone(&engine));
     let service = Arc::new(kmip_server::Service {
         engine: Arc::clone(&engine),

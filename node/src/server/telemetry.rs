@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use super::backups::Maker;
 use crate::config::{Log, LogFormat};
 
 /// Installs the log output. `KEYRAFT_LOG` in the environment wins over the file.
@@ -30,7 +31,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     kmip: kmip_server::Metrics,
     gauges: Gauges,
-    engine: Arc<OnceLock<Arc<Engine>>>,
+    engine: Arc<OnceLock<(Arc<Engine>, Arc<Maker>)>>,
 }
 
 /// Values that are read when they are asked for.
@@ -45,6 +46,12 @@ struct Gauges {
     hot_keys: Gauge<i64, AtomicI64>,
     audit_healthy: Gauge<i64, AtomicI64>,
     audit_queue: Gauge<i64, AtomicI64>,
+    journal_lag: Gauge<i64, AtomicI64>,
+    journal_first: Gauge<i64, AtomicI64>,
+    journal_bytes: Gauge<i64, AtomicI64>,
+    backup_last_s: Gauge<i64, AtomicI64>,
+    backups_failed: Gauge<i64, AtomicI64>,
+    condemned: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -53,7 +60,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let kmip = kmip_server::Metrics::register(&mut registry);
         let gauges = Gauges::default();
-        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 8] = [
+        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 14] = [
             ("keyraft_raft_leader", "1 on the leader", &gauges.leader),
             ("keyraft_raft_applied_index", "Log index applied here", &gauges.applied),
             ("keyraft_raft_lag_entries", "Entries not applied here yet", &gauges.lag),
@@ -62,6 +69,12 @@ impl Metrics {
             ("keyraft_hot_keys", "L3 keys at hand", &gauges.hot_keys),
             ("keyraft_audit_healthy", "1 while audit records become durable", &gauges.audit_healthy),
             ("keyraft_audit_queue", "Audit batches waiting", &gauges.audit_queue),
+            ("keyraft_journal_lag_entries", "Applied entries not in the journal yet", &gauges.journal_lag),
+            ("keyraft_journal_first_index", "Oldest entry in the journal", &gauges.journal_first),
+            ("keyraft_journal_bytes", "Size of the journal", &gauges.journal_bytes),
+            ("keyraft_backup_last_timestamp_seconds", "Last backup made here", &gauges.backup_last_s),
+            ("keyraft_condemned", "1 on a node that must not serve: rewound, cloned, or of two lineages", &gauges.condemned),
+            ("keyraft_backup_failures", "Backups that could not be made here", &gauges.backups_failed),
         ];
         for (name, help, gauge) in rows {
             registry.register(name, help, gauge.clone());
@@ -80,8 +93,8 @@ impl Metrics {
     }
 
     /// From now on values are read from this engine.
-    pub fn watch(&self, engine: &Arc<Engine>) {
-        let _ = self.engine.set(Arc::clone(engine));
+    pub fn watch(&self, engine: &Arc<Engine>, backups: &Arc<Maker>) {
+        let _ = self.engine.set((Arc::clone(engine), Arc::clone(backups)));
     }
 
     /// Renders everything as OpenMetrics text.
@@ -89,8 +102,8 @@ impl Metrics {
         let (registry, gauges, engine) =
             (Arc::clone(&self.registry), self.gauges.clone(), Arc::clone(&self.engine));
         Arc::new(move || {
-            if let Some(engine) = engine.get() {
-                gauges.read(engine);
+            if let Some((engine, backups)) = engine.get() {
+                gauges.read(engine, backups);
             }
             let mut text = String::new();
             // Writing into a String cannot fail.
@@ -101,7 +114,7 @@ impl Metrics {
 }
 
 impl Gauges {
-    fn read(&self, engine: &Engine) {
+    fn read(&self, engine: &Engine, backups: &Maker) {
         let status = engine.store().status();
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
@@ -114,5 +127,13 @@ impl Gauges {
         self.hot_keys.set(count(engine.hot_keys()));
         self.audit_healthy.set(i64::from(engine.audit().healthy()));
         self.audit_queue.set(count(engine.audit().queue_length()));
+        if let Some(journal) = engine.store().journal() {
+            self.journal_lag.set(number((status.applied.0 + 1).saturating_sub(journal.next)));
+            self.journal_first.set(number(journal.first));
+            self.journal_bytes.set(number(journal.bytes));
+        }
+        self.condemned.set(i64::from(engine.store().condemned().is_some()));
+        self.backup_last_s.set(number(backups.last_s()));
+        self.backups_failed.set(number(backups.failed()));
     }
 }

@@ -4,6 +4,7 @@
 //! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
 
 mod administration;
+mod backup;
 mod bad_input;
 mod clients;
 mod command_line;

@@ -1,7 +1,7 @@
 //! Reading a journal: every record checked against the one before, in constant memory.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use model::id::{ClusterId, NodeId};
@@ -103,11 +103,14 @@ struct Open {
 
 impl<'a> Reader<'a> {
     pub(super) fn open(dir: &Path, sealer: &'a dyn Sealer) -> Result<Self, Finding> {
-        let listed = segment::list(dir).map_err(|error| Finding {
-            segment: dir.display().to_string(),
-            offset: 0,
-            fault: error.into(),
-        })?;
+        let listed = match segment::list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed.map_err(|error| Finding {
+                segment: dir.display().to_string(),
+                offset: 0,
+                fault: error.into(),
+            })?,
+        };
         let segments = listed.into_iter().map(|(first, _)| first).collect();
         Ok(Self {
             dir: dir.to_owned(),

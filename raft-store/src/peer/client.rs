@@ -114,7 +114,11 @@ impl Peers {
         within: Duration,
     ) -> Result<M::Reply, CallError> {
         let channel = self.channel(target, lane);
-        unary::<M>(channel, &self.gate.header(target.node), request, within).await
+        let reply = unary::<M>(channel, &self.gate.header(target.node), request, within).await;
+        if let Err(CallError::NotDone(refusal)) = &reply {
+            self.gate.hear(refusal);
+        }
+        reply
     }
 
     /// Sends a snapshot.

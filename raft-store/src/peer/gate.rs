@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use model::id::{BootId, ClusterId, NodeId};
+use model::id::{BootId, ClusterId, NodeId, Realm};
 use prost::Message;
+use tokio::sync::Notify;
 use tonic::{Code, Status};
 
 use crate::wire::{Header, Mark};
@@ -29,12 +30,16 @@ pub(crate) trait Marks: Send + Sync + 'static {
 
 /// Makes our headers and judges those of others.
 pub(crate) struct Gate {
+    realm: Realm,
     cluster: ClusterId,
     me: NodeId,
     process: u64,
     boot: AtomicU64,
     marks: Box<dyn Marks>,
     seen: Mutex<HashMap<NodeId, Seen>>,
+    /// How another lineage of this realm was met, if one was.
+    met: OnceLock<String>,
+    meeting: Notify,
 }
 
 #[derive(Default)]
@@ -59,6 +64,11 @@ pub(crate) enum Refused {
     NoHeader,
     #[error("cluster id mismatch: this node belongs to {ours}")]
     OtherCluster { ours: ClusterId },
+    #[error(
+        "another lineage of this realm lives: this node is of cluster {ours}, the caller of {theirs}; \
+         both stop serving until the nodes of one are gone"
+    )]
+    OtherLineage { ours: ClusterId, theirs: ClusterId },
     #[error("meant for node {meant}, this is node {me}: the address belongs to another node now")]
     NotMe { meant: NodeId, me: NodeId },
     #[error("the caller claims to be this very node {me}: its data directory was cloned")]
@@ -77,6 +87,8 @@ pub(crate) enum Refused {
 
 /// Marks refusals that mean "this data directory must never be used again".
 const FATAL_KEY: &str = "keyraft-wipe";
+/// Marks refusals that mean "two lineages of one realm live".
+const LINEAGE_KEY: &str = "keyraft-lineage";
 
 impl Refused {
     /// Whether the caller's data directory is to be wiped.
@@ -88,6 +100,9 @@ impl Refused {
 impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let mut status = Self::new(Code::FailedPrecondition, refused.to_string());
+        if matches!(refused, Refused::OtherLineage { .. }) {
+            status.metadata_mut().insert(LINEAGE_KEY, tonic::metadata::MetadataValue::from_static("1"));
+        }
         if refused.is_fatal() {
             status.metadata_mut().insert(FATAL_KEY, tonic::metadata::MetadataValue::from_static("1"));
         }
@@ -101,8 +116,32 @@ pub(crate) fn says_wipe(status: &Status) -> bool {
 }
 
 impl Gate {
-    pub fn new(cluster: ClusterId, me: NodeId, process: u64, marks: Box<dyn Marks>) -> Self {
-        Self { cluster, me, process, boot: AtomicU64::new(0), marks, seen: Mutex::default() }
+    pub fn new(realm: Realm, cluster: ClusterId, me: NodeId, process: u64, marks: Box<dyn Marks>) -> Self {
+        let (boot, seen, met, meeting) = (AtomicU64::new(0), Mutex::default(), OnceLock::new(), Notify::new());
+        Self { realm, cluster, me, process, boot, marks, seen, met, meeting }
+    }
+
+    /// A peer's refusal may tell that two lineages live.
+    pub fn hear(&self, refusal: &Status) {
+        if refusal.metadata().contains_key(LINEAGE_KEY) {
+            self.meet(refusal.message());
+        }
+    }
+
+    /// Returns, with how, once a node of another lineage of this realm was met (CONSISTENCY 12).
+    pub async fn other_lineage(&self) -> String {
+        loop {
+            if let Some(how) = self.met.get() {
+                return how.clone();
+            }
+            self.meeting.notified().await;
+        }
+    }
+
+    fn meet(&self, how: &str) {
+        if self.met.set(how.to_owned()).is_ok() {
+            self.meeting.notify_one();
+        }
     }
 
     /// Raft handed out the boot id of this process.
@@ -124,6 +163,7 @@ impl Gate {
             boot: self.boot.load(Ordering::Acquire),
             process: self.process,
             mark: Some(self.marks.own()),
+            realm: self.realm.0.to_vec(),
         }
     }
 
@@ -136,7 +176,7 @@ impl Gate {
     ) -> Result<Caller, Refused> {
         let (from, to) = (NodeId(header.from), NodeId(header.to));
         if header.cluster != self.cluster.0 {
-            return Err(Refused::OtherCluster { ours: self.cluster });
+            return Err(self.stranger(header));
         }
         if to != self.me {
             return Err(Refused::NotMe { meant: to, me: self.me });
@@ -149,6 +189,19 @@ impl Gate {
         }
         self.witness(from, header.process, header.mark.unwrap_or_default())?;
         Ok(Caller { node: from, boot: BootId(header.boot), name: name.clone() })
+    }
+
+    /// A caller of another cluster: no concern of ours, unless it has our realm.
+    fn stranger(&self, header: &Header) -> Refused {
+        let ours = self.cluster;
+        match header.cluster.as_slice().try_into() {
+            Ok(theirs) if header.realm == self.realm.0 => {
+                let refused = Refused::OtherLineage { ours, theirs: ClusterId(theirs) };
+                self.meet(&refused.to_string());
+                refused
+            }
+            _ => Refused::OtherCluster { ours },
+        }
     }
 
     /// Compares a node's disk with what it showed before. Within one process calls overtake each other,
@@ -209,14 +262,15 @@ mod tests {
     }
 
     const CLUSTER: ClusterId = ClusterId([1; 16]);
+    const REALM: Realm = Realm([9; 16]);
 
     fn gate(me: u64, kept: &Arc<Mutex<HashMap<NodeId, Mark>>>) -> Gate {
-        Gate::new(CLUSTER, NodeId(me), me, Box::new(Ram(Arc::clone(kept))))
+        Gate::new(REALM, CLUSTER, NodeId(me), me, Box::new(Ram(Arc::clone(kept))))
     }
 
     fn call(from: u64, process: u64, index: u64) -> Header {
         let mark = Some(Mark { log_index: index, ..Mark::default() });
-        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark }
+        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark, realm: vec![9; 16] }
     }
 
     fn check(gate: &Gate, header: &Header) -> Result<Caller, Refused> {
@@ -227,13 +281,27 @@ mod tests {
     fn a_caller_is_of_this_cluster_means_this_node_and_is_who_it_says() {
         let gate = gate(1, &Arc::default());
         assert_eq!(check(&gate, &call(2, 9, 3)).unwrap().boot, BootId(5));
-        let other = Header { cluster: vec![2; 16], ..call(2, 9, 3) };
+        let other = Header { cluster: vec![2; 16], realm: vec![8; 16], ..call(2, 9, 3) };
         assert_eq!(check(&gate, &other).unwrap_err(), Refused::OtherCluster { ours: CLUSTER });
         let astray = Header { to: 3, ..call(2, 9, 3) };
         assert!(matches!(check(&gate, &astray), Err(Refused::NotMe { .. })));
         assert!(matches!(check(&gate, &call(1, 9, 3)), Err(Refused::Myself { .. })));
         let liar = gate.check(&call(2, 9, 3), &"node-c".into(), |_| Some("node-b".into()));
         assert!(matches!(liar, Err(Refused::OtherName { .. })));
+    }
+
+    #[tokio::test]
+    async fn two_lineages_of_one_realm_are_told_to_both() {
+        let ours = gate(1, &Arc::default());
+        let stray = Header { cluster: vec![2; 16], ..call(2, 9, 3) };
+        let refused = check(&ours, &stray).unwrap_err();
+        assert_eq!(refused, Refused::OtherLineage { ours: CLUSTER, theirs: ClusterId([2; 16]) });
+        assert_eq!(ours.other_lineage().await, refused.to_string());
+        let theirs = gate(2, &Arc::default());
+        theirs.hear(&Status::unavailable("no leader"));
+        assert!(theirs.met.get().is_none());
+        theirs.hear(&refused.clone().into());
+        assert_eq!(theirs.other_lineage().await, refused.to_string());
     }
 
     #[test]

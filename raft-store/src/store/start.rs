@@ -147,7 +147,7 @@ async fn start<E: Env>(
     }
 
     let marks = Box::new(StoredMarks(Arc::clone(&storage)));
-    let gate = Arc::new(Gate::new(identity.cluster, identity.node, around.entropy.number(), marks));
+    let gate = Arc::new(Gate::new(identity.realm, identity.cluster, identity.node, around.entropy.number(), marks));
     let peers = Arc::new(Peers::new(Arc::clone(&around.transport), Arc::clone(&gate)));
     let barriers = Arc::new(Barriers::new(
         identity.node,
@@ -253,6 +253,13 @@ impl Inner {
         self.spawn({
             let this = this();
             async move { this.show_disk().await }
+        });
+        self.spawn({
+            let this = this();
+            async move {
+                let how = this.gate.other_lineage().await;
+                this.condemn(&how).await;
+            }
         });
         self.spawn({
             let this = this();

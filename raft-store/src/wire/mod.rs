@@ -32,6 +32,9 @@ pub struct Header {
     /// What the caller had on its disk when this process spoke last.
     #[prost(message, optional, tag = "6")]
     pub mark: Option<Mark>,
+    /// The realm of that lineage, 16 bytes: two lineages of one realm must not both live.
+    #[prost(bytes = "vec", tag = "7")]
+    pub realm: Vec<u8>,
 }
 
 /// The durable mark: a disk that shows less than its node once showed is rewound or cloned.
