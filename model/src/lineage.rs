@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::departure::Departure;
 use crate::id::{BootId, L2Version, LogIndex, NodeId};
 use crate::row::Joined;
 use crate::state::{Changes, State};
@@ -19,6 +20,9 @@ use crate::tenant::TenantState;
 pub const FLOOR: u64 = 1 << 32;
 /// How far the next L2 version of each tenant is raised.
 pub const L2_VERSIONS: u16 = 256;
+
+/// The node that made the first lineage has no join entry.
+const FIRST_NODE: NodeId = NodeId(1);
 
 /// What a new lineage begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +54,22 @@ impl State {
             }
             self.put_tenant(tenant, &mut Changes::default());
         }
+        self.retire_all();
         let node = NodeId(index.0);
         let joined = Joined { node, attempt, name, voter: true, joined: self.cluster.time };
         self.put_joined(joined, &mut Changes::default());
         Some(node)
+    }
+}
+
+impl State {
+    /// Nobody waits for a node of the lineage before, and none of them comes back.
+    fn retire_all(&mut self) {
+        let departure = Departure::Retired { at: self.cluster.time };
+        let old: Vec<NodeId> = self.joined.keys().copied().chain([FIRST_NODE]).collect();
+        for node in old {
+            self.put_departure(node, departure, &mut Changes::default());
+        }
     }
 }
 
@@ -63,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::command::{Action, Answer, Command, Stamp};
-    use crate::commands::{AddL2Version, CreateTenant, IssueBootId, ResumeTenant, SuspendTenant, TerminateTenant};
+    use crate::commands::{AddL2Version, CreateTenant, IssueBootId, ResumeTenant, RetireNode, SuspendTenant, TerminateTenant};
     use crate::id::{CommandId, TenantHandle, TenantName};
     use crate::time::ClusterTime;
 
@@ -93,6 +109,7 @@ mod tests {
         apply(&mut state, 4, SuspendTenant { tenant: TenantHandle([2; 4]) });
         apply(&mut state, 5, TerminateTenant { tenant: TenantHandle([3; 4]) });
         apply(&mut state, 6, IssueBootId { node: NodeId(1) });
+        apply(&mut state, 6, RetireNode { node: NodeId(1) });
         state
     }
 
@@ -105,7 +122,9 @@ mod tests {
         let mut state = state();
         let node = state.begin_lineage(LogIndex(6), new(false)).expect("room");
         assert_eq!(node, NodeId(6 + FLOOR));
-        assert_eq!(state.joined(node).expect("let in").voter, true);
+        assert!(state.joined(node).expect("let in").voter);
+        assert_eq!(state.retiring().count(), 0, "nobody waits for the old nodes");
+        assert!(state.departure(NodeId(1)).is_some() && state.departure(node).is_none());
         let Answer::BootId(boot) = apply(&mut state, node.0 + 1, IssueBootId { node }) else { panic!() };
         assert!(boot.0 > FLOOR);
         let tenant = TenantHandle([1; 4]);

@@ -20,7 +20,7 @@ use crate::machine::CacheGuard;
 use crate::peer::tcp::TcpTransport;
 use crate::peer::tls::PeerTls;
 use crate::storage::{Options, RocksDisk, Storage, StoreError};
-use crate::store::{Env, Settings, StartError, Store};
+use crate::store::{Env, FreeSpace, Settings, StartError, Store};
 
 /// Threads for Raft, its timers and its connections: two, so that one long task never delays a heartbeat.
 const THREADS: usize = 2;
@@ -104,6 +104,14 @@ impl Env for Production {
     ) -> Result<Option<Journal>, JournalError> {
         let open = |dir| Journal::open(dir, identity, Arc::clone(sealer), journal::Options::default());
         self.journal.as_deref().map(open).transpose()
+    }
+
+    fn free_space(&self) -> FreeSpace {
+        let dir = self.dir.clone();
+        Arc::new(move || {
+            let found = rustix::fs::statvfs(&dir).ok()?;
+            Some(found.f_bavail.saturating_mul(found.f_frsize))
+        })
     }
 
     fn keep(&self) -> Box<dyn Any + Send + Sync> {

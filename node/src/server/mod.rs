@@ -5,6 +5,7 @@
 //! for keys.
 
 mod backups;
+mod ballast;
 mod claim;
 #[cfg(feature = "danger-known-keys")]
 mod danger;
@@ -74,6 +75,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let certificates = tls::load(config)?;
     let listeners = Listeners::bind(config).await?;
     let data = DataDir::open(&config.node.data_dir).await?;
+    ballast::keep(&config.node.data_dir);
     // Only now, with ports and folder ours: a second start by mistake leaves the first one's file alone.
     if let Some(file) = pid_file {
         std::fs::write(file, std::process::id().to_string())

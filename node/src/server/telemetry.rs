@@ -52,6 +52,7 @@ struct Gauges {
     backup_last_s: Gauge<i64, AtomicI64>,
     backups_failed: Gauge<i64, AtomicI64>,
     condemned: Gauge<i64, AtomicI64>,
+    disk_low: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -60,7 +61,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let kmip = kmip_server::Metrics::register(&mut registry);
         let gauges = Gauges::default();
-        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 14] = [
+        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 15] = [
             ("keyraft_raft_leader", "1 on the leader", &gauges.leader),
             ("keyraft_raft_applied_index", "Log index applied here", &gauges.applied),
             ("keyraft_raft_lag_entries", "Entries not applied here yet", &gauges.lag),
@@ -74,6 +75,7 @@ impl Metrics {
             ("keyraft_journal_bytes", "Size of the journal", &gauges.journal_bytes),
             ("keyraft_backup_last_timestamp_seconds", "Last backup made here", &gauges.backup_last_s),
             ("keyraft_condemned", "1 on a node that must not serve: rewound, cloned, or of two lineages", &gauges.condemned),
+            ("keyraft_disk_low", "1 while the disk has too little room to propose", &gauges.disk_low),
             ("keyraft_backup_failures", "Backups that could not be made here", &gauges.backups_failed),
         ];
         for (name, help, gauge) in rows {
@@ -133,6 +135,7 @@ impl Gauges {
             self.journal_bytes.set(number(journal.bytes));
         }
         self.condemned.set(i64::from(engine.store().condemned().is_some()));
+        self.disk_low.set(i64::from(engine.store().disk_low()));
         self.backup_last_s.set(number(backups.last_s()));
         self.backups_failed.set(number(backups.failed()));
     }

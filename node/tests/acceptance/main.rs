@@ -11,6 +11,7 @@ mod command_line;
 mod contract;
 mod example;
 mod failover;
+mod full_disk;
 mod https;
 mod identity;
 mod identity_provider;

@@ -15,6 +15,7 @@ use super::barriers::Barriers;
 use super::clocks::Clocks;
 use super::effects::Effects;
 use super::read::Waiting;
+use super::space::FreeSpace;
 use super::{Settings, Unavailable};
 use crate::env::Surroundings;
 use crate::identity::Identity;
@@ -40,6 +41,9 @@ pub(crate) struct Inner {
     pub around: Surroundings,
     pub sealer: Arc<dyn Sealer>,
     pub serving: Serving,
+    /// How much room there is where the data lies, and whether it is too little.
+    pub free_space: FreeSpace,
+    pub disk_low: AtomicBool,
     /// What is applied here, written down beside the data.
     pub journal: Option<Arc<Journal>>,
     pub gate: Arc<Gate>,

@@ -71,6 +71,9 @@ impl Inner {
         if self.clocks.are_off(&self.raft.view().voters(), self.now()) {
             return Err(NotDone::NotProposed("the leader's clock is off a quorum's"));
         }
+        if self.disk_low() {
+            return Err(NotDone::NotProposed("the leader's disk is nearly full"));
+        }
         command.stamp.time = self.stamp();
         let tenant = command.action.tenant();
         let sealed = SealedCommand::seal(&*self.sealer, &command)?;

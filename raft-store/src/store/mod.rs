@@ -15,6 +15,7 @@ mod read;
 mod renew;
 mod serve;
 mod settle;
+mod space;
 mod start;
 mod status;
 
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 pub use lead::Holds;
 pub use leave::StepDownError;
 pub use propose::{ProposeError, Proposed};
+pub use space::FreeSpace;
 pub use start::{Env, StartError};
 pub use status::{ClusterStatus, MemberStatus, NodeStatus, Role};
 
@@ -47,6 +49,10 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
 const STABILISATION: Duration = Duration::from_secs(10);
 /// Voters, unless told otherwise.
 const VOTERS: usize = 3;
+
+/// Free bytes below which a node proposes nothing, unless told otherwise: room for a snapshot beside the one
+/// that is there, and for RocksDB to compact.
+const LOW_WATER_BYTES: u64 = 256 << 20;
 
 /// Where a node is reached, each as `host:port`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +88,8 @@ pub struct Settings {
     pub snapshot_every: u64,
     /// Log entries kept behind a snapshot, for nodes that were away for a while.
     pub log_kept: u64,
+    /// With fewer bytes free where the data lies, this node proposes nothing and lets another lead.
+    pub low_water_bytes: u64,
     /// Version of this binary, for status.
     pub version: String,
 }
@@ -99,6 +107,7 @@ impl Default for Settings {
             stabilisation: STABILISATION,
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
+            low_water_bytes: LOW_WATER_BYTES,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -262,6 +271,12 @@ impl Store {
         let exported = self.on_own_threads(async move { inner.raft.export().await }).await;
         let exported = exported.ok_or(Unavailable { reason: "this node stops" })?;
         exported.map_err(|stopped| ExportError::NotWritten(stopped.to_string()))
+    }
+
+    /// Whether the disk has so little room that this node proposes nothing.
+    #[must_use]
+    pub fn disk_low(&self) -> bool {
+        self.inner.disk_low()
     }
 
     /// How far the journal of this node is; `None` if it keeps none.

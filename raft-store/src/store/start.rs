@@ -18,6 +18,7 @@ use super::clocks::Clocks;
 use super::effects::Effects;
 use super::inner::{Inner, TimeKeeper, empty_cell};
 use super::read::READERS_MAX;
+use super::space::FreeSpace;
 use super::{Settings, Store, Unavailable};
 use crate::env::{Link, Surroundings};
 use crate::identity::Identity;
@@ -69,6 +70,11 @@ pub trait Env: Send + Sync + 'static {
     ) -> Result<Option<Journal>, JournalError> {
         let _ = (identity, sealer);
         Ok(None)
+    }
+
+    /// Says how much room there is where the data lies.
+    fn free_space(&self) -> FreeSpace {
+        Arc::new(|| None)
     }
 
     /// Anything that must live as long as the node.
@@ -172,6 +178,8 @@ async fn start<E: Env>(
         settings,
         sealer,
         serving,
+        free_space: env.free_space(),
+        disk_low: AtomicBool::new(false),
         journal,
         gate,
         peers,
@@ -260,6 +268,10 @@ impl Inner {
                 let how = this.gate.other_lineage().await;
                 this.condemn(&how).await;
             }
+        });
+        self.spawn({
+            let this = this();
+            async move { this.watch_space().await }
         });
         self.spawn({
             let this = this();
