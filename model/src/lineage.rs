@@ -79,7 +79,9 @@ mod tests {
 
     use super::*;
     use crate::command::{Action, Answer, Command, Stamp};
-    use crate::commands::{AddL2Version, CreateTenant, IssueBootId, ResumeTenant, RetireNode, SuspendTenant, TerminateTenant};
+    use crate::commands::{
+        AddL2Version, CreateTenant, IssueBootId, ResumeTenant, RetireNode, SuspendTenant, TerminateTenant,
+    };
     use crate::id::{CommandId, TenantHandle, TenantName};
     use crate::time::ClusterTime;
 
@@ -150,7 +152,11 @@ mod tests {
         assert_eq!(of(&state, 3), TenantState::Terminated);
         let tenant = TenantHandle([1; 4]);
         assert!(matches!(
-            apply(&mut state, node.0 + 1, AddL2Version { tenant, version: L2Version(258), commitment: [1; 32], wraps: Vec::new() }),
+            apply(
+                &mut state,
+                node.0 + 1,
+                AddL2Version { tenant, version: L2Version(258), commitment: [1; 32], wraps: Vec::new() }
+            ),
             Answer::Refused(_)
         ));
         assert_eq!(apply(&mut state, node.0 + 2, ResumeTenant { tenant }), Answer::Done);

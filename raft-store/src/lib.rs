@@ -27,6 +27,6 @@ pub use identity::Identity;
 pub use machine::{CacheGuard, Exported, Gen};
 pub use production::Production;
 pub use store::{
-    Addresses, ClusterStatus, Env, ExportError, Holds, MemberStatus, NodeStatus, ProposeError, Proposed, Role,
-    Settings, StartError, Store, Unavailable,
+    Addresses, ClusterStatus, Env, ExportError, Holds, MemberStatus, NodeStatus, ProposeError, Proposed,
+    Role, Settings, StartError, Store, Unavailable,
 };

@@ -49,7 +49,12 @@ impl Production {
             entropy: Arc::new(SystemEntropy),
             runtime: runtime.handle().clone(),
         };
-        Ok(Self { dir: dir.to_owned(), journal: None, surroundings, threads: Mutex::new(Some(Threads(Some(runtime)))) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            journal: None,
+            surroundings,
+            threads: Mutex::new(Some(Threads(Some(runtime)))),
+        })
     }
 
     /// Keeps a journal of everything applied in a folder of its own.

@@ -42,7 +42,10 @@ impl Fencing {
     pub fn judge(&self, old: &BTreeMap<u64, Member>, kmip: SocketAddr) -> anyhow::Result<Fenced> {
         let names: Vec<&str> = old.values().map(|member| member.name.as_str()).collect();
         if let Some(unknown) = self.destroyed.iter().find(|name| !names.contains(&name.as_str())) {
-            bail!("--destroyed {unknown}: no node of the old cluster is called so; it had {}", names.join(", "));
+            bail!(
+                "--destroyed {unknown}: no node of the old cluster is called so; it had {}",
+                names.join(", ")
+            );
         }
         if self.clients_moved {
             let kmip = kmip.to_string();

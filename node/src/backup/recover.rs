@@ -55,7 +55,7 @@ pub async fn recover(config: &Config, terms: &Terms) -> anyhow::Result<Option<Re
     if identity.name != config.node.name {
         bail!("the data is of node {:?}, the configuration of {:?}", identity.name, config.node.name);
     }
-    let barrier = config.platform_root.barrier.open().await?;
+    let barrier = config.platform_root.barrier.open(&config.roots).await?;
     let keyring = keyring::unseal(&sealed, identity.realm, barrier.as_ref()).await?;
     let Survivor { identity, head, committed } = Survivor::read(&data.raft(), &*keyring)?;
     let mut old = head.nodes();
@@ -85,9 +85,10 @@ fn begun(root: &Path) -> anyhow::Result<Option<PathBuf>> {
         return Ok(None);
     }
     let mut entries = fs::read_dir(root)?.filter_map(Result::ok);
-    let newest = entries.by_ref().filter(moved).max_by_key(|entry| {
-        entry.metadata().and_then(|found| found.modified()).ok()
-    });
+    let newest = entries
+        .by_ref()
+        .filter(moved)
+        .max_by_key(|entry| entry.metadata().and_then(|found| found.modified()).ok());
     let found = newest.with_context(|| format!("{} is in no state a recovery leaves", root.display()))?;
     Ok(Some(found.path()))
 }

@@ -40,7 +40,7 @@ pub async fn restore(
     terms: &Terms,
 ) -> anyhow::Result<Restored> {
     refuse_unless_fresh(&config.node.data_dir)?;
-    let root = config.platform_root.barrier.open().await?;
+    let root = config.platform_root.barrier.open(&config.roots).await?;
     let Opened { manifest, contents, keyring, sealed } = open::open(folder, root.as_ref()).await?;
     let mut head = contents.head;
     refuse_other_region(&head, config)?;

@@ -97,7 +97,7 @@ fn verify(folder: &Path, config: Option<&Path>) -> anyhow::Result<()> {
     };
     let config = Config::load(config)?;
     let opened = super::block_on(async {
-        let root = config.platform_root.barrier.open().await?;
+        let root = config.platform_root.barrier.open(&config.roots).await?;
         open::open(folder, root.as_ref()).await
     })??;
     let Opened { manifest, contents, .. } = &opened;

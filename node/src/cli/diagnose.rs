@@ -32,7 +32,12 @@ impl Findings {
     }
 
     /// Tells the outcome of a check, and hands on what it found.
-    fn tell<T>(&mut self, what: &str, found: anyhow::Result<T>, said: impl FnOnce(&T) -> String) -> Option<T> {
+    fn tell<T>(
+        &mut self,
+        what: &str,
+        found: anyhow::Result<T>,
+        said: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
         match found {
             Ok(found) => {
                 self.ok(what, said(&found));
@@ -62,8 +67,8 @@ pub fn run(config: &Path) -> anyhow::Result<ExitCode> {
 
 async fn diagnose(config: &Config, findings: &mut Findings) {
     findings.tell("certificates", tls::load(config), |_| "read, and fit their keys".to_owned());
-    let barrier = root(&config.platform_root.barrier, "barrier root", findings).await;
-    root(&config.platform_root.tenants, "tenants root", findings).await;
+    let barrier = root(config, &config.platform_root.barrier, "barrier root", findings).await;
+    root(config, &config.platform_root.tenants, "tenants root", findings).await;
 
     let folder = &config.node.data_dir;
     if !folder.exists() {
@@ -86,7 +91,9 @@ async fn diagnose(config: &Config, findings: &mut Findings) {
     let read = journal::verify(&folder.join("journal"), &*keyring).map_err(Into::into);
     findings.tell("journal", read, |report| report.as_ref().map_or("empty".to_owned(), stretches));
     match DataDir::open(folder).await {
-        Err(_) => findings.ok("state", "not looked at: another process uses the data, the node may be running"),
+        Err(_) => {
+            findings.ok("state", "not looked at: another process uses the data, the node may be running")
+        }
         Ok(data) => {
             let read = Survivor::read(&data.raft(), &*keyring).map_err(Into::into);
             findings.tell("state", read, |found: &Survivor| {
@@ -100,12 +107,13 @@ async fn diagnose(config: &Config, findings: &mut Findings) {
 }
 
 async fn root(
+    config: &Config,
     settings: &RootSettings,
     what: &str,
     findings: &mut Findings,
 ) -> Option<Arc<dyn RootKeystore>> {
     let opened = async {
-        let root = settings.open().await?;
+        let root = settings.open(&config.roots).await?;
         root.probe().await?;
         anyhow::Ok(root)
     };

@@ -74,7 +74,11 @@ impl Metrics {
             ("keyraft_journal_first_index", "Oldest entry in the journal", &gauges.journal_first),
             ("keyraft_journal_bytes", "Size of the journal", &gauges.journal_bytes),
             ("keyraft_backup_last_timestamp_seconds", "Last backup made here", &gauges.backup_last_s),
-            ("keyraft_condemned", "1 on a node that must not serve: rewound, cloned, or of two lineages", &gauges.condemned),
+            (
+                "keyraft_condemned",
+                "1 on a node that must not serve: rewound, cloned, or of two lineages",
+                &gauges.condemned,
+            ),
             ("keyraft_disk_low", "1 while the disk has too little room to propose", &gauges.disk_low),
             ("keyraft_backup_failures", "Backups that could not be made here", &gauges.backups_failed),
         ];

@@ -60,7 +60,8 @@ impl Load {
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let named = KeyRequest::aes256().named(&format!("load {}", made.load(Ordering::Relaxed)));
-                    let request = if made.load(Ordering::Relaxed) % 3 == 0 { named } else { KeyRequest::aes256() };
+                    let request =
+                        if made.load(Ordering::Relaxed) % 3 == 0 { named } else { KeyRequest::aes256() };
                     if client.create(&request).await.is_ok() {
                         made.fetch_add(1, Ordering::Relaxed);
                     }
@@ -182,7 +183,9 @@ async fn a_backup_under_load_and_the_journals_bring_everything_back_but_what_was
     known.check(&client).await;
     (1..NODES).for_each(|i| cluster.run(i));
     until("the others joined", || {
-        cluster.status(0).is_some_and(|status| status["nodes"].as_array().is_some_and(|all| all.len() == NODES))
+        cluster
+            .status(0)
+            .is_some_and(|status| status["nodes"].as_array().is_some_and(|all| all.len() == NODES))
     });
     (0..NODES).for_each(|i| cluster.caught_up(i));
     for client in cluster.clients("tenant-a") {
@@ -268,7 +271,9 @@ async fn a_survivor_of_a_lost_quorum_begins_a_new_lineage() {
         cluster.run(i);
     }
     until("empty nodes joined", || {
-        cluster.status(0).is_some_and(|status| status["nodes"].as_array().is_some_and(|all| all.len() == NODES))
+        cluster
+            .status(0)
+            .is_some_and(|status| status["nodes"].as_array().is_some_and(|all| all.len() == NODES))
     });
     (0..NODES).for_each(|i| cluster.caught_up(i));
     for client in cluster.clients("tenant-a") {

@@ -76,7 +76,8 @@ async fn a_node_whose_disk_fills_up_hands_over_then_stops_and_the_others_go_on()
     let others: Vec<usize> = (0..NODES).filter(|i| *i != full).collect();
     let client = cluster.client(full, "tenant-a");
     let (known, _) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    let log = |what: &str| fs::read_to_string(cluster.node(full).join("log")).is_ok_and(|log| log.contains(what));
+    let log =
+        |what: &str| fs::read_to_string(cluster.node(full).join("log")).is_ok_and(|log| log.contains(what));
 
     mount.fill(LITTLE);
     until("the node says so", || log("the disk is nearly full: this node refuses proposals"));

@@ -169,14 +169,14 @@ impl<'a> Reader<'a> {
         let finding = |fault| Finding { segment: name.clone(), offset: 0, fault };
         let mut file = BufReader::new(File::open(&path).map_err(|error| finding(error.into()))?);
         let mut head = [0; HEAD_BYTES];
-        let filled =
-            segment::read_full(&mut file, &mut head).map_err(|error| finding(error.into()))?;
+        let filled = segment::read_full(&mut file, &mut head).map_err(|error| finding(error.into()))?;
         if filled < HEAD_BYTES && self.next_segment == self.segments.len() {
             // It was being made when the process ended: there is nothing in it.
             self.interrupted_bytes = filled as u64;
             return Ok(false);
         }
-        let head = Head::decode(&head).filter(|head| head.first == first).ok_or_else(|| finding(Fault::Head))?;
+        let head =
+            Head::decode(&head).filter(|head| head.first == first).ok_or_else(|| finding(Fault::Head))?;
         self.judge(&head).map_err(finding)?;
         if head.anew || self.last.is_none() {
             self.last = Some((first.wrapping_sub(1), head.previous));
@@ -207,12 +207,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take(
-        &mut self,
-        frame: &[u8],
-        stored: [u8; HASH_LEN],
-        bytes: u64,
-    ) -> Result<(Record, bool), Finding> {
+    fn take(&mut self, frame: &[u8], stored: [u8; HASH_LEN], bytes: u64) -> Result<(Record, bool), Finding> {
         let open = self.open.as_mut().expect("a frame was read from it");
         let (last, before) = self.last.expect("set when the segment was opened");
         let expected = last.wrapping_add(1);

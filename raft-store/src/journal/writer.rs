@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use model::id::{ClusterId, NodeId};
 use model::sealer::Sealer;
@@ -21,8 +22,9 @@ use crate::storage::Fatal;
 
 /// Records that may wait for the thread: `apply` waits beyond, as it would for the disk itself.
 const QUEUE_RECORDS: usize = 4_096;
-/// Records written before a sync, at most: whoever counts on it waits for one write of a few megabytes.
-const BATCH_RECORDS: usize = 1_024;
+/// How long records are gathered before they are written. Nobody waits for them, and the log's own syncs
+/// share the disk with at most twenty of the journal's a second.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Bounds of a journal; the default is a real node's.
 #[derive(Clone)]
@@ -234,7 +236,8 @@ impl Writer {
 
     fn run(mut self, records: &Receiver<Record>) {
         while let Ok(first) = records.recv() {
-            let batch = std::iter::once(first).chain(records.try_iter().take(BATCH_RECORDS));
+            std::thread::sleep(GATHER);
+            let batch = std::iter::once(first).chain(records.try_iter().take(QUEUE_RECORDS));
             if let Err(error) = self.commit(batch) {
                 self.options.on_fatal.stop(&error.to_string());
                 return;
@@ -251,9 +254,10 @@ impl Writer {
             if expected.is_some_and(|expected| index < expected) {
                 continue;
             }
-            let full = self.segments.last().is_some_and(|(_, bytes)| {
-                bytes + out.len() as u64 >= self.options.segment_bytes
-            });
+            let full = self
+                .segments
+                .last()
+                .is_some_and(|(_, bytes)| bytes + out.len() as u64 >= self.options.segment_bytes);
             if expected != Some(index) || full || self.file.is_none() {
                 self.flush(&mut out)?;
                 self.begin(index, expected == Some(index))?;

@@ -117,7 +117,8 @@ pub(crate) fn says_wipe(status: &Status) -> bool {
 
 impl Gate {
     pub fn new(realm: Realm, cluster: ClusterId, me: NodeId, process: u64, marks: Box<dyn Marks>) -> Self {
-        let (boot, seen, met, meeting) = (AtomicU64::new(0), Mutex::default(), OnceLock::new(), Notify::new());
+        let (boot, seen, met, meeting) =
+            (AtomicU64::new(0), Mutex::default(), OnceLock::new(), Notify::new());
         Self { realm, cluster, me, process, boot, marks, seen, met, meeting }
     }
 

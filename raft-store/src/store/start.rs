@@ -153,7 +153,8 @@ async fn start<E: Env>(
     }
 
     let marks = Box::new(StoredMarks(Arc::clone(&storage)));
-    let gate = Arc::new(Gate::new(identity.realm, identity.cluster, identity.node, around.entropy.number(), marks));
+    let gate =
+        Arc::new(Gate::new(identity.realm, identity.cluster, identity.node, around.entropy.number(), marks));
     let peers = Arc::new(Peers::new(Arc::clone(&around.transport), Arc::clone(&gate)));
     let barriers = Arc::new(Barriers::new(
         identity.node,

@@ -1,6 +1,5 @@
 //! Restore and recovery: the same state on another disk, nothing withdrawn comes back.
 
-
 use model::command::Action;
 use model::commands::{DestroyObject, SuspendTenant};
 use model::id::{ClusterId, NodeId};
