@@ -14,6 +14,8 @@ pub mod config;
 mod connection_test;
 mod context;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 pub mod providers;
 mod registry;
 mod report;

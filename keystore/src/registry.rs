@@ -32,11 +32,21 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "aws_kms")]
+use crate::providers::aws_kms::AwsKmsRoot;
+#[cfg(feature = "azure_key_vault")]
+use crate::providers::azure_key_vault::AzureRoot;
+#[cfg(feature = "gcp_kms")]
+use crate::providers::gcp_kms::GcpKmsRoot;
+#[cfg(feature = "kmip")]
+use crate::providers::kmip::KmipRoot;
 #[cfg(feature = "pkcs11")]
 use crate::providers::pkcs11::worker::WorkerRoot;
 #[cfg(feature = "pkcs11")]
 use crate::providers::pkcs11::{PinSource, Pkcs11Settings};
 use crate::providers::software::{DangerSoftwareRoot, SoftwareSettings};
+#[cfg(feature = "transit")]
+use crate::providers::transit::TransitRoot;
 use crate::{BoxFuture, Credentials, Permission, RootConfig, RootError, RootKeystore, Site, Who};
 
 /// A provider, as lists and wizards show it.
@@ -79,6 +89,46 @@ pub const PROVIDERS: &[Provider] = &[
         mode: Mode::Hyok,
         danger: false,
         credentials: &["pin"],
+    },
+    #[cfg(feature = "transit")]
+    Provider {
+        name: "transit",
+        summary: "the transit engine of OpenBao or Vault",
+        mode: Mode::Hyok,
+        danger: false,
+        credentials: &["workload_identity", "secret_id", "token"],
+    },
+    #[cfg(feature = "aws_kms")]
+    Provider {
+        name: "aws_kms",
+        summary: "a key of AWS KMS",
+        mode: Mode::Byok,
+        danger: false,
+        credentials: &["workload_identity", "access_key"],
+    },
+    #[cfg(feature = "azure_key_vault")]
+    Provider {
+        name: "azure_key_vault",
+        summary: "a key of Azure Key Vault or Managed HSM",
+        mode: Mode::Byok,
+        danger: false,
+        credentials: &["workload_identity", "certificate", "client_secret"],
+    },
+    #[cfg(feature = "gcp_kms")]
+    Provider {
+        name: "gcp_kms",
+        summary: "a key of Google Cloud KMS",
+        mode: Mode::Byok,
+        danger: false,
+        credentials: &["workload_identity", "service_account_key"],
+    },
+    #[cfg(feature = "kmip")]
+    Provider {
+        name: "kmip",
+        summary: "an HSM or key manager that speaks KMIP",
+        mode: Mode::Hyok,
+        danger: false,
+        credentials: &["certificate"],
     },
 ];
 
@@ -188,6 +238,12 @@ impl Opened {
         Self { root: Arc::new(root), inspector: None }
     }
 
+    fn inspected(root: impl RootKeystore + Inspector + 'static) -> Self {
+        let root = Arc::new(root);
+        let inspector: Arc<dyn Inspector> = root.clone();
+        Self { root, inspector: Some(inspector) }
+    }
+
     /// A row per permission; none where the store knows no permissions.
     pub async fn permissions(&self) -> Vec<Permission> {
         match &self.inspector {
@@ -222,6 +278,24 @@ pub(crate) async fn open_inspected(
             };
             let settings = Pkcs11Settings::of(wanted, hsm, PinSource::Held(pin.clone()));
             WorkerRoot::open(settings, site.worker()).await.map(Opened::plain)
+        }
+        #[cfg(feature = "transit")]
+        RootConfig::Transit(wanted) => {
+            TransitRoot::open(wanted, credentials, site).await.map(Opened::inspected)
+        }
+        #[cfg(feature = "aws_kms")]
+        RootConfig::AwsKms(wanted) => {
+            AwsKmsRoot::open(wanted, credentials, site).await.map(Opened::inspected)
+        }
+        #[cfg(feature = "azure_key_vault")]
+        RootConfig::AzureKeyVault(wanted) => {
+            AzureRoot::open(wanted, credentials, site).await.map(Opened::inspected)
+        }
+        #[cfg(feature = "kmip")]
+        RootConfig::Kmip(wanted) => KmipRoot::open(wanted, credentials, site).await.map(Opened::plain),
+        #[cfg(feature = "gcp_kms")]
+        RootConfig::GcpKms(wanted) => {
+            GcpKmsRoot::open(wanted, credentials, site).await.map(Opened::inspected)
         }
         #[allow(unreachable_patterns, reason = "depends on the features")]
         _ => Err(not_built(config)),

@@ -130,11 +130,6 @@ impl Permission {
     pub(crate) fn needed(name: impl Into<String>, granted: Option<bool>, purpose: &'static str) -> Self {
         Self { name: name.into(), granted, needed: true, purpose }
     }
-
-    /// One that a report is better with.
-    pub(crate) fn wanted(name: impl Into<String>, granted: Option<bool>, purpose: &'static str) -> Self {
-        Self { name: name.into(), granted, needed: false, purpose }
-    }
 }
 
 /// One thing the root states about its key.

@@ -12,7 +12,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bincode", &["raft-store"]),
     ("wincode", &["raft-store"]),
     ("cryptoki", &["keystore"]),
-    ("aws-sdk-kms", &["keystore"]),
     ("hkdf", &["crypto"]),
     ("hmac", &["crypto"]),
     ("aes-gcm", &["crypto"]),

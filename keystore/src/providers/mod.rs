@@ -1,8 +1,26 @@
 //! One file per provider; the row that names each stands in `registry.rs`.
 
+#[cfg(feature = "aws_kms")]
+pub mod aws_kms;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
+#[cfg(feature = "azure_key_vault")]
+pub mod azure_key_vault;
+#[cfg(any(feature = "aws_kms", feature = "azure_key_vault", feature = "gcp_kms"))]
+mod form;
+#[cfg(feature = "gcp_kms")]
+pub mod gcp_kms;
+#[cfg(any(feature = "azure_key_vault", feature = "gcp_kms"))]
+mod jwt;
+#[cfg(feature = "kmip")]
+pub mod kmip;
+#[cfg(feature = "http")]
+mod service;
 pub mod software;
+#[cfg(feature = "transit")]
+pub mod transit;
+#[cfg(feature = "http")]
+mod workload;
 
 use crypto::{L1Payload, L1PayloadError, random};
 use zeroize::Zeroizing;

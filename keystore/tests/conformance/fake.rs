@@ -1,0 +1,124 @@
+//! A fake of `tests/fakes`, run as a program beside the tests.
+//!
+//! Each is written from its provider's published interface and driven by that provider's own Python
+//! SDK (`<name>_driver.py`), so that it is not merely what we believe. They need the Python
+//! environment that `scripts/setup` makes; without it their tests skip, visibly.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+
+use keystore::Site;
+use serde_json::Value;
+
+/// A running fake; it ends with its standard input.
+pub struct Fake {
+    /// What it said when it listened.
+    pub hello: Value,
+    name: &'static str,
+    pipe: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    child: Child,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes")
+}
+
+/// The Python of the environment with the SDKs.
+pub fn python() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let python = cache.join("keyraft/python-roots/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    // Written past the test harness, which hides what passing tests print.
+    let _ = writeln!(std::io::stderr(), "skipped: {} is not there (make setup)", python.display());
+    None
+}
+
+impl Fake {
+    /// Starts the fake of this name; `None` if there is no Python for it.
+    pub fn start(name: &'static str) -> Option<Self> {
+        let mut child = Command::new(python()?)
+            .arg(folder().join(format!("{name}.py")))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        let hello = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{name}.py said {line:?}"));
+        let pipe = Mutex::new((child.stdin.take().unwrap(), said));
+        Some(Self { hello, name, pipe, child })
+    }
+
+    /// Gives a command and waits until it is carried out.
+    pub fn tell(&self, command: &Value) -> Value {
+        let mut pipe = self.pipe.lock().unwrap();
+        writeln!(pipe.0, "{command}").unwrap();
+        let mut line = String::new();
+        pipe.1.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"));
+        assert!(answer.get("error").is_none(), "{command}: {answer}");
+        answer
+    }
+
+    /// How it behaves from now on.
+    pub fn mode(&self, mode: &str) {
+        self.tell(&serde_json::json!({ "mode": mode }));
+    }
+
+    /// A field of its greeting, as text.
+    pub fn text(&self, field: &str) -> String {
+        self.hello[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.hello)).to_owned()
+    }
+
+    /// `https://localhost:<port>`.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.hello["port"])
+    }
+
+    /// Its authority, in PEM.
+    pub fn ca_pem(&self) -> String {
+        std::fs::read_to_string(self.text("ca")).unwrap()
+    }
+
+    /// A site that may reach it.
+    pub fn site(&self) -> Site {
+        Site {
+            allow: vec!["localhost:*".to_owned()],
+            ca_bundle: Some(self.text("ca").into()),
+            danger_allow_loopback: true,
+            ..Site::default()
+        }
+    }
+
+    /// Has the vendor's own SDK speak with it.
+    pub fn drive(&self) {
+        let driver = folder().join(format!("{}_driver.py", self.name));
+        let ran = Command::new(python().unwrap())
+            .arg(driver)
+            .args([self.hello["port"].to_string(), self.text("ca"), self.hello.to_string()])
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&ran.stdout);
+        assert!(
+            ran.status.success() && text.contains("\"passed\": true"),
+            "{text}\n{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(Path::new(&self.text("ca")).parent().unwrap());
+    }
+}
