@@ -16,11 +16,8 @@ use super::fault::HttpFault;
 use crate::Site;
 
 /// Where systems keep the authorities of public servers.
-const BUNDLES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
+const BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// Most addresses of a name that are tried: the whole must fit the connect time-out.
 const ADDRESSES_MAX: usize = 4;
@@ -45,7 +42,10 @@ fn authorities(ca_pem: Option<&str>, site: &Site) -> Result<RootCertStore, HttpF
     let certificates = match ca_pem {
         Some(pem) => CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>(),
         None => {
-            let bundle = site.ca_bundle.as_deref().or_else(|| system_bundle());
+            let bundle = match &site.ca_bundle {
+                Some(bundle) => Some(bundle.as_path()),
+                None => system_bundle(),
+            };
             let bundle = bundle.ok_or_else(|| broken("this system has no bundle of them".to_owned()))?;
             CertificateDer::pem_file_iter(bundle).and_then(Iterator::collect)
         }

@@ -77,20 +77,26 @@ impl HttpFault {
         let silent = |detail: String| RootError::Unreachable { root: root.to_owned(), detail };
         let opening = phase == Phase::Opening;
         match self {
-            Self::Address { url, why } => {
-                owner(format!("`{url}` cannot be an address of it: {why}"), "give https://host or https://host:port")
-            }
+            Self::Address { url, why } => owner(
+                format!("`{url}` cannot be an address of it: {why}"),
+                "give https://host or https://host:port",
+            ),
             Self::NotAllowed { host, port } => operator(
                 format!("this node may not connect to {host}:{port}"),
-                &format!("if it is right, add \"{host}:{port}\" to `allow` in [roots] of every node's configuration"),
+                &format!(
+                    "if it is right, add \"{host}:{port}\" to `allow` in [roots] of every node's configuration"
+                ),
             ),
             Self::Forbidden { host } => operator(
-                format!("{host} resolves to an address that no root may have (its own, a private or a metadata service's)"),
+                format!(
+                    "{host} resolves to an address that no root may have (its own, a private or a metadata service's)"
+                ),
                 "correct the name; an address in a private network must be listed in `allow` in [roots]",
             ),
-            Self::Unresolved { host, problem } if opening => {
-                owner(format!("the name {host} does not resolve: {problem}"), "correct the name, or the nodes' resolver")
-            }
+            Self::Unresolved { host, problem } if opening => owner(
+                format!("the name {host} does not resolve: {problem}"),
+                "correct the name, or the nodes' resolver",
+            ),
             Self::Tls { to, problem } if opening => operator(
                 format!("the certificate of {to} is not trusted: {problem}"),
                 "renew the certificate, or give the authority that signed it (`ca_pem`)",
@@ -103,13 +109,21 @@ impl HttpFault {
                 format!("the authorities to trust cannot be read: {problem}"),
                 "set `ca_bundle` in [roots] to a PEM file, or install ca-certificates",
             ),
-            Self::Unresolved { host, problem } => silent(format!("the name {host} does not resolve: {problem}")),
+            Self::Unresolved { host, problem } => {
+                silent(format!("the name {host} does not resolve: {problem}"))
+            }
             Self::Connect { to, problem } => silent(format!("no connection to {to}: {problem}")),
             Self::Tls { to, problem } => silent(format!("the certificate of {to} is not trusted: {problem}")),
-            Self::Slow { to, after } => silent(format!("{to} did not answer within {} ms", after.as_millis())),
+            Self::Slow { to, after } => {
+                silent(format!("{to} did not answer within {} ms", after.as_millis()))
+            }
             Self::Broken { to, problem } => silent(format!("the connection to {to} broke: {problem}")),
-            Self::Redirect { to } => silent(format!("{to} answered with a redirect, which is never followed")),
-            Self::Garbage { to, problem } => silent(format!("{to} answered something else than it should: {problem}")),
+            Self::Redirect { to } => {
+                silent(format!("{to} answered with a redirect, which is never followed"))
+            }
+            Self::Garbage { to, problem } => {
+                silent(format!("{to} answered something else than it should: {problem}"))
+            }
         }
     }
 }

@@ -71,7 +71,11 @@ impl AwsKmsRoot {
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if KMS or STS do not answer.
-    pub async fn open(config: &AwsKmsConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
+    pub async fn open(
+        config: &AwsKmsConfig,
+        credentials: &Credentials,
+        site: &Site,
+    ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
         let arn = Arn::parse(&config.key_arn).ok_or_else(|| {
             told.wrong(
@@ -89,7 +93,9 @@ impl AwsKmsRoot {
         }
         if key.key_spec != "SYMMETRIC_DEFAULT" || key.key_usage != "ENCRYPT_DECRYPT" {
             let what = format!("the key is {} for {}", said(&key.key_spec), said(&key.key_usage));
-            return Err(told.wrong(what, "make a symmetric key that encrypts and decrypts (SYMMETRIC_DEFAULT)"));
+            return Err(
+                told.wrong(what, "make a symmetric key that encrypts and decrypts (SYMMETRIC_DEFAULT)")
+            );
         }
         root.usable(&key, Phase::Opening)?;
         Ok(root)
@@ -135,8 +141,7 @@ impl AwsKmsRoot {
             ("x-amz-target", target.as_str()),
         ];
         let signed = Signer { keys: &keys, scope, now: SystemTime::now() }.sign("POST", "/", &headers, &body);
-        let mut request =
-            Request { method: Method::Post, path: "/".to_owned(), headers: Vec::new(), body };
+        let mut request = Request { method: Method::Post, path: "/".to_owned(), headers: Vec::new(), body };
         for (name, value) in headers.into_iter().filter(|(name, _)| *name != "host") {
             request = request.header(name, value);
         }
@@ -245,7 +250,9 @@ impl AwsKmsRoot {
             | "ExpiredTokenException" => {
                 told.unknown_caller(&said, "renew the access key, and see that the node's clock is right")
             }
-            code => told.silent(format!("it answered {} {}: {said}", answer.status, super::service::said(code))),
+            code => {
+                told.silent(format!("it answered {} {}: {said}", answer.status, super::service::said(code)))
+            }
         }
     }
 
@@ -349,11 +356,13 @@ impl Arn {
         };
         let known = arn == "arn" && partition.starts_with("aws") && service == "kms";
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        (known && word(partition, 3, 16) && word(region, 5, 32) && account_ok && word(id, 1, 64)).then(|| Self {
-            text: text.to_owned(),
-            partition: partition.to_owned(),
-            region: region.to_owned(),
-            account: account.to_owned(),
+        (known && word(partition, 3, 16) && word(region, 5, 32) && account_ok && word(id, 1, 64)).then(|| {
+            Self {
+                text: text.to_owned(),
+                partition: partition.to_owned(),
+                region: region.to_owned(),
+                account: account.to_owned(),
+            }
         })
     }
 
@@ -454,8 +463,10 @@ impl KeyMetadata {
             Statement::new("KeySpec", said(&self.key_spec)),
             Statement::new("Origin", said(&self.origin))
                 .warn(self.origin == "EXTERNAL", "the key was imported (Origin EXTERNAL): copies may exist"),
-            Statement::new("KeyManager", said(&self.key_manager))
-                .warn(self.key_manager == "AWS", "the key is managed by AWS: its policy is not the customer's"),
+            Statement::new("KeyManager", said(&self.key_manager)).warn(
+                self.key_manager == "AWS",
+                "the key is managed by AWS: its policy is not the customer's",
+            ),
             Statement::new("MultiRegion", replicated.to_string())
                 .warn(replicated, "the key has replicas in other regions: disable those too to end its use"),
         ];
@@ -480,7 +491,10 @@ mod tests {
     fn only_the_arn_of_a_key_names_one() {
         let arn = Arn::parse("arn:aws:kms:eu-central-1:111122223333:key/mrk-1a").unwrap();
         assert_eq!((arn.region.as_str(), arn.domain()), ("eu-central-1", "amazonaws.com"));
-        assert_eq!(Arn::parse("arn:aws-cn:kms:cn-north-1:111122223333:key/a").unwrap().domain(), "amazonaws.com.cn");
+        assert_eq!(
+            Arn::parse("arn:aws-cn:kms:cn-north-1:111122223333:key/a").unwrap().domain(),
+            "amazonaws.com.cn"
+        );
         assert!(Arn::parse("arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/a").is_some());
         for bad in [
             "arn:aws:kms:eu-central-1:111122223333:alias/a",

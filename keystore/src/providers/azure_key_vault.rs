@@ -83,7 +83,11 @@ impl AzureRoot {
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if Azure does not answer.
-    pub async fn open(config: &AzureConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
+    pub async fn open(
+        config: &AzureConfig,
+        credentials: &Credentials,
+        site: &Site,
+    ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
         let (vault, name) = split(&config.key_url).ok_or_else(|| {
             told.wrong(
@@ -142,7 +146,8 @@ impl AzureRoot {
         let key = self.read_key(phase).await?;
         key.usable(&self.told(phase))?;
         let current = key.key.kid.rsplit('/').next().filter(|version| is_version(version));
-        let current = current.ok_or_else(|| self.told(phase).silent("it does not say which version is current"))?;
+        let current =
+            current.ok_or_else(|| self.told(phase).silent("it does not say which version is current"))?;
         let path = format!("/keys/{}/{current}/wrapkey?{API}", self.name);
         let answer = self.call(|| Request::post_json(path.as_str(), &body), WRAP, phase).await?;
         let answer: Operated = self.read(&answer, phase)?;
@@ -269,7 +274,8 @@ impl AzureRoot {
 fn split(url: &str) -> Option<(&str, &str)> {
     let at = url.find("/keys/").filter(|at| url.get(..8) == Some("https://") && *at > 8)?;
     let (vault, name) = (&url[..at], &url[at + "/keys/".len()..]);
-    let is_name = (1..=127).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_name =
+        (1..=127).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     is_name.then_some((vault, name))
 }
 
@@ -306,11 +312,7 @@ impl RootKeystore for AzureRoot {
         Box::pin(async move { self.seal(&payload).await })
     }
 
-    fn unwrap<'a>(
-        &'a self,
-        _: Context,
-        wrapped: &'a Wrapped,
-    ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
+    fn unwrap<'a>(&'a self, _: Context, wrapped: &'a Wrapped) -> BoxFuture<'a, Result<L1Payload, RootError>> {
         Box::pin(self.open_wrap(wrapped))
     }
 
@@ -388,11 +390,14 @@ struct Attributes {
 impl KeyBundle {
     fn fits(&self, told: &Told<'_>) -> Result<(), RootError> {
         if !matches!(self.key.kty.as_str(), "RSA" | "RSA-HSM") {
-            return Err(told.wrong(format!("the key is of type {}", said(&self.key.kty)), "make one of type RSA-HSM"));
+            return Err(
+                told.wrong(format!("the key is of type {}", said(&self.key.kty)), "make one of type RSA-HSM")
+            );
         }
         for operation in ["wrapKey", "unwrapKey"] {
             if !self.key.key_ops.iter().any(|allowed| allowed == operation) {
-                return Err(told.wrong(format!("the key may not {operation}"), "allow wrapKey and unwrapKey (key_ops)"));
+                return Err(told
+                    .wrong(format!("the key may not {operation}"), "allow wrapKey and unwrapKey (key_ops)"));
             }
         }
         Ok(())

@@ -68,7 +68,11 @@ impl GcpKmsRoot {
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if Google does not answer.
-    pub async fn open(config: &GcpKmsConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
+    pub async fn open(
+        config: &GcpKmsConfig,
+        credentials: &Credentials,
+        site: &Site,
+    ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
         if !is_key_name(&config.key_name) {
             return Err(told.wrong(
@@ -77,8 +81,7 @@ impl GcpKmsRoot {
             ));
         }
         let endpoint = config.endpoint.as_deref().unwrap_or("https://cloudkms.googleapis.com");
-        let client =
-            client(endpoint, site).map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
+        let client = client(endpoint, site).map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
         let identity = Identity::new(config, credentials, site)?;
         let l1_ref = format!("{NAME}:{}", config.key_name);
         let root = Self { l1_ref, key_name: config.key_name.clone(), client, identity };
@@ -129,7 +132,10 @@ impl GcpKmsRoot {
         let told = self.told(phase);
         match key.primary.as_ref().map(|version| version.state.as_str()) {
             Some("ENABLED") => Ok(()),
-            Some(state) => Err(ended(&told, state).unwrap_or_else(|| told.silent(format!("its state is {}", said(state))))),
+            Some(state) => {
+                Err(ended(&told, state)
+                    .unwrap_or_else(|| told.silent(format!("its state is {}", said(state)))))
+            }
             None => Err(told.wrong("the key has no primary version", "make a version and set it as primary")),
         }
     }
@@ -194,7 +200,10 @@ impl GcpKmsRoot {
                 let named = [ENCRYPT, DECRYPT, READ].into_iter().find(|name| error.message.contains(name));
                 told.denied(named.unwrap_or(READ), &said, GRANT)
             }
-            "UNAUTHENTICATED" => told.unknown_caller(&said, "renew the service account's key, and see that the node's clock is right"),
+            "UNAUTHENTICATED" => told.unknown_caller(
+                &said,
+                "renew the service account's key, and see that the node's clock is right",
+            ),
             "NOT_FOUND" => told.absent("such key", "correct `key_name`"),
             "FAILED_PRECONDITION" => {
                 let states = ["DESTROY_SCHEDULED", "DESTROYED", "DISABLED", "PENDING_IMPORT"];
@@ -205,7 +214,9 @@ impl GcpKmsRoot {
                 told.corrupt("it was altered, or made for another place or by another key")
             }
             "RESOURCE_EXHAUSTED" => told.throttled(answer.retry_after, said),
-            status => told.silent(format!("it answered {} {}: {said}", answer.status, super::service::said(status))),
+            status => {
+                told.silent(format!("it answered {} {}: {said}", answer.status, super::service::said(status)))
+            }
         }
     }
 
@@ -219,7 +230,8 @@ impl GcpKmsRoot {
         if !same(&payload, &back) {
             return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
         }
-        let custody = Custody::Service { service: "Google Cloud KMS".to_owned(), statements: key.statements() };
+        let custody =
+            Custody::Service { service: "Google Cloud KMS".to_owned(), statements: key.statements() };
         Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
     }
 

@@ -79,7 +79,11 @@ impl KmipRoot {
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if the server does not answer.
-    pub async fn open(config: &KmipConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
+    pub async fn open(
+        config: &KmipConfig,
+        credentials: &Credentials,
+        site: &Site,
+    ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
         let Credentials::Certificate { certificate_pem, private_key_pem } = credentials else {
             return Err(other_credentials(&RootConfig::Kmip(config.clone()), credentials, "certificate"));
@@ -106,7 +110,8 @@ impl KmipRoot {
             ..Settings::new(Vec::new(), authority, certificate_pem.clone().into_bytes(), key_pem)
         };
         let found = addresses(&endpoint, site).await.map_err(in_words)?;
-        let client = connect(&settings, &found).map_err(|error| told.wrong(error, "give certificate and key in PEM"))?;
+        let client = connect(&settings, &found)
+            .map_err(|error| told.wrong(error, "give certificate and key in PEM"))?;
         let l1_ref = format!("{NAME}:{}/{}", endpoint.authority(), config.key_uid);
         let server = Server { endpoint, site: site.clone(), settings, live: Mutex::new((found, client)) };
         let root = Self { l1_ref, key_uid: config.key_uid.clone(), server };
@@ -197,7 +202,13 @@ impl KmipRoot {
         }
     }
 
-    async fn decrypt(&self, aad: &[u8], iv: &[u8], data: &[u8], tag: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    async fn decrypt(
+        &self,
+        aad: &[u8],
+        iv: &[u8],
+        data: &[u8],
+        tag: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let request = RequestPayload::Decrypt(ops::decrypt::Request {
             unique_identifier: Some(self.key_uid.as_str().into()),
             cryptographic_parameters: Some(gcm()),
@@ -229,9 +240,9 @@ impl KmipRoot {
             Ok::<_, RootError>(self.decrypt(&aad, iv, data, tag).await)
         };
         match works.await {
-            Ok(Ok(_)) => {
-                self.told(Phase::Serving).corrupt("it was altered, or made for another place or by another key")
-            }
+            Ok(Ok(_)) => self
+                .told(Phase::Serving)
+                .corrupt("it was altered, or made for another place or by another key"),
             // Fresh bytes are refused too.
             Ok(Err(_)) => self.refusal(refused, "Decrypt", Phase::Serving),
             Err(worse) => worse,
@@ -260,9 +271,9 @@ impl KmipRoot {
             Error::Refused { reason, message, .. } => {
                 let said = said(&message);
                 match reason {
-                    ResultReason::ItemNotFound | ResultReason::ObjectNotFound | ResultReason::ObjectDestroyed => {
-                        told.absent("such key that we may see", MAKE_KEY)
-                    }
+                    ResultReason::ItemNotFound
+                    | ResultReason::ObjectNotFound
+                    | ResultReason::ObjectDestroyed => told.absent("such key that we may see", MAKE_KEY),
                     ResultReason::PermissionDenied | ResultReason::NotAuthorised => {
                         told.denied(operation, &said, "allow it to the certificate of the credentials")
                     }
@@ -299,7 +310,8 @@ impl KmipRoot {
         if !same(&payload, &back) {
             return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
         }
-        let mut statements = vec![Statement::new("State", "Active"), Statement::new("Cryptographic Length", "256")];
+        let mut statements =
+            vec![Statement::new("State", "Active"), Statement::new("Cryptographic Length", "256")];
         statements.extend(self.guarded().await);
         let service = format!("KMIP server {}", self.server.endpoint.authority());
         let custody = Custody::Service { service, statements };
@@ -319,12 +331,18 @@ impl KmipRoot {
             Attribute::Extractable(yes) => Some(*yes),
             _ => None,
         });
-        let shown = |stated: Option<bool>| stated.map_or_else(|| "not stated".to_owned(), |stated| stated.to_string());
+        let shown = |stated: Option<bool>| {
+            stated.map_or_else(|| "not stated".to_owned(), |stated| stated.to_string())
+        };
         vec![
-            Statement::new("Sensitive", shown(sensitive))
-                .warn(sensitive != Some(true), "the server does not promise to keep the key's value (Sensitive)"),
-            Statement::new("Extractable", shown(extractable))
-                .warn(extractable != Some(false), "the server does not promise to keep the key inside (Extractable)"),
+            Statement::new("Sensitive", shown(sensitive)).warn(
+                sensitive != Some(true),
+                "the server does not promise to keep the key's value (Sensitive)",
+            ),
+            Statement::new("Extractable", shown(extractable)).warn(
+                extractable != Some(false),
+                "the server does not promise to keep the key inside (Extractable)",
+            ),
         ]
     }
 }
@@ -349,7 +367,9 @@ impl Server {
                 read(item).ok_or(client::ProtocolFault::OtherObject)
             });
             match answer.await {
-                Err(Error::OutcomeUnknown { cause }) if tries < TRIES && matches!(*cause, Met::Broken { .. }) => {
+                Err(Error::OutcomeUnknown { cause })
+                    if tries < TRIES && matches!(*cause, Met::Broken { .. }) =>
+                {
                     tries += 1;
                 }
                 answer => return answer,

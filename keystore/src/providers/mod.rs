@@ -2,8 +2,6 @@
 
 #[cfg(feature = "aws_kms")]
 pub mod aws_kms;
-#[cfg(feature = "pkcs11")]
-pub mod pkcs11;
 #[cfg(feature = "azure_key_vault")]
 pub mod azure_key_vault;
 #[cfg(any(feature = "aws_kms", feature = "azure_key_vault", feature = "gcp_kms"))]
@@ -14,6 +12,8 @@ pub mod gcp_kms;
 mod jwt;
 #[cfg(feature = "kmip")]
 pub mod kmip;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 #[cfg(feature = "http")]
 mod service;
 pub mod software;

@@ -96,9 +96,8 @@ impl Told<'_> {
                 missing: format!("the permission {permission} is missing: {said}"),
                 fix: fix.to_owned(),
             },
-            Phase::Serving => {
-                self.withdrawn(crate::Withdrawal::Denied, format!("{permission} is no longer granted: {said}"))
-            }
+            Phase::Serving => self
+                .withdrawn(crate::Withdrawal::Denied, format!("{permission} is no longer granted: {said}")),
         }
     }
 
@@ -111,9 +110,10 @@ impl Told<'_> {
                 missing: format!("the credentials are not accepted: {said}"),
                 fix: fix.to_owned(),
             },
-            Phase::Serving => {
-                self.withdrawn(crate::Withdrawal::Denied, format!("the credentials are no longer accepted: {said}"))
-            }
+            Phase::Serving => self.withdrawn(
+                crate::Withdrawal::Denied,
+                format!("the credentials are no longer accepted: {said}"),
+            ),
         }
     }
 
@@ -121,7 +121,9 @@ impl Told<'_> {
     pub fn absent(&self, what: &str, fix: &str) -> RootError {
         match self.phase {
             Phase::Opening => self.wrong(format!("there is no {what}"), fix),
-            Phase::Serving => self.withdrawn(crate::Withdrawal::Destroyed, format!("there is no {what} any more")),
+            Phase::Serving => {
+                self.withdrawn(crate::Withdrawal::Destroyed, format!("there is no {what} any more"))
+            }
         }
     }
 
@@ -146,7 +148,11 @@ impl Told<'_> {
     }
 
     /// It has too much to do.
-    pub fn throttled(&self, retry_after: Option<std::time::Duration>, detail: impl Into<String>) -> RootError {
+    pub fn throttled(
+        &self,
+        retry_after: Option<std::time::Duration>,
+        detail: impl Into<String>,
+    ) -> RootError {
         RootError::Throttled { root: self.root.to_owned(), retry_after, detail: detail.into() }
     }
 

@@ -75,7 +75,9 @@ impl TransitRoot {
         let told = Told { root: NAME, phase: Phase::Opening };
         for (what, text) in [("key", &config.key), ("mount", &config.mount)] {
             if !is_path(text) {
-                return Err(told.wrong(format!("`{text}` is no name of a {what}"), "correct the configuration"));
+                return Err(
+                    told.wrong(format!("`{text}` is no name of a {what}"), "correct the configuration")
+                );
             }
         }
         let opened = async {
@@ -85,17 +87,14 @@ impl TransitRoot {
         let client = opened.await.map_err(|fault: Fault| fault.into_root(NAME, Phase::Opening))?;
         let login = Login::new(config, credentials, site)?;
         let namespace = config.namespace.as_deref().map(|name| format!("{name}/")).unwrap_or_default();
-        let l1_ref = format!(
-            "{NAME}:{}/{namespace}{}/{}",
-            client.endpoint().authority(),
-            config.mount,
-            config.key
-        );
+        let l1_ref =
+            format!("{NAME}:{}/{namespace}{}/{}", client.endpoint().authority(), config.mount, config.key);
         let mut root = Self { l1_ref, config: config.clone(), client, login, derived: false };
         let key = root.read_key(Phase::Opening).await?;
         root.derived = key.derived;
         if !TYPES.contains(&key.kind.as_str()) {
-            return Err(told.wrong(format!("the key is of type {}, which binds no context", said(&key.kind)), MAKE_KEY));
+            return Err(told
+                .wrong(format!("the key is of type {}, which binds no context", said(&key.kind)), MAKE_KEY));
         }
         Ok(root)
     }
@@ -125,7 +124,11 @@ impl TransitRoot {
     async fn read_key(&self, phase: Phase) -> Result<Key, RootError> {
         let answer = self.call(|| Request::get(self.path("keys")), phase).await?;
         if !answer.is_success() {
-            return Err(self.refusal(&answer, &format!("read on {}/keys/{}", self.config.mount, self.config.key), phase));
+            return Err(self.refusal(
+                &answer,
+                &format!("read on {}/keys/{}", self.config.mount, self.config.key),
+                phase,
+            ));
         }
         let read: Data<Key> = answer.json().map_err(|fault| fault.into_root(&self.l1_ref, phase))?;
         Ok(read.data)
@@ -133,7 +136,11 @@ impl TransitRoot {
 
     async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Wrapped, RootError> {
         let (aad, text) = (self.place(ctx), payload_text(payload));
-        let body = EncryptRequest { plaintext: &text, associated_data: &aad, context: self.derived.then_some(&*aad) };
+        let body = EncryptRequest {
+            plaintext: &text,
+            associated_data: &aad,
+            context: self.derived.then_some(&*aad),
+        };
         let answer = self.call(|| Request::post_json(self.path("encrypt"), &body), Phase::Serving).await?;
         if !answer.is_success() {
             return Err(self.looked_into(answer, "encrypt").await);
@@ -157,7 +164,8 @@ impl TransitRoot {
             .filter(|text| is_ciphertext(text))
             .ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
         let aad = self.place(ctx);
-        let body = DecryptRequest { ciphertext, associated_data: &aad, context: self.derived.then_some(&*aad) };
+        let body =
+            DecryptRequest { ciphertext, associated_data: &aad, context: self.derived.then_some(&*aad) };
         let answer = self.call(|| Request::post_json(self.path("decrypt"), &body), Phase::Serving).await?;
         if !answer.is_success() {
             return Err(self.looked_into(answer, "decrypt").await);
@@ -186,9 +194,9 @@ impl TransitRoot {
         }
         match self.read_key(Phase::Serving).await {
             // The key is there: the blob is at fault, or the permission.
-            Ok(_) if about_the_blob => {
-                self.told(Phase::Serving).corrupt("it was altered, or made for another place or by another key")
-            }
+            Ok(_) if about_the_blob => self
+                .told(Phase::Serving)
+                .corrupt("it was altered, or made for another place or by another key"),
             Ok(_) => refusal,
             Err(worse) => worse,
         }
@@ -200,7 +208,9 @@ impl TransitRoot {
         let errors = answer.hint::<Errors>().joined();
         let said = said(&errors);
         match answer.status {
-            400 if errors.contains("encryption key not found") => told.absent("such key in its engine", MAKE_KEY),
+            400 if errors.contains("encryption key not found") => {
+                told.absent("such key in its engine", MAKE_KEY)
+            }
             403 => told.denied(capability, &said, GRANT),
             404 if errors.contains("no handler for route") => {
                 told.absent("transit engine at this mount", "correct `mount`, or enable the engine")
@@ -264,9 +274,7 @@ fn is_path(text: &str) -> bool {
 
 /// `vault:v<n>:<base64>`, in its one encoding.
 fn is_ciphertext(text: &str) -> bool {
-    let Some((version, sealed)) =
-        text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':'))
-    else {
+    let Some((version, sealed)) = text.strip_prefix("vault:v").and_then(|rest| rest.split_once(':')) else {
         return false;
     };
     let canonical = BASE64.decode(sealed.as_bytes()).is_ok_and(|bytes| !bytes.is_empty());
@@ -405,7 +413,9 @@ mod tests {
         for good in ["vault:v1:AAAA", "vault:v12:AAA="] {
             assert!(is_ciphertext(good), "{good}");
         }
-        for bad in ["vault:v1:", "vault:v0:AAAA", "vault:v01:AAAA", "vault:v1:AAB=", "vault:v+1:AAAA", "v1:AAAA"] {
+        for bad in
+            ["vault:v1:", "vault:v0:AAAA", "vault:v01:AAAA", "vault:v1:AAB=", "vault:v+1:AAAA", "v1:AAAA"]
+        {
             assert!(!is_ciphertext(bad), "{bad}");
         }
     }

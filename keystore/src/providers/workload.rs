@@ -11,12 +11,18 @@ use crate::{RootError, Who};
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads the token; `setting` names it in [roots.workload_identity].
-pub fn read_token(file: Option<&Path>, setting: &str, told: &Told<'_>) -> Result<Zeroizing<String>, RootError> {
+pub fn read_token(
+    file: Option<&Path>,
+    setting: &str,
+    told: &Told<'_>,
+) -> Result<Zeroizing<String>, RootError> {
     let missing = |missing: String| RootError::Misconfigured {
         root: told.root.to_owned(),
         who: Who::Operator,
         missing,
-        fix: format!("set `{setting}` in [roots.workload_identity] to the file that this node's platform writes"),
+        fix: format!(
+            "set `{setting}` in [roots.workload_identity] to the file that this node's platform writes"
+        ),
     };
     let file = file.ok_or_else(|| missing("this node has no identity of its own for it".to_owned()))?;
     let bytes = std::fs::read(file)

@@ -35,7 +35,10 @@ impl Aws {
 }
 
 fn access_key(id: &str, secret: &str) -> Credentials {
-    Credentials::AccessKey { access_key_id: id.to_owned(), secret_access_key: SecretText::new(secret.to_owned()) }
+    Credentials::AccessKey {
+        access_key_id: id.to_owned(),
+        secret_access_key: SecretText::new(secret.to_owned()),
+    }
 }
 
 /// May use the keys by itself.
@@ -105,7 +108,11 @@ async fn a_role_is_taken_on_with_its_external_id_alone_and_anew_when_it_ends() {
     let Some(peer) = Aws::start() else { return };
     let role = |external_id: Option<&str>| {
         let role_arn = Some(peer.0.text("role"));
-        RootConfig::AwsKms(AwsKmsConfig { role_arn, external_id: external_id.map(Into::into), ..peer.config(0) })
+        RootConfig::AwsKms(AwsKmsConfig {
+            role_arn,
+            external_id: external_id.map(Into::into),
+            ..peer.config(0)
+        })
     };
     for wrong in [None, Some("another tenant's")] {
         let error = keystore::open(&role(wrong), &assuming(), &peer.0.site()).await.err().unwrap();
@@ -152,7 +159,10 @@ async fn a_key_that_will_be_deleted_closes_at_once_and_can_come_back() {
     let root = Fixture::open(&peer).await;
     peer.0.tell(&json!({ "state": "schedule" }));
     let error = root.probe().await.unwrap_err();
-    assert!(matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. }), "{error:?}");
+    assert!(
+        matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. }),
+        "{error:?}"
+    );
     assert_eq!(KeyState::told_by(&error), Some(KeyState::PendingDeletion));
     peer.0.tell(&json!({ "state": "cancel" }));
     peer.0.tell(&json!({ "state": "enable" }));
@@ -175,7 +185,8 @@ async fn each_mistake_has_a_sentence() {
         config
     };
     check(with(|c| c.key_arn = "alias/mine".into()), alone(), "is no ARN of a key").await;
-    check(with(|c| c.key_arn.replace_range(c.key_arn.len() - 1.., "-")), alone(), "there is no such key").await;
+    check(with(|c| c.key_arn.replace_range(c.key_arn.len() - 1.., "-")), alone(), "there is no such key")
+        .await;
     check(with(|c| c.endpoint = Some("https://169.254.169.254".into())), alone(), "may not connect to").await;
     let asymmetric = AwsKmsConfig { key_arn: peer.0.text("asymmetric"), ..peer.config(0) };
     check(asymmetric, alone(), "the key is RSA_2048").await;
@@ -200,7 +211,6 @@ async fn live() {
         sts_endpoint: None,
     };
     let credentials = access_key(&variable("AWS_ACCESS_KEY_ID"), &variable("AWS_SECRET_ACCESS_KEY"));
-    let report =
-        keystore::test(&RootConfig::AwsKms(config), &credentials, &keystore::Site::default()).await;
+    let report = keystore::test(&RootConfig::AwsKms(config), &credentials, &keystore::Site::default()).await;
     assert!(report.passed, "{}", report.to_text());
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use keystore::config::AzureConfig;
-use keystore::{
-    BoxFuture, Credentials, RootConfig, RootError, RootKeystore, SecretText, Site, Withdrawal,
-};
+use keystore::{BoxFuture, Credentials, RootConfig, RootError, RootKeystore, SecretText, Site, Withdrawal};
 use serde_json::json;
 
 use crate::fake::Fake;

@@ -23,7 +23,10 @@ async fn a_root_that_works_passes_and_says_what_it_is() {
     let report = keystore::test(&config("/etc/shadow"), &Credentials::default(), &site).await;
     let problem = report.problem.as_ref().unwrap();
     assert_eq!((report.passed, problem.code), (false, "misconfigured"));
-    assert!(problem.cause.contains("no key is called `/etc/shadow` on this node; offered: dev"), "{problem:?}");
+    assert!(
+        problem.cause.contains("no key is called `/etc/shadow` on this node; offered: dev"),
+        "{problem:?}"
+    );
 }
 
 #[cfg(feature = "pkcs11")]
@@ -37,8 +40,7 @@ async fn a_token_passes_with_its_evidence_and_fails_with_who_must_act() {
     let Some(hsm) = softhsm_alone().await else { return };
     crate::pkcs11::open_or_make(&hsm.settings("main", "tested", "fe")).await;
     let program = crate::worker::program();
-    let module =
-        Hsm { module: hsm.module.into(), parameters: None, danger_accept_extractable: false };
+    let module = Hsm { module: hsm.module.into(), parameters: None, danger_accept_extractable: false };
     let site = Site {
         hsm: BTreeMap::from([("soft".to_owned(), module)]),
         hsm_worker: std::iter::once(program.path.into_os_string()).chain(program.args).collect(),
@@ -65,9 +67,19 @@ async fn a_token_passes_with_its_evidence_and_fails_with_who_must_act() {
     assert!(!report.to_text().contains(PIN));
 
     let cases = [
-        (config("/usr/lib/evil.so", "tested"), pin(PIN), Who::Operator, "no HSM is called `/usr/lib/evil.so`"),
+        (
+            config("/usr/lib/evil.so", "tested"),
+            pin(PIN),
+            Who::Operator,
+            "no HSM is called `/usr/lib/evil.so`",
+        ),
         (config("soft", "absent"), pin(PIN), Who::KeyOwner, "no AES key with label `absent`"),
-        (config("soft", "tested"), Credentials::default(), Who::KeyOwner, "credentials of kind `workload_identity`"),
+        (
+            config("soft", "tested"),
+            Credentials::default(),
+            Who::KeyOwner,
+            "credentials of kind `workload_identity`",
+        ),
         (config("soft", "tested"), pin(""), Who::Operator, "the PIN of its credentials is empty"),
     ];
     for (config, credentials, who, expected) in cases {

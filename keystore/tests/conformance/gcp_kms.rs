@@ -17,8 +17,12 @@ use crate::suite::{self, Fixture};
 struct Gcp(Fake);
 
 /// Google's hosts, at the fake.
-const HOSTS: [&str; 4] =
-    ["cloudkms.googleapis.com", "oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com"];
+const HOSTS: [&str; 4] = [
+    "cloudkms.googleapis.com",
+    "oauth2.googleapis.com",
+    "sts.googleapis.com",
+    "iamcredentials.googleapis.com",
+];
 
 impl Gcp {
     fn start() -> Option<Self> {
@@ -95,7 +99,8 @@ impl Peer for Gcp {
     fn site(&self) -> Site {
         let port = u16::try_from(self.0.hello["port"].as_u64().unwrap()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let danger_resolve: BTreeMap<_, _> = HOSTS.into_iter().map(|host| (host.to_owned(), address)).collect();
+        let danger_resolve: BTreeMap<_, _> =
+            HOSTS.into_iter().map(|host| (host.to_owned(), address)).collect();
         Site { danger_resolve, ..self.0.site() }
     }
 }
@@ -144,7 +149,10 @@ async fn a_version_that_will_be_destroyed_closes_at_once() {
     let root = Fixture::open(&peer).await;
     peer.0.tell(&json!({ "state": "DESTROY_SCHEDULED" }));
     let error = root.probe().await.unwrap_err();
-    assert!(matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. }), "{error:?}");
+    assert!(
+        matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -167,11 +175,22 @@ async fn each_mistake_has_a_sentence() {
     check(named("my-key"), peer.account(), "is no name of a key").await;
     check(named(&(peer.config(0).key_name + "x")), peer.account(), "there is no such key").await;
     check(named(&peer.0.text("signer")), peer.account(), "the key's purpose is ASYMMETRIC_SIGN").await;
-    let elsewhere = GcpKmsConfig { endpoint: Some("https://metadata.google.internal".into()), ..peer.config(0) };
+    let elsewhere =
+        GcpKmsConfig { endpoint: Some("https://metadata.google.internal".into()), ..peer.config(0) };
     check(elsewhere, peer.account(), "may not connect to metadata.google.internal:443").await;
-    check(peer.config(0), account(|key| key["token_uri"] = "https://evil.example/".into()), "another place for tokens").await;
+    check(
+        peer.config(0),
+        account(|key| key["token_uri"] = "https://evil.example/".into()),
+        "another place for tokens",
+    )
+    .await;
     check(peer.config(0), account(|key| key["private_key"] = "x".into()), "holds no RSA key").await;
-    check(peer.config(0), account(|key| key["client_email"] = "other@x".into()), "credentials are not accepted").await;
+    check(
+        peer.config(0),
+        account(|key| key["client_email"] = "other@x".into()),
+        "credentials are not accepted",
+    )
+    .await;
     check(peer.config(0), Credentials::WorkloadIdentity, "no workload identity provider is named").await;
 }
 

@@ -70,7 +70,10 @@ async fn a_deactivated_key_is_disabled_and_a_destroyed_one_destroyed() {
         ];
         for answer in answers {
             let error = answer.err().unwrap();
-            assert!(matches!(&error, RootError::Withdrawn { withdrawal, .. } if *withdrawal == expected), "{error:?}");
+            assert!(
+                matches!(&error, RootError::Withdrawn { withdrawal, .. } if *withdrawal == expected),
+                "{error:?}"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 use keystore::providers::pkcs11::worker::WorkerRoot;
-use keystore::providers::pkcs11::{Pkcs11Settings, PinSource, create_key};
+use keystore::providers::pkcs11::{PinSource, Pkcs11Settings, create_key};
 use keystore::{BoxFuture, Custody, RootKeystore, SecretText};
 
 use crate::softhsm::key_id;

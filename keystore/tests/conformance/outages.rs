@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crypto::{L1Payload, L2};
-use keystore::{Action, Context, Credentials, KeyState, RootConfig, RootError, RootKeystore, Site, Withdrawal, Wrapped};
+use keystore::{
+    Action, Context, Credentials, KeyState, RootConfig, RootError, RootKeystore, Site, Withdrawal, Wrapped,
+};
 use model::id::{L2Version, TenantHandle};
 use serde_json::json;
 

@@ -103,14 +103,20 @@ async fn each_mistake_has_a_sentence() {
     let cases = [
         (with(|c| c.address = "http://localhost".into()), "does not begin with https://"),
         (with(|c| c.address = "https://169.254.169.254".into()), "may not connect to 169.254.169.254:443"),
-        (with(|c| c.address = "https://elsewhere.example:8200".into()), "may not connect to elsewhere.example:8200"),
+        (
+            with(|c| c.address = "https://elsewhere.example:8200".into()),
+            "may not connect to elsewhere.example:8200",
+        ),
         (with(|c| c.key = "../../sys/seal".into()), "is no name of a key"),
         (with(|c| c.mount = "a?b".into()), "is no name of a mount"),
         (with(|c| c.key = "none".into()), "there is no such key in its engine"),
         (with(|c| c.key = "other".into()), "permission read on transit/keys/other is missing"),
         (with(|c| c.key = "rsa".into()), "of type rsa-2048, which binds no context"),
         (with(|c| c.namespace = Some("team".into())), "no transit engine at this mount"),
-        (with(|c| c.auth = TransitAuth::Jwt { role: "r".into(), mount: "jwt".into() }), "of kind `token` do not fit"),
+        (
+            with(|c| c.auth = TransitAuth::Jwt { role: "r".into(), mount: "jwt".into() }),
+            "of kind `token` do not fit",
+        ),
     ];
     for (config, expected) in cases {
         let error = peer.open(config).await.err().unwrap_or_else(|| panic!("{expected}: it opened"));
@@ -182,5 +188,9 @@ async fn what_weakens_a_key_is_said() {
     peer.0.tell(&json!({ "exportable": true }));
     let (config, credentials) = peer.root();
     let report = keystore::test(&config, &credentials, &peer.0.site()).await;
-    assert!(report.passed && report.warnings.iter().any(|w| w.contains("exportable")), "{}", report.to_text());
+    assert!(
+        report.passed && report.warnings.iter().any(|w| w.contains("exportable")),
+        "{}",
+        report.to_text()
+    );
 }

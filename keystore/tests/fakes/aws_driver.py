@@ -33,7 +33,8 @@ def main(port, ca, hello):
 
     sts = client("sts", "AKIAASSUMES", "assumes/secret")
     refuses("AccessDenied", lambda: sts.assume_role(RoleArn=hello["role"], RoleSessionName="keyraft"))
-    got = sts.assume_role(RoleArn=hello["role"], RoleSessionName="keyraft", ExternalId=hello["external_id"])["Credentials"]
+    given = sts.assume_role(RoleArn=hello["role"], RoleSessionName="keyraft", ExternalId=hello["external_id"])
+    got = given["Credentials"]
     role = client("kms", got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
     assert role.describe_key(KeyId=one)["KeyMetadata"]["Arn"] == one
     stolen = client("kms", got["AccessKeyId"], got["SecretAccessKey"], "another token")

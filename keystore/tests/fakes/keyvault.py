@@ -193,7 +193,8 @@ class Azure(Fake):
             raise refuse(400, "BadParameter", "Key and signing or encryption algorithm are incompatible.")
         operation = {"wrapkey": "wrapKey", "unwrapkey": "unwrapKey"}[verb]
         if operation not in key.ops:
-            raise refuse(403, "Forbidden", f"Operation {operation} is not permitted on this key.", "KeyOperationForbidden")
+            raise refuse(403, "Forbidden", f"Operation {operation} is not permitted on this key.",
+                         "KeyOperationForbidden")
         self.usable(operation, key)
         oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
         private, data = key.versions[version], unb64url(sent.get("value"))

@@ -37,7 +37,9 @@ pub struct Identity {
 enum Base {
     Static(Keys),
     /// The node's own signed token, exchanged for a session of this role.
-    Token { role_arn: String },
+    Token {
+        role_arn: String,
+    },
 }
 
 struct Role {
@@ -58,10 +60,8 @@ impl Identity {
         site: &Site,
     ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
-        let mut role = config
-            .role_arn
-            .clone()
-            .map(|arn| Role { arn, external_id: config.external_id.clone() });
+        let mut role =
+            config.role_arn.clone().map(|arn| Role { arn, external_id: config.external_id.clone() });
         let base = match credentials {
             Credentials::AccessKey { access_key_id, secret_access_key } => Base::Static(Keys {
                 access_key_id: access_key_id.clone(),

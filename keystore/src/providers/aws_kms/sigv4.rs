@@ -64,8 +64,10 @@ impl Signer<'_> {
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             self.keys.access_key_id
         );
-        let mut headers =
-            vec![("authorization", Zeroizing::new(authorization)), ("x-amz-date", Zeroizing::new(time.clone()))];
+        let mut headers = vec![
+            ("authorization", Zeroizing::new(authorization)),
+            ("x-amz-date", Zeroizing::new(time.clone())),
+        ];
         if let Some(token) = &self.keys.session_token {
             headers.push(("x-amz-security-token", Zeroizing::new(token.expose().to_owned())));
         }

@@ -72,7 +72,9 @@ impl Identity {
         let told = Told { root: NAME, phase: Phase::Opening };
         for (setting, id) in [("directory_id", &config.directory_id), ("client_id", &config.client_id)] {
             if !is_id(id) {
-                return Err(told.wrong(format!("`{}` is no `{setting}`", said(id)), "give it as Azure shows it"));
+                return Err(
+                    told.wrong(format!("`{}` is no `{setting}`", said(id)), "give it as Azure shows it")
+                );
             }
         }
         let authority = config.authority.as_deref().unwrap_or(AUTHORITY);
@@ -80,7 +82,9 @@ impl Identity {
         let proof = match credentials {
             Credentials::WorkloadIdentity => Proof::Federated(Box::new(site.clone())),
             Credentials::Certificate { certificate_pem, private_key_pem } => {
-                let unfit = |what: &str| told.wrong(format!("the certificate {what}"), "give both in PEM, the key as PKCS#8");
+                let unfit = |what: &str| {
+                    told.wrong(format!("the certificate {what}"), "give both in PEM, the key as PKCS#8")
+                };
                 let leaf = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
                     .map_err(|_| unfit("is not PEM"))?;
                 let signer = TokenSigner::from_pem(private_key_pem.expose())
@@ -91,7 +95,11 @@ impl Identity {
             Credentials::ClientSecret { client_secret } => Proof::Secret(client_secret.clone()),
             given => {
                 let config = RootConfig::AzureKeyVault(config.clone());
-                return Err(other_credentials(&config, given, "workload_identity, certificate or client_secret"));
+                return Err(other_credentials(
+                    &config,
+                    given,
+                    "workload_identity, certificate or client_secret",
+                ));
             }
         };
         let resource = RESOURCES.iter().find(|(domain, _)| vault.host().ends_with(domain));
@@ -160,8 +168,11 @@ impl Identity {
     /// That we hold the certificate's key.
     fn statement(&self, thumbprint: &str, signer: &TokenSigner) -> Zeroizing<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let audience =
-            format!("https://{}/{}/oauth2/v2.0/token", self.authority.endpoint().host_header(), self.directory);
+        let audience = format!(
+            "https://{}/{}/oauth2/v2.0/token",
+            self.authority.endpoint().host_header(),
+            self.directory
+        );
         let header = serde_json::json!({ "alg": "RS256", "typ": "JWT", "x5t#S256": thumbprint });
         let claims = serde_json::json!({
             "aud": audience, "iss": self.client_id, "sub": self.client_id,
@@ -178,7 +189,9 @@ fn refused(answer: &Answer, told: &Told<'_>) -> RootError {
     let refusal = answer.hint::<TokenRefusal>();
     let said = said(&refusal.error_description);
     match answer.status {
-        400 | 401 => told.unknown_caller(&said, "correct `directory_id` and `client_id`, or renew the credentials"),
+        400 | 401 => {
+            told.unknown_caller(&said, "correct `directory_id` and `client_id`, or renew the credentials")
+        }
         429 => told.throttled(answer.retry_after, said),
         status => told.silent(format!("the log-in was answered with {status}: {said}")),
     }

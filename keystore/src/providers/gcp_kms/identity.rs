@@ -28,7 +28,8 @@ const GRANT: Duration = Duration::from_secs(3_600);
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// What repairs a refused identity.
-const RENEW: &str = "renew the service account's key or the node's token, and see that the node's clock is right";
+const RENEW: &str =
+    "renew the service account's key or the node's token, and see that the node's clock is right";
 
 /// Where tokens come from, and the last one.
 pub struct Identity {
@@ -52,7 +53,12 @@ impl Identity {
         let to = |url: &str| client(url, site).map_err(|fault| fault.into_root(NAME, Phase::Opening));
         let source = match credentials {
             Credentials::ServiceAccountKey { key_json } => {
-                let unfit = |what: &str| told.wrong(format!("the service account's key {what}"), "give its JSON file as Google made it");
+                let unfit = |what: &str| {
+                    told.wrong(
+                        format!("the service account's key {what}"),
+                        "give its JSON file as Google made it",
+                    )
+                };
                 let key: AccountKey =
                     serde_json::from_str(key_json.expose()).map_err(|_| unfit("is not its JSON file"))?;
                 if key.token_uri.as_deref().is_some_and(|uri| uri != TOKEN_URI) {
@@ -106,7 +112,8 @@ impl Identity {
                 read(&tokens.send(request).await?, &told)?
             }
             Source::Federated { provider, site, exchange, account } => {
-                let own = read_token(site.workload_identity.gcp_token_file.as_deref(), "gcp_token_file", &told)?;
+                let own =
+                    read_token(site.workload_identity.gcp_token_file.as_deref(), "gcp_token_file", &told)?;
                 let body = serde_json::json!({
                     "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
                     "audience": provider,

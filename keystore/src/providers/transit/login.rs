@@ -96,7 +96,9 @@ impl Login {
         if !answer.is_success() {
             let said = said(&answer.hint::<super::Errors>().joined());
             return Err(Fault::Root(match answer.status {
-                400 | 401 | 403 | 404 => told.unknown_caller(&said, "correct the role, its mount and the credentials"),
+                400 | 401 | 403 | 404 => {
+                    told.unknown_caller(&said, "correct the role, its mount and the credentials")
+                }
                 429 => told.throttled(answer.retry_after, said),
                 status => told.silent(format!("log-in was answered {status}: {said}")),
             }));
