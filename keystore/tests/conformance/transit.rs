@@ -194,3 +194,26 @@ async fn what_weakens_a_key_is_said() {
         report.to_text()
     );
 }
+
+#[tokio::test]
+async fn the_platform_s_own_root_may_be_a_service_too() {
+    let Some(peer) = Transit::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bao.json");
+    std::fs::write(&file, token("hvs.keyraft").expose_json()).unwrap();
+    let text = format!(
+        "provider = \"transit\"\naddress = {:?}\nkey = \"k1\"\nca_pem = {:?}\ncredentials_file = {file:?}\n",
+        peer.0.url(),
+        peer.0.ca_pem(),
+    );
+    let settings: keystore::RootSettings = toml::from_str(&text).unwrap();
+    assert_eq!(settings.provider(), "transit");
+    settings.open(&peer.0.site()).await.unwrap().probe().await.unwrap();
+
+    std::fs::write(&file, "{\"kind\": \"token\", \"token\": 5}").unwrap();
+    let error = settings.open(&peer.0.site()).await.err().unwrap();
+    assert!(error.to_string().contains("these are no credentials"), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    let error = settings.open(&peer.0.site()).await.err().unwrap();
+    assert!(error.to_string().contains("bao.json cannot be read"), "{error}");
+}
