@@ -10,6 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::dial::{dial, trust};
@@ -17,9 +18,12 @@ use super::fault::HttpFault;
 use super::{ANSWER_BYTES_MAX, CALL_TIMEOUT, CONNECT_TIMEOUT, Endpoint};
 use crate::Site;
 
-/// Idle connections kept for the next calls. A node unwraps many keys only at a cold start, and then a
-/// few at a time.
-const IDLE_MAX: usize = 8;
+/// Connections to one endpoint, and so calls under way: a node unwraps many keys only at a cold start,
+/// and a service is not stormed then. More calls wait for their turn.
+const CONNECTIONS_MAX: usize = 8;
+
+/// Longest wait for that turn: a storm of calls passes within it, and its callers have an end.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,13 +123,15 @@ pub struct Client {
     site: Site,
     trust: Arc<ClientConfig>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    turns: Semaphore,
 }
 
 impl Client {
     /// For this endpoint, trusting the authority in `ca_pem` or else the public ones.
     pub fn new(endpoint: Endpoint, site: &Site, ca_pem: Option<&str>) -> Result<Self, HttpFault> {
         let trust = trust(ca_pem, site)?;
-        Ok(Self { endpoint, site: site.clone(), trust, idle: Mutex::default() })
+        let (site, turns) = (site.clone(), Semaphore::new(CONNECTIONS_MAX));
+        Ok(Self { endpoint, site, trust, idle: Mutex::default(), turns })
     }
 
     /// Its endpoint.
@@ -136,6 +142,9 @@ impl Client {
     /// Sends the request and waits for the whole answer.
     pub async fn send(&self, request: Request) -> Result<Answer, HttpFault> {
         let to = self.endpoint.authority();
+        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await else {
+            return Err(HttpFault::Slow { to, after: TURN_TIMEOUT });
+        };
         let slow = HttpFault::Slow { to: to.clone(), after: CALL_TIMEOUT };
         tokio::time::timeout(CALL_TIMEOUT, self.exchange(request, &to)).await.unwrap_or(Err(slow))
     }
@@ -226,7 +235,7 @@ impl Client {
 
     fn keep(&self, connection: SendRequest<Full<Bytes>>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
+        if idle.len() < CONNECTIONS_MAX {
             idle.push(connection);
         }
     }

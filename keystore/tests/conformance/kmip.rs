@@ -108,7 +108,8 @@ async fn each_mistake_has_a_sentence() {
     check(named("signer"), ours(), "the key may not encrypt and decrypt").await;
     check(named("idle"), ours(), "the key was never activated").await;
     check(server.config("a b"), ours(), "is no Unique Identifier").await;
-    check(server.key(0), server.identity("stranger"), "there is no such key that we may see").await;
+    // Of others' keys PyKMIP says that the permission is missing.
+    check(server.key(0), server.identity("stranger"), "the permission Get Attributes is missing").await;
     check(server.key(0), Credentials::WorkloadIdentity, "credentials of kind `workload_identity`").await;
     let elsewhere = KmipConfig { address: "169.254.169.254:5696".into(), ..server.key(0) };
     check(elsewhere, ours(), "may not connect to 169.254.169.254:5696").await;
