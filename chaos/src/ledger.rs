@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use chaos::outcome::Outcome;
 use client::{Error, KeyBytes};
 use kmip::ResultReason;
 
@@ -20,34 +21,12 @@ pub type Time = Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub u64);
 
-/// How an operation ended, as far as its client knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Acknowledged.
-    Ok,
-    /// Surely without effect.
-    Failed,
-    /// Anything may have happened, or may still.
-    Unknown,
-}
-
-impl Outcome {
-    /// What an error says about a write.
-    pub const fn of(error: &Error) -> Self {
-        match error {
-            Error::OutcomeUnknown { .. } | Error::Protocol { .. } => Self::Unknown,
-            Error::Refused { .. } | Error::Unavailable { .. } | Error::Tls { .. } | Error::Settings(_) => {
-                Self::Failed
-            }
-        }
-    }
-
-    /// In the result.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
+/// What an error says about a write.
+pub const fn outcome_of(error: &Error) -> Outcome {
+    match error {
+        Error::OutcomeUnknown { .. } | Error::Protocol { .. } => Outcome::Unknown,
+        Error::Refused { .. } | Error::Unavailable { .. } | Error::Tls { .. } | Error::Settings(_) => {
+            Outcome::Failed
         }
     }
 }

@@ -15,7 +15,6 @@ mod judge;
 mod ledger;
 mod load;
 mod nemesis;
-mod random;
 mod report;
 mod timeline;
 
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chaos::{cluster, environment};
+use chaos::{cluster, environment, random};
 use clap::Parser;
 
 use self::cluster::Cluster;

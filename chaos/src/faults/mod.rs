@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::cluster::Cluster;
-use crate::random::Random;
+use chaos::random::Random;
 
 /// Every fault there is.
 pub const FAULTS: &[Fault] = &[kill::FAULT, kill_leader::FAULT, freeze::FAULT];

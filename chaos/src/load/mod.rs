@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use crate::cluster::{Cluster, NODES};
 use crate::environment::{Environment, Tenant};
 use crate::ledger::{Ledger, Time};
-use crate::random::Random;
 use crate::timeline::Probed;
+use chaos::random::Random;
 
 /// Longest call of a client that writes: a withdrawal while a node is away ends within L + 2 s = 5 s.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
