@@ -109,21 +109,25 @@ struct Shared {
 #[derive(Default)]
 pub struct Book {
     objects: Vec<Object>,
-    /// Operations by name and outcome.
-    pub counts: BTreeMap<(&'static str, Outcome), u64>,
+    /// The fault of the moment.
+    fault: &'static str,
+    /// Operations by fault of the moment, name and outcome.
+    pub counts: BTreeMap<(&'static str, &'static str, Outcome), u64>,
     /// How often each promise was put to the test.
     pub tests: BTreeMap<Promise, u64>,
     /// Promises broken.
     pub violations: Vec<Violation>,
 }
 
+/// Under this, operations are counted in peace.
+pub const NO_FAULT: &str = "none";
 /// Violations kept in full: the first ones say what happened, thousands more say nothing new.
 const VIOLATIONS_MAX: usize = 100;
 
 impl Ledger {
     /// An empty one; time begins now.
     pub fn new() -> Self {
-        let book = Mutex::new(Book::default());
+        let book = Mutex::new(Book { fault: NO_FAULT, ..Book::default() });
         Self(Arc::new(Shared { begun: Instant::now(), hasher: RandomState::new(), book }))
     }
 
@@ -187,9 +191,16 @@ impl Ledger {
         }
     }
 
+    /// From now on operations are counted under this fault.
+    pub fn set_fault(&self, fault: &'static str) {
+        self.book().fault = fault;
+    }
+
     /// Counts an operation.
     pub fn count(&self, operation: &'static str, outcome: Outcome) {
-        *self.book().counts.entry((operation, outcome)).or_default() += 1;
+        let mut book = self.book();
+        let fault = book.fault;
+        *book.counts.entry((fault, operation, outcome)).or_default() += 1;
     }
 
     /// A copy of an object.

@@ -15,6 +15,7 @@ struct control {
     volatile int64_t fail_syncs;
     volatile int64_t wall_ahead_s;
     volatile int64_t failed;
+    volatile int64_t read_ahead;
 };
 
 static struct control none;
@@ -45,6 +46,9 @@ int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
 
 int clock_gettime(clockid_t id, struct timespec *out) {
     int failed = next_clock_gettime ? next_clock_gettime(id, out) : (int)syscall(SYS_clock_gettime, id, out);
-    if (!failed && id == CLOCK_REALTIME) out->tv_sec += control->wall_ahead_s;
+    if (!failed && id == CLOCK_REALTIME && control->wall_ahead_s) {
+        out->tv_sec += control->wall_ahead_s;
+        control->read_ahead = 1;
+    }
     return failed;
 }

@@ -15,6 +15,7 @@ const SOURCE: &str = include_str!("shim.c");
 const FAIL_SYNCS: u64 = 0;
 const WALL_AHEAD_S: u64 = 8;
 const FAILED: u64 = 16;
+const READ_AHEAD: u64 = 24;
 const CONTROL_BYTES: u64 = 4_096;
 
 /// The library and one control file for each node.
@@ -50,13 +51,23 @@ impl Shim {
 
     /// Whether a sync of a node failed since then.
     pub fn has_failed(&self, node: usize) -> bool {
-        let mut count = [0; 8];
-        let read = File::open(&self.controls[node]).and_then(|file| file.read_exact_at(&mut count, FAILED));
-        read.is_ok() && count != [0; 8]
+        self.is_set(node, FAILED)
+    }
+
+    /// Whether the node read a wall clock that was ahead.
+    pub fn has_read_ahead(&self, node: usize) -> bool {
+        self.is_set(node, READ_AHEAD)
+    }
+
+    fn is_set(&self, node: usize, place: u64) -> bool {
+        let mut value = [0; 8];
+        let read = File::open(&self.controls[node]).and_then(|file| file.read_exact_at(&mut value, place));
+        read.is_ok() && value != [0; 8]
     }
 
     /// Sets a node's wall clock this many seconds ahead of the machine's.
     pub fn set_wall_ahead(&self, node: usize, seconds: i64) -> anyhow::Result<()> {
+        self.set(node, READ_AHEAD, 0)?;
         self.set(node, WALL_AHEAD_S, seconds)
     }
 

@@ -40,6 +40,16 @@ impl Throttle {
         Ok(std::fs::write(group.join("cgroup.procs"), pid.to_string())?)
     }
 
+    /// Whether a node's writes were counted against the limit.
+    pub fn has_held_back(&self, node: usize) -> bool {
+        let served = std::fs::read_to_string(self.groups[node].join("blkio.throttle.io_serviced"));
+        let writes = |line: &str| {
+            let (what, count) = line.rsplit_once(' ')?;
+            (what.ends_with("Write") && count.parse::<u64>().is_ok_and(|count| count > 0)).then_some(())
+        };
+        served.unwrap_or_default().lines().any(|line| writes(line).is_some())
+    }
+
     /// Ends that.
     pub fn release(&self, node: usize) -> anyhow::Result<()> {
         let members = std::fs::read_to_string(self.groups[node].join("cgroup.procs"))?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chaos::figures;
 use chaos::sim::campaign::{self, Campaign, replay};
 use clap::Parser;
 
@@ -22,20 +23,24 @@ struct Args {
     /// This seed alone
     #[arg(long)]
     seed: Option<u64>,
-    /// Where the result goes as JSON
+    /// Appends the result to this file of figures and rewrites the page beside it
     #[arg(long)]
-    result: Option<PathBuf>,
+    figures: Option<PathBuf>,
 }
 
 #[allow(clippy::print_stderr)] // the failure of a command
 fn main() -> ExitCode {
     let args = Args::parse();
+    // SIM_LOG=raft_store=debug,openraft=info shows what happens.
+    if let Ok(filter) = std::env::var("SIM_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).init();
+    }
     let seeds = args.seed.map_or(args.from..args.from.saturating_add(args.seeds), |seed| seed..seed + 1);
     let campaign = campaign::play(seeds, None, false);
-    if let Some(file) = &args.result
-        && let Err(error) = std::fs::write(file, format!("{:#}\n", campaign.value()))
+    if let Some(file) = &args.figures
+        && let Err(error) = figures::append(file, &campaign.value())
     {
-        eprintln!("sim: cannot write {}: {error}", file.display());
+        eprintln!("sim: {error:#}");
         return ExitCode::FAILURE;
     }
     print(&campaign);

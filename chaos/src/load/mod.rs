@@ -114,6 +114,11 @@ impl Load {
         self.probes.with(node, |probed| probed.missed.iter().any(|miss| miss.ended >= time))
     }
 
+    /// When a node gave its last key.
+    pub fn last_answer(&self, node: usize) -> Option<Time> {
+        self.probes.with(node, |probed| probed.last_success.map(|(_, ended)| ended))
+    }
+
     /// When a derivation ended that began after `time` and came back; the last one, so ask often.
     pub fn answered_since(&self, node: usize, time: Time) -> Option<Time> {
         self.probes.with(node, |probed| {

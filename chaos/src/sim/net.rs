@@ -61,9 +61,11 @@ impl Net {
         Arc::new(Self { dice, inner: Mutex::default(), changed: watch::Sender::new(0) })
     }
 
-    /// The transport of one machine; its address is its name.
+    /// The transport of the process that now begins on a machine; its address is the machine's name. Once
+    /// that process was killed, what is left of it reaches nobody.
     pub fn of(self: &Arc<Self>, name: &str) -> Arc<dyn Transport> {
-        Arc::new(Port { net: Arc::clone(self), name: name.into() })
+        let life = self.lock().life(name);
+        Arc::new(Port { net: Arc::clone(self), name: name.into(), life })
     }
 
     /// Loses everything from `from` to `to`, until healed.
@@ -216,14 +218,18 @@ struct Way {
 struct Port {
     net: Arc<Net>,
     name: String,
+    life: u64,
 }
 
 impl Transport for Port {
     fn dial(&self, address: String) -> BoxFuture<'static, io::Result<Link>> {
-        let (net, from) = (Arc::clone(&self.net), self.name.clone());
+        let (net, from, life) = (Arc::clone(&self.net), self.name.clone(), self.life);
         Box::pin(async move {
             let (there, back) = {
                 let inner = net.lock();
+                if inner.life(&from) != life {
+                    return Err(io::ErrorKind::NetworkUnreachable.into());
+                }
                 (inner.way(&from, &address), inner.way(&address, &from))
             };
             // A lost SYN, or a lost answer to it: the caller's timeout ends the wait.

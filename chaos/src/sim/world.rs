@@ -288,7 +288,8 @@ impl World {
     async fn missing(&self) -> Option<String> {
         let unready = (0..self.nodes.len()).find_map(|at| {
             let status = self.running(at)?.store.status();
-            (!status.ready).then(|| format!("{} is not ready: {status:?}", NAMES[at]))
+            let condemned = self.running(at)?.store.condemned().map(str::to_owned);
+            (!status.ready).then(|| format!("{} is not ready: {condemned:?} {status:?}", NAMES[at]))
         });
         if unready.is_some() {
             return unready;

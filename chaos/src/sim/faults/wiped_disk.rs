@@ -20,6 +20,7 @@ async fn play(world: &World) -> anyhow::Result<bool> {
     }
     let empty = SimDisk::new(&world.dice, world.bug);
     let served = with_disk(world, at, empty, WATCHED, |process| process.store.status().ready.then_some(()));
-    ensure!(served.await?.is_none(), "{} serves under its old id with an empty disk", NAMES[at]);
+    let served = served.await?.is_some();
+    ensure!(!served, "{} serves under its old id with an empty disk", NAMES[at]);
     Ok(true)
 }
