@@ -140,7 +140,18 @@ async fn play(
     judge::settle_again(&cluster, &ledger).await?;
     cluster.stop().await?;
     audit::judge(&cluster, &ledger)?;
-    Ok(Report::new(replay(args, seed), seed, args.seconds, faults, &skipped, &strikes, &load, &ledger, healed, settled))
+    Ok(Report::new(
+        replay(args, seed),
+        seed,
+        args.seconds,
+        faults,
+        &skipped,
+        &strikes,
+        &load,
+        &ledger,
+        healed,
+        settled,
+    ))
 }
 
 async fn interrupted() -> anyhow::Error {

@@ -13,7 +13,7 @@ pub struct Strike {
     pub fault: &'static str,
     /// Whom it met.
     pub node: usize,
-    /// Whether it met every node.
+    /// Whether other nodes may have failed to serve as well.
     pub everyone: bool,
     /// Whether that node led then.
     pub was_leader: bool,
@@ -79,7 +79,8 @@ pub fn lost_on_survivors<'m>(strikes: &[Strike], missed: &'m [Miss]) -> Vec<&'m 
     let excused = |miss: &&Miss| {
         strikes.iter().any(|strike| {
             (strike.everyone || strike.node == miss.node)
-                && miss.ended >= strike.struck && miss.begun <= strike.ready
+                && miss.ended >= strike.struck
+                && miss.begun <= strike.ready
         })
     };
     missed.iter().filter(|miss| !excused(miss)).collect()

@@ -126,7 +126,8 @@ impl Network {
         if self.mount == Path::new(NFT_ROOT) {
             nft.args(["-f", "-"]);
         }
-        let mut child = nft.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().context("nft cannot be run")?;
+        let mut child =
+            nft.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().context("nft cannot be run")?;
         child.stdin.take().context("nft takes no rules")?.write_all(rules.as_bytes())?;
         let output = child.wait_with_output()?;
         if !output.status.success() {

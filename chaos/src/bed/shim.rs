@@ -72,7 +72,8 @@ impl Shim {
     }
 
     fn set(&self, node: usize, place: u64, value: i64) -> anyhow::Result<()> {
-        let file = OpenOptions::new().write(true).open(&self.controls[node]).context("the control file is gone")?;
+        let file =
+            OpenOptions::new().write(true).open(&self.controls[node]).context("the control file is gone")?;
         Ok(file.write_all_at(&value.to_ne_bytes(), place)?)
     }
 }

@@ -8,6 +8,7 @@ pub const FAULT: Fault = Fault {
     name: "bridge",
     victim: Victim::Leader,
     must_be_noticed: false,
+    everyone: true, // the other leaf does not reach its leader and loses its lease
     cuts_off: false,
     strike: |cluster, node| {
         let other = (node + 1) % NODES;

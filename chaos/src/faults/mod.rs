@@ -59,7 +59,7 @@ pub struct Fault {
     pub must_be_noticed: bool,
     /// Whether the node hears and reaches no other from then on.
     pub cuts_off: bool,
-    /// Whether it meets every node at once, so that nobody serves meanwhile.
+    /// Whether other nodes than the struck one may fail to serve meanwhile.
     pub everyone: bool,
     /// Makes it happen.
     pub strike: fn(&mut Cluster, usize) -> anyhow::Result<()>,

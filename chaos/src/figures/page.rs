@@ -19,7 +19,12 @@ pub fn page(results: &[Value]) -> String {
         ("processes", "Real processes", processes),
     ] {
         if let Some(result) = results.iter().rev().find(|result| result["kind"] == kind) {
-            let _ = write!(page, "\n## {title}\n\nCommit {}; {}.\n\n", text(&result["commit"]), text(&result["machine"]));
+            let _ = write!(
+                page,
+                "\n## {title}\n\nCommit {}; {}.\n\n",
+                text(&result["commit"]),
+                text(&result["machine"])
+            );
             section(&mut page, result);
         }
     }
@@ -77,7 +82,11 @@ fn promises(page: &mut String, result: &Value) {
 fn faults(page: &mut String, faults: &Value, real: bool) {
     page.push_str("| Fault | struck | bit | ok | failed | unknown | in order again p50 | max |");
     page.push_str(if real { " writes back p50 | max | last serve |\n" } else { "\n" });
-    page.push_str(if real { "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n" } else { "|---|--:|--:|--:|--:|--:|--:|--:|\n" });
+    page.push_str(if real {
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    } else {
+        "|---|--:|--:|--:|--:|--:|--:|--:|\n"
+    });
     for fault in faults.as_array().into_iter().flatten() {
         let (ended, recovery) = (&fault["operations"], &fault["recovery_ms"]);
         let mut cells = vec![

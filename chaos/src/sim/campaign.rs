@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::bugs::Bug;
-use super::faults::FAULTS;
+use super::faults::{ENDINGS, FAULTS};
 use super::run::{Summary, run};
 use crate::outcome::Outcome;
 use crate::promise::Promise;
@@ -100,7 +100,7 @@ impl Campaign {
     #[must_use]
     pub fn not_exercised(&self) -> Vec<String> {
         let idle = |fault: &str| self.strikes.get(fault).is_none_or(|strikes| strikes.bitten == 0);
-        let faults = FAULTS.iter().filter(|fault| idle(fault.name));
+        let faults = FAULTS.iter().chain(ENDINGS).filter(|fault| idle(fault.name));
         let promises = Promise::ALL.iter().filter(|promise| !self.tests.contains_key(promise));
         let faults = faults.map(|fault| format!("the fault {} bit in no seed", fault.name));
         faults

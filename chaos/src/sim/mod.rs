@@ -4,7 +4,8 @@
 //!
 //! A run has two phases. In the first, faults strike one after the other while clients read, withdraw,
 //! register and label, and every answer is held against the promises. Then all faults stop: the cluster
-//! must be in order again within seconds, have lost nothing, and agree with itself. What the engine does
+//! must be in order again within seconds, have lost nothing, and agree with itself. At the very end one
+//! machine comes back on a disk that is not its own, and must be kept out. What the engine does
 //! besides, TLS and RocksDB are not in it: the runs against real processes have them.
 //!
 //! - [`campaign`]: many seeds, and what they met between them.

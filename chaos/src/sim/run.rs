@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::bugs::Bug;
 use super::clients::Clients;
 use super::dice::Dice;
-use super::faults::{FAULTS, Fault};
+use super::faults::{ENDINGS, FAULTS, Fault};
 use super::invariants::{audited, durability, registers};
 use super::serve::request;
 use super::world::World;
@@ -113,6 +113,9 @@ async fn phases(
         serves(&world).await?;
         sleep(SETTLE).await;
         judge(&world).await?;
+        let ending = &ENDINGS[world.dice.below(ENDINGS.len())];
+        let bit = (ending.play)(&world).await.with_context(|| format!("during {}", ending.name))?;
+        strikes.push((ending.name, bit, Duration::ZERO));
     }
     Ok(())
 }

@@ -82,7 +82,9 @@ pub(crate) enum Refused {
         "node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node"
     )]
     Rewound { node: NodeId },
-    #[error("node {me} has forgotten what it showed node {node}: its disk was wiped or rewound; join as a new node")]
+    #[error(
+        "node {me} has forgotten what it showed node {node}: its disk was wiped or rewound; join as a new node"
+    )]
     Forgotten { me: NodeId, node: NodeId },
     #[error("node {node} runs twice: a later process of it is known; wipe it and join as a new node")]
     Twin { node: NodeId },
@@ -336,7 +338,8 @@ mod tests {
     fn a_node_learns_from_a_caller_that_its_own_disk_forgot() {
         let kept = Arc::default();
         let gate = gate(1, &kept);
-        let known = |index| Header { known: Some(Mark { log_index: index, ..Mark::default() }), ..call(2, 9, 3) };
+        let known =
+            |index| Header { known: Some(Mark { log_index: index, ..Mark::default() }), ..call(2, 9, 3) };
         check(&gate, &known(7)).expect("our disk shows as much");
         let forgotten = check(&gate, &known(8)).unwrap_err();
         assert_eq!(forgotten, Refused::Forgotten { me: NodeId(1), node: NodeId(2) });

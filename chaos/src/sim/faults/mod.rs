@@ -26,7 +26,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use super::disk::SimDisk;
-use super::world::{NAMES, Process, World};
+use super::world::{NAMES, World};
 
 /// Every fault there is.
 pub const FAULTS: &[Fault] = &[
@@ -45,10 +45,12 @@ pub const FAULTS: &[Fault] = &[
     full_disk::FAULT,
     sync_error::FAULT,
     bit_rot::FAULT,
-    rewound_disk::FAULT,
-    wiped_disk::FAULT,
     clock_jump::FAULT,
 ];
+
+/// What ends a run: a machine comes back on a disk that is not its own, and must be kept out for good. Its own
+/// disk must not come back after that either, so nothing follows.
+pub const ENDINGS: &[Fault] = &[rewound_disk::FAULT, wiped_disk::FAULT];
 
 /// Something that happens, lasts and ends.
 #[derive(Clone, Copy)]
@@ -94,24 +96,17 @@ async fn start(world: &World, at: usize) -> anyhow::Result<()> {
     world.start(at).await.with_context(|| format!("{} does not start again", NAMES[at]))
 }
 
-/// Runs a crashed machine on another disk until `seen` says something, then puts its own back.
-async fn with_disk<T>(
-    world: &World,
-    at: usize,
-    disk: SimDisk,
-    within: Duration,
-    mut seen: impl FnMut(&Process) -> Option<T>,
-) -> anyhow::Result<Option<T>> {
-    let own = world.swap_disk(at, disk);
+/// Starts a crashed machine on a disk that is not its own, and waits until it is told to stop for good.
+async fn is_kept_out(world: &World, at: usize, disk: SimDisk, within: Duration) -> anyhow::Result<bool> {
+    world.swap_disk(at, disk);
     start(world, at).await?;
     let begun = Instant::now();
-    let mut saw = None;
-    while saw.is_none() && begun.elapsed() < within {
+    while begun.elapsed() < within {
         sleep(Duration::from_millis(20)).await;
-        saw = world.running(at).and_then(|process| seen(&process));
+        let Some(process) = world.running(at) else { return Ok(false) };
+        if process.store.condemned().is_some() {
+            return Ok(true);
+        }
     }
-    world.crash(at).await;
-    world.swap_disk(at, own);
-    start(world, at).await?;
-    Ok(saw)
+    Ok(false)
 }

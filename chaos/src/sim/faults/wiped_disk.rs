@@ -4,23 +4,20 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::{Fault, with_disk};
+use super::{Fault, is_kept_out};
 use crate::sim::disk::SimDisk;
 use crate::sim::world::{NAMES, World};
 
-/// How long it may try.
-const WATCHED: Duration = Duration::from_secs(3);
-
 pub const FAULT: Fault = Fault { name: "wiped-disk", play: |world| Box::pin(play(world)) };
+
+/// Until somebody must have told it.
+const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 
 async fn play(world: &World) -> anyhow::Result<bool> {
     let Some(at) = world.any_up() else { return Ok(false) };
-    if world.crash(at).await.is_none() {
-        return Ok(false);
-    }
+    world.crash(at).await;
     let empty = SimDisk::new(&world.dice, world.bug);
-    let served = with_disk(world, at, empty, WATCHED, |process| process.store.status().ready.then_some(()));
-    let served = served.await?.is_some();
-    ensure!(!served, "{} serves under its old id with an empty disk", NAMES[at]);
+    let kept_out = is_kept_out(world, at, empty, NOTICED_WITHIN).await?;
+    ensure!(kept_out, "{} takes part under its old id with an empty disk", NAMES[at]);
     Ok(true)
 }
