@@ -5,14 +5,14 @@
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keyraft/target
 CARGO := scripts/cargo
 BIN := $(CARGO_TARGET_DIR)/release
-# Arguments for run, test, bench, chaos, scan and fuzz: make test ARGS='-- lease'
+# Arguments for run, test, bench, sim, chaos, scan and fuzz: make test ARGS='-- lease'
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test verify fmt lint deny fix bench chaos scan fuzz example setup
+.PHONY: help run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan fuzz example setup
 
 help: ## lists these targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 run: build ## starts a three-node cluster on loopback (ARGS='--nodes 5 --fresh')
 	@exec $(BIN)/keyraft dev $(ARGS)
@@ -42,8 +42,19 @@ fix: setup ## formats, and applies what clippy can repair
 bench: setup ## measures decoding and deriving
 	@$(CARGO) bench --profile release --workspace --locked --bench '*' $(ARGS)
 
-chaos: build ## kills nodes at random for a minute and judges what is left
-	@exec $(BIN)/chaos $(ARGS)
+sim: build ## plays 2,000 simulated clusters under faults (ARGS='--seed 7': one again)
+	@exec $(BIN)/sim $(ARGS)
+
+# Nothing else turns the feature on; only raft-store and chaos are compiled again for it.
+planted-bugs: setup ## puts known mistakes back into the store: the simulator must notice each
+	@$(CARGO) test --release --workspace --locked --features chaos/danger-planted-bugs \
+		--test planted_bugs -- --nocapture $(ARGS)
+
+chaos: build ## does to real nodes what the machine allows, five minutes, and judges
+	@exec $(BIN)/chaos --seconds 300 --faults all $(ARGS)
+
+chaos-long: build ## the same for an hour; writes docs/figures.md
+	@exec $(BIN)/chaos --seconds 3600 --faults all --figures docs/figures.jsonl $(ARGS)
 
 scan: setup ## searches memory, cores, disks and logs for keys that should be nowhere
 	@scripts/scan $(ARGS)

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use crate::bed::{Bed, Missing, Network, Shim, Throttle, Volumes};
 use crate::environment::Environment;
 
 /// Nodes: the smallest cluster that survives the loss of one.
@@ -31,6 +32,8 @@ const PORTS_STEP: u16 = 200;
 
 /// The running cluster.
 pub struct Cluster {
+    /// What can be done to single nodes; first, because its mounts lie in the folder.
+    bed: Option<Bed>,
     folder: Folder,
     keyraft: PathBuf,
     dev: Child,
@@ -40,6 +43,8 @@ pub struct Cluster {
     environment: Environment,
     /// What every process of the cluster finds in its environment besides ours.
     variables: Vec<(String, String)>,
+    /// The first of the peer ports.
+    peer_port: u16,
 }
 
 /// The cluster's folder, removed at the end unless asked otherwise.
@@ -106,6 +111,8 @@ impl Cluster {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect(),
+            peer_port: base + 20,
+            bed: None,
         };
         cluster.await_ready().await?;
         Ok(cluster)
@@ -181,8 +188,12 @@ impl Cluster {
         if self.is_running(node) {
             bail!("node {node} is still running");
         }
-        let run = self.data().join("nodes").join(node.to_string()).join("run");
-        let child = Command::new(&run)
+        let run = self.node_folder(node).join("run");
+        let mut command = match &self.bed {
+            Some(bed) => bed.command(node, &run),
+            None => Command::new(&run),
+        };
+        let child = command
             .envs(self.variables.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .process_group(0)
@@ -192,6 +203,138 @@ impl Cluster {
         self.restarted.push(child);
         self.reap();
         Ok(())
+    }
+
+    /// Puts every node onto a testbed, one after the other, so that more than signals can be done to it.
+    ///
+    /// # Errors
+    /// A node does not come back.
+    pub async fn prepare(&mut self) -> anyhow::Result<()> {
+        let ports: Vec<u16> = (self.peer_port..).take(NODES).collect();
+        self.bed = Some(Bed::prepare(self.folder(), &ports));
+        for node in 0..NODES {
+            self.signal(node, Signal::TERM)?;
+            self.await_gone(node).await?;
+            let data = self.node_data(node);
+            if let Some(Bed { volumes: Ok(volumes), .. }) = &mut self.bed {
+                volumes.move_onto(node, &data)?;
+            }
+            self.start_again(node)?;
+            self.await_all_ready().await?;
+        }
+        Ok(())
+    }
+
+    async fn await_gone(&mut self, node: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.is_running(node) {
+            if Instant::now() > deadline {
+                bail!("node {node} does not stop; its log ends with:\n{}", self.last_words(node));
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn await_all_ready(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        let ready = |status: serde_json::Value| {
+            let nodes = status["nodes"].as_array().cloned().unwrap_or_default();
+            nodes.len() == NODES && nodes.iter().all(|node| node["ready"] == true)
+        };
+        while !self.status().await.is_some_and(ready) {
+            if Instant::now() > deadline {
+                bail!("not every node is ready within {} s", START_TIMEOUT.as_secs());
+            }
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// The testbed, once the nodes stand on one.
+    #[must_use]
+    pub const fn bed(&self) -> Option<&Bed> {
+        self.bed.as_ref()
+    }
+
+    /// Cuts links.
+    ///
+    /// # Errors
+    /// The machine cannot.
+    pub fn network(&self) -> anyhow::Result<&Network> {
+        self.part(|bed| &bed.network)
+    }
+
+    /// Fills disks and takes their power.
+    ///
+    /// # Errors
+    /// The machine cannot.
+    pub fn volumes(&self) -> anyhow::Result<&Volumes> {
+        self.part(|bed| &bed.volumes)
+    }
+
+    /// Fails syncs and moves clocks.
+    ///
+    /// # Errors
+    /// The machine cannot.
+    pub fn shim(&self) -> anyhow::Result<&Shim> {
+        self.part(|bed| &bed.shim)
+    }
+
+    /// Slows disks.
+    ///
+    /// # Errors
+    /// The machine cannot.
+    pub fn throttle(&self) -> anyhow::Result<&Throttle> {
+        self.part(|bed| &bed.throttle)
+    }
+
+    fn part<T>(&self, part: fn(&Bed) -> &Result<T, Missing>) -> anyhow::Result<&T> {
+        let bed = self.bed.as_ref().context("the nodes stand on no testbed")?;
+        part(bed).as_ref().map_err(|missing| anyhow::anyhow!("{missing}"))
+    }
+
+    /// Gives a node's disk its power back; waits until the process that died with it is gone.
+    ///
+    /// # Errors
+    /// The disk cannot be mounted again.
+    pub fn restore_power(&mut self, node: usize) -> anyhow::Result<()> {
+        self.reap();
+        match &mut self.bed {
+            Some(Bed { volumes: Ok(volumes), .. }) => volumes.restore_power(node),
+            _ => bail!("node {node} stands on no volume"),
+        }
+    }
+
+    /// Kills a node, if it still runs, and starts it again.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn kill_and_start(&mut self, node: usize) -> anyhow::Result<()> {
+        self.signal_if_running(node, Signal::KILL)?;
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.is_running(node) && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+        self.start_again(node)
+    }
+
+    /// Sends a signal to a node's process, if there is one.
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn signal_if_running(&self, node: usize, signal: Signal) -> anyhow::Result<()> {
+        if self.is_running(node) { self.signal(node, signal) } else { Ok(()) }
+    }
+
+    fn node_folder(&self, node: usize) -> PathBuf {
+        self.data().join("nodes").join(node.to_string())
+    }
+
+    /// Where a node keeps its own.
+    #[must_use]
+    pub fn node_data(&self, node: usize) -> PathBuf {
+        self.node_folder(node).join("data")
     }
 
     fn reap(&mut self) {

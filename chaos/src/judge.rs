@@ -14,7 +14,7 @@ use crate::environment::Tenant;
 use crate::invariants::{Promise, Verdict, durability};
 use crate::ledger::{Answer, Ledger, Read};
 use crate::load::{WRITE_TIMEOUT, pinned};
-use crate::random;
+use chaos::random;
 
 /// Until every node must serve reads and writes again.
 const HEAL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use chaos::outcome::Outcome;
 use client::{Error, KeyBytes};
 use kmip::ResultReason;
 
@@ -20,34 +21,12 @@ pub type Time = Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub u64);
 
-/// How an operation ended, as far as its client knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Acknowledged.
-    Ok,
-    /// Surely without effect.
-    Failed,
-    /// Anything may have happened, or may still.
-    Unknown,
-}
-
-impl Outcome {
-    /// What an error says about a write.
-    pub const fn of(error: &Error) -> Self {
-        match error {
-            Error::OutcomeUnknown { .. } | Error::Protocol { .. } => Self::Unknown,
-            Error::Refused { .. } | Error::Unavailable { .. } | Error::Tls { .. } | Error::Settings(_) => {
-                Self::Failed
-            }
-        }
-    }
-
-    /// In the result.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
+/// What an error says about a write.
+pub const fn outcome_of(error: &Error) -> Outcome {
+    match error {
+        Error::OutcomeUnknown { .. } | Error::Protocol { .. } => Outcome::Unknown,
+        Error::Refused { .. } | Error::Unavailable { .. } | Error::Tls { .. } | Error::Settings(_) => {
+            Outcome::Failed
         }
     }
 }
@@ -130,21 +109,25 @@ struct Shared {
 #[derive(Default)]
 pub struct Book {
     objects: Vec<Object>,
-    /// Operations by name and outcome.
-    pub counts: BTreeMap<(&'static str, Outcome), u64>,
+    /// The fault of the moment.
+    fault: &'static str,
+    /// Operations by fault of the moment, name and outcome.
+    pub counts: BTreeMap<(&'static str, &'static str, Outcome), u64>,
     /// How often each promise was put to the test.
     pub tests: BTreeMap<Promise, u64>,
     /// Promises broken.
     pub violations: Vec<Violation>,
 }
 
+/// Under this, operations are counted in peace.
+pub const NO_FAULT: &str = "none";
 /// Violations kept in full: the first ones say what happened, thousands more say nothing new.
 const VIOLATIONS_MAX: usize = 100;
 
 impl Ledger {
     /// An empty one; time begins now.
     pub fn new() -> Self {
-        let book = Mutex::new(Book::default());
+        let book = Mutex::new(Book { fault: NO_FAULT, ..Book::default() });
         Self(Arc::new(Shared { begun: Instant::now(), hasher: RandomState::new(), book }))
     }
 
@@ -208,9 +191,16 @@ impl Ledger {
         }
     }
 
+    /// From now on operations are counted under this fault.
+    pub fn set_fault(&self, fault: &'static str) {
+        self.book().fault = fault;
+    }
+
     /// Counts an operation.
     pub fn count(&self, operation: &'static str, outcome: Outcome) {
-        *self.book().counts.entry((operation, outcome)).or_default() += 1;
+        let mut book = self.book();
+        let fault = book.fault;
+        *book.counts.entry((fault, operation, outcome)).or_default() += 1;
     }
 
     /// A copy of an object.

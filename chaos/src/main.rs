@@ -15,7 +15,6 @@ mod judge;
 mod ledger;
 mod load;
 mod nemesis;
-mod random;
 mod report;
 mod timeline;
 
@@ -24,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chaos::{cluster, environment};
+use chaos::{cluster, environment, figures, random};
 use clap::Parser;
 
 use self::cluster::Cluster;
@@ -46,9 +45,12 @@ pub struct Args {
     /// Repeats the plan of an earlier run; random when absent
     #[arg(long)]
     seed: Option<u64>,
-    /// Which faults, comma-separated
+    /// Which faults, comma-separated; `all` for every one this machine can do
     #[arg(long, value_delimiter = ',', default_value = "kill,kill-leader,freeze")]
     faults: Vec<String>,
+    /// Appends the result to this file of figures and rewrites the page beside it
+    #[arg(long)]
+    figures: Option<PathBuf>,
     /// The binary under test; the one beside this one when absent
     #[arg(long)]
     keyraft: Option<PathBuf>,
@@ -90,6 +92,9 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report =
         report.with_context(|| format!("the run ended early; again with: {}", replay(args, seed)))?;
     report.write(&result)?;
+    if let Some(figures) = &args.figures {
+        figures::append(figures, report.value())?;
+    }
     report.print(&result);
     Ok(match (report.violations.is_empty(), report.not_exercised.is_empty()) {
         (false, _) => ExitCode::FAILURE,
@@ -114,6 +119,13 @@ async fn play(
     println!("chaos: seed {seed}; again with: {}", replay(args, seed));
     let mut cluster = Cluster::start(keyraft, args.keep).await?;
     println!("chaos: three nodes are ready in {}", cluster.folder().display());
+    if faults.iter().any(|fault| (fault.needs)(&cluster).is_err()) {
+        cluster.prepare().await?;
+        println!("chaos: every node stands on its own disk, control group and clock");
+    }
+    let (faults, skipped) = faults::possible(faults, &cluster);
+    skipped.iter().for_each(|skipped| println!("chaos: SKIPPED {skipped}"));
+    let faults = faults.as_slice();
     let ledger = Ledger::new();
     let load = Load::start(&cluster, &ledger, seed).await?;
 
@@ -128,7 +140,18 @@ async fn play(
     judge::settle_again(&cluster, &ledger).await?;
     cluster.stop().await?;
     audit::judge(&cluster, &ledger)?;
-    Ok(Report::new(replay(args, seed), seed, args.seconds, faults, &strikes, &load, &ledger, healed, settled))
+    Ok(Report::new(
+        replay(args, seed),
+        seed,
+        args.seconds,
+        faults,
+        &skipped,
+        &strikes,
+        &load,
+        &ledger,
+        healed,
+        settled,
+    ))
 }
 
 async fn interrupted() -> anyhow::Error {

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use crate::cluster::{Cluster, NODES};
 use crate::faults::{self, Fault, Step, Victim};
-use crate::ledger::Time;
+use crate::invariants::{Promise, Verdict};
+use crate::ledger::{NO_FAULT, Time};
 use crate::load::{Load, writer};
 use crate::timeline::Strike;
 
@@ -17,6 +18,8 @@ use crate::timeline::Strike;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Until a cluster without a leader must have one: several elections.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// A node that is cut off has fallen silent after L/(1 − ρ) + M, with the default lease of 3 s.
+const LAST_SERVE_MAX: Duration = Duration::from_millis(4_031);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(5);
 /// Between two writes that look for the end of a pause.
@@ -52,17 +55,24 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
     };
     let was_leader = node == leader;
     let struck = load.ledger().now();
+    load.ledger().set_fault(step.fault.name);
     (step.fault.strike)(cluster, node)?;
-    let gap = was_leader.then(|| WriteGap::begin(load, node, struck));
+    let everyone = step.fault.everyone;
+    let gap = (was_leader && !everyone).then(|| WriteGap::begin(load, node, struck));
     sleep(step.lasts).await;
     let bitten = (step.fault.has_bitten)(cluster, node);
     let write_gap = match gap {
         Some(gap) => gap.end(step.lasts).await,
         None => None,
     };
+    let last_serve = step.fault.cuts_off.then(|| last_serve(load, node, struck));
     let healed = load.ledger().now();
     (step.fault.heal)(cluster, node)?;
-    let ready = serves_again(cluster, load, node, healed).await?;
+    let mut ready = serves_again(cluster, load, node, healed).await?;
+    for other in (0..NODES).filter(|other| everyone && *other != node) {
+        ready = ready.max(serves_again(cluster, load, other, healed).await?);
+    }
+    load.ledger().set_fault(NO_FAULT);
     let noticed = load.missed_since(node, struck);
     println!(
         "chaos: {:>6.1} s  {} node {node}{}; away {:.1} s, served {:.1} s after its return{}",
@@ -74,7 +84,30 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
         write_gap.map_or_else(String::new, |gap| format!("; writes paused {:.2} s", gap.as_secs_f64())),
     );
     let fault = step.fault.name;
-    Ok(Strike { fault, node, was_leader, struck, healed, ready, bitten, noticed, write_gap })
+    Ok(Strike {
+        fault,
+        node,
+        everyone,
+        was_leader,
+        struck,
+        healed,
+        ready,
+        bitten,
+        noticed,
+        last_serve,
+        write_gap,
+    })
+}
+
+/// How long a node that is cut off went on giving keys; more than its lease allows breaks I2.
+fn last_serve(load: &Load, node: usize, struck: Time) -> Duration {
+    let after = load.last_answer(node).unwrap_or_default().saturating_sub(struck);
+    let held = match after <= LAST_SERVE_MAX {
+        true => Ok(()),
+        false => Err(format!("node {node} gave a key {after:?} after it was cut off")),
+    };
+    load.ledger().note_general(Verdict { promise: Promise::I2, held });
+    after
 }
 
 async fn leader(cluster: &Cluster) -> anyhow::Result<usize> {

@@ -35,6 +35,7 @@ impl Report {
         seed: u64,
         seconds: u64,
         faults: &[&'static Fault],
+        skipped: &[String],
         strikes: &[Strike],
         probed: &[Probed; NODES],
         ledger: &Ledger,
@@ -61,6 +62,7 @@ impl Report {
             })
             .collect();
         let value = json!({
+            "kind": "processes",
             "seed": seed,
             "seconds": seconds,
             "replay": replay,
@@ -69,6 +71,8 @@ impl Report {
             "not_exercised": not_exercised,
             "promises_tested": tests,
             "operations": operations(&book.counts),
+            "skipped": skipped,
+            "by_fault": by_fault(strikes, &book.counts),
             "faults": strikes,
             "recovery": {
                 "write_gap_after_leader_loss_ms": spread(strikes.iter().filter_map(|strike| strike.write_gap)),
@@ -84,6 +88,11 @@ impl Report {
             "settled": settled,
         });
         Self { violations: book.violations.clone(), not_exercised, replay, value }
+    }
+
+    /// For the file of figures.
+    pub const fn value(&self) -> &Value {
+        &self.value
     }
 
     /// Writes the result file.
@@ -135,6 +144,9 @@ impl Report {
             println!("\nBROKEN {}: {}", broken.promise.name(), broken.what);
             broken.object.iter().for_each(|object| println!("  {object:?}"));
         }
+        for skipped in self.value["skipped"].as_array().into_iter().flatten() {
+            println!("\nSKIPPED: {}", skipped.as_str().unwrap_or_default());
+        }
         for missing in &self.not_exercised {
             println!("\nNOT EXERCISED: {missing}");
         }
@@ -146,13 +158,42 @@ impl Report {
     }
 }
 
-fn operations(counts: &std::collections::BTreeMap<(&'static str, Outcome), u64>) -> Value {
+type Counts = std::collections::BTreeMap<(&'static str, &'static str, Outcome), u64>;
+
+fn operations(counts: &Counts) -> Value {
     let mut operations = serde_json::Map::new();
-    for ((operation, outcome), count) in counts {
+    for ((_, operation, outcome), count) in counts {
         let outcomes = operations.entry(*operation).or_insert_with(|| json!({}));
-        outcomes[outcome.name()] = json!(count);
+        let before = outcomes[outcome.name()].as_u64().unwrap_or_default();
+        outcomes[outcome.name()] = json!(before + count);
     }
     Value::Object(operations)
+}
+
+/// What each fault did, in one line.
+fn by_fault(strikes: &[Strike], counts: &Counts) -> Value {
+    let names: std::collections::BTreeSet<_> = strikes.iter().map(|strike| strike.fault).collect();
+    let line = |name: &&'static str| {
+        let of_this = || strikes.iter().filter(|strike| strike.fault == *name);
+        let count = |outcome| {
+            let of = counts.iter().filter(|((fault, _, ended), _)| fault == name && *ended == outcome);
+            of.map(|(_, count)| count).sum::<u64>()
+        };
+        json!({
+            "fault": name,
+            "struck": of_this().count(),
+            "bitten": of_this().filter(|strike| strike.bitten).count(),
+            "operations": {
+                "ok": count(Outcome::Ok),
+                "failed": count(Outcome::Failed),
+                "unknown": count(Outcome::Unknown),
+            },
+            "recovery_ms": spread(of_this().map(|strike| strike.ready - strike.healed)),
+            "write_gap_ms": spread(of_this().filter_map(|strike| strike.write_gap)),
+            "last_serve_ms": of_this().filter_map(|strike| strike.last_serve).max().map(|last| last.as_millis()),
+        })
+    };
+    names.iter().map(line).collect()
 }
 
 /// What would make the run's silence meaningless.
@@ -167,12 +208,14 @@ fn not_exercised(
         if of_this().next().is_none() {
             missing.push(format!("the fault {} never struck; run longer", fault.name));
         }
-        for strike in of_this().filter(|strike| !strike.bitten || !strike.noticed) {
+        let unseen = |strike: &&Strike| fault.must_be_noticed && !strike.noticed;
+        for strike in of_this().filter(|strike| !strike.bitten || unseen(strike)) {
             let (at, node) = (strike.struck.as_secs(), strike.node);
             let why = if strike.bitten { "no client noticed" } else { "the process was unharmed" };
             missing.push(format!("the fault {} on node {node} at {at} s did not bite: {why}", fault.name));
         }
-        let leaderless = of_this().filter(|strike| strike.was_leader && strike.write_gap.is_none()).count();
+        let lost = |strike: &&Strike| strike.was_leader && !strike.everyone && strike.write_gap.is_none();
+        let leaderless = of_this().filter(lost).count();
         if leaderless > 0 {
             missing
                 .push(format!("writes did not come back during {leaderless} of the faults {}", fault.name));
@@ -200,7 +243,19 @@ mod tests {
     fn strike(fault: &'static str, bitten: bool, noticed: bool) -> Strike {
         let at = Duration::from_secs(1);
         let (node, was_leader, write_gap) = (0, false, None);
-        Strike { fault, node, was_leader, struck: at, healed: at, ready: at, bitten, noticed, write_gap }
+        Strike {
+            fault,
+            node,
+            everyone: false,
+            was_leader,
+            struck: at,
+            healed: at,
+            ready: at,
+            bitten,
+            noticed,
+            last_serve: None,
+            write_gap,
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Strike {
     pub fault: &'static str,
     /// Whom it met.
     pub node: usize,
+    /// Whether other nodes may have failed to serve as well.
+    pub everyone: bool,
     /// Whether that node led then.
     pub was_leader: bool,
     /// When it struck.
@@ -28,6 +30,9 @@ pub struct Strike {
     pub bitten: bool,
     /// Whether clients of the node noticed.
     pub noticed: bool,
+    /// From the strike until the node gave its last key, if it was cut off from its peers.
+    #[serde(serialize_with = "optional_as_ms")]
+    pub last_serve: Option<Duration>,
     /// From the strike to the next write that the other nodes acknowledged, if the leader was struck.
     #[serde(serialize_with = "optional_as_ms")]
     pub write_gap: Option<Duration>,
@@ -73,7 +78,9 @@ pub struct Probed {
 pub fn lost_on_survivors<'m>(strikes: &[Strike], missed: &'m [Miss]) -> Vec<&'m Miss> {
     let excused = |miss: &&Miss| {
         strikes.iter().any(|strike| {
-            strike.node == miss.node && miss.ended >= strike.struck && miss.begun <= strike.ready
+            (strike.everyone || strike.node == miss.node)
+                && miss.ended >= strike.struck
+                && miss.begun <= strike.ready
         })
     };
     missed.iter().filter(|miss| !excused(miss)).collect()
@@ -89,12 +96,14 @@ mod tests {
         let strike = Strike {
             fault: "kill",
             node: 1,
+            everyone: false,
             was_leader: true,
             struck: ms(100),
             healed: ms(500),
             ready: ms(900),
             bitten: true,
             noticed: true,
+            last_serve: None,
             write_gap: None,
         };
         let miss = |node, begun, ended| Miss { node, begun: ms(begun), ended: ms(ended), why: String::new() };

@@ -7,6 +7,7 @@
 //! simulated [`Env`]) what the node stands on, and [`Store::start`] makes it take part.
 
 pub mod codec;
+pub mod danger;
 pub mod env;
 pub mod identity;
 pub mod join;

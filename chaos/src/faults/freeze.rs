@@ -9,6 +9,10 @@ pub const FAULT: Fault = Fault {
     name: "freeze",
     victim: Victim::Any,
     lasts_ms: (4_000, 7_000), // above the default lease of 3 s
+    needs: |_| Ok(()),
+    must_be_noticed: true,
+    cuts_off: false,
+    everyone: false,
     strike: |cluster, node| cluster.signal(node, Signal::STOP),
     has_bitten: |cluster, node| cluster.is_frozen(node),
     heal: |cluster, node| cluster.signal(node, Signal::CONT),

@@ -8,6 +8,10 @@ pub const FAULT: Fault = Fault {
     name: "kill",
     victim: Victim::Any,
     lasts_ms: (300, 6_000), // below and above the default lease of 3 s
+    needs: |_| Ok(()),
+    must_be_noticed: true,
+    cuts_off: false,
+    everyone: false,
     strike: |cluster, node| cluster.signal(node, Signal::KILL),
     has_bitten: |cluster, node| !cluster.is_running(node),
     heal: |cluster, node| cluster.start_again(node),

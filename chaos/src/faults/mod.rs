@@ -1,18 +1,48 @@
 //! What can happen to a node. To add a fault, write one file and one row in [`FAULTS`].
 
+mod bridge;
+mod clock_jump;
+mod deaf;
 mod freeze;
+mod full_disk;
+mod isolate;
+mod isolate_leader;
 mod kill;
 mod kill_leader;
+mod mute;
+mod power_cut;
+mod power_cut_all;
+mod slow_disk;
+mod sync_error;
+mod terminate;
 
 use std::time::Duration;
 
 use anyhow::bail;
 
+use chaos::bed::{Bed, Missing};
+
 use crate::cluster::Cluster;
-use crate::random::Random;
+use chaos::random::Random;
 
 /// Every fault there is.
-pub const FAULTS: &[Fault] = &[kill::FAULT, kill_leader::FAULT, freeze::FAULT];
+pub const FAULTS: &[Fault] = &[
+    kill::FAULT,
+    kill_leader::FAULT,
+    freeze::FAULT,
+    terminate::FAULT,
+    isolate::FAULT,
+    isolate_leader::FAULT,
+    mute::FAULT,
+    deaf::FAULT,
+    bridge::FAULT,
+    slow_disk::FAULT,
+    full_disk::FAULT,
+    sync_error::FAULT,
+    clock_jump::FAULT,
+    power_cut::FAULT,
+    power_cut_all::FAULT,
+];
 
 /// Something that happens to one node and ends.
 #[derive(Debug)]
@@ -23,12 +53,26 @@ pub struct Fault {
     pub victim: Victim,
     /// Shortest and longest time until it ends, in milliseconds.
     pub lasts_ms: (u64, u64),
+    /// What the machine lacks for it, if anything.
+    pub needs: fn(&Cluster) -> Result<(), String>,
+    /// Whether clients of the node must see it, or only may.
+    pub must_be_noticed: bool,
+    /// Whether the node hears and reaches no other from then on.
+    pub cuts_off: bool,
+    /// Whether other nodes than the struck one may fail to serve meanwhile.
+    pub everyone: bool,
     /// Makes it happen.
     pub strike: fn(&mut Cluster, usize) -> anyhow::Result<()>,
     /// Whether it has happened, seen from outside.
     pub has_bitten: fn(&Cluster, usize) -> bool,
     /// Ends it.
     pub heal: fn(&mut Cluster, usize) -> anyhow::Result<()>,
+}
+
+/// What is missing of a part of the testbed.
+fn bed_part<T>(cluster: &Cluster, part: fn(&Bed) -> &Result<T, Missing>) -> Result<(), String> {
+    let bed = cluster.bed().ok_or("the nodes were not prepared for it")?;
+    part(bed).as_ref().map(drop).map_err(Clone::clone)
 }
 
 /// Whom a fault meets.
@@ -50,8 +94,25 @@ impl Fault {
                 bail!("there is no fault {name:?}; there are {}", known.join(", "));
             }
         };
+        if names == ["all"] {
+            return Ok(FAULTS.iter().collect());
+        }
         names.iter().map(find).collect()
     }
+}
+
+/// The faults this machine can do, and why it cannot do the others.
+pub fn possible(faults: &[&'static Fault], cluster: &Cluster) -> (Vec<&'static Fault>, Vec<String>) {
+    let mut skipped = Vec::new();
+    let able = |fault: &&'static Fault| match (fault.needs)(cluster) {
+        Ok(()) => true,
+        Err(why) => {
+            skipped.push(format!("{}: {why}", fault.name));
+            false
+        }
+    };
+    let able = faults.iter().copied().filter(able).collect();
+    (able, skipped)
 }
 
 /// One step of the plan.

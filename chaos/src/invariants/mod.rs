@@ -16,38 +16,9 @@ pub mod isolation;
 pub mod same_key;
 pub mod withdrawal;
 
+pub use chaos::promise::Promise;
+
 use crate::ledger::{Object, Read};
-
-/// A promise, by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Promise {
-    /// Isolation of tenants.
-    I1,
-    /// Withdrawals are final.
-    I2,
-    /// One identifier, one key.
-    I3,
-    /// Audit before answer.
-    I4,
-    /// Acknowledged writes survive.
-    I5,
-}
-
-impl Promise {
-    /// Every promise this tool can see.
-    pub const ALL: [Self; 5] = [Self::I1, Self::I2, Self::I3, Self::I4, Self::I5];
-
-    /// In the result.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::I1 => "I1 isolation of tenants",
-            Self::I2 => "I2 withdrawals are final",
-            Self::I3 => "I3 one identifier, one key",
-            Self::I4 => "I4 audit before answer",
-            Self::I5 => "I5 acknowledged writes survive",
-        }
-    }
-}
 
 /// One test of one promise.
 #[derive(Clone, Debug, PartialEq, Eq)]

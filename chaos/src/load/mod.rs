@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use crate::cluster::{Cluster, NODES};
 use crate::environment::{Environment, Tenant};
 use crate::ledger::{Ledger, Time};
-use crate::random::Random;
 use crate::timeline::Probed;
+use chaos::random::Random;
 
 /// Longest call of a client that writes: a withdrawal while a node is away ends within L + 2 s = 5 s.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,6 +112,11 @@ impl Load {
     /// Whether a derivation of a node failed since then.
     pub fn missed_since(&self, node: usize, time: Time) -> bool {
         self.probes.with(node, |probed| probed.missed.iter().any(|miss| miss.ended >= time))
+    }
+
+    /// When a node gave its last key.
+    pub fn last_answer(&self, node: usize) -> Option<Time> {
+        self.probes.with(node, |probed| probed.last_success.map(|(_, ended)| ended))
     }
 
     /// When a derivation ended that began after `time` and came back; the last one, so ask often.

@@ -9,7 +9,7 @@ use client::{Client, Error, KeyRequest, Material};
 use tokio::time::sleep;
 
 use super::Desk;
-use crate::ledger::{Fingerprint, Ledger, Object, Outcome, Write};
+use crate::ledger::{Fingerprint, Ledger, Object, Outcome, Write, outcome_of};
 
 /// Between two writes: a steady load, not a flood, so that ledger and judging stay short.
 const PAUSE: Duration = Duration::from_millis(8);
@@ -90,7 +90,7 @@ async fn change(
     ledger.begin_write(index, which);
     let outcome = match call.await {
         Ok(()) => Outcome::Ok,
-        Err(error) => Outcome::of(&error),
+        Err(error) => outcome_of(&error),
     };
     ledger.end_write(index, which, outcome);
     ledger.count(operation, outcome);
@@ -115,7 +115,7 @@ fn end(
 ) -> Option<usize> {
     let outcome = match &made {
         Ok(_) => Outcome::Ok,
-        Err(error) => Outcome::of(error),
+        Err(error) => outcome_of(error),
     };
     ledger.end_object(index, outcome, made.ok());
     ledger.count(operation, outcome);

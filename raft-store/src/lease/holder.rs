@@ -19,6 +19,7 @@ use model::id::{BootId, LogIndex, NodeId};
 use super::cell::LeaseCell;
 use super::class::LengthsInUse;
 use super::clock::BootTime;
+use crate::danger::{self, Bug};
 
 /// Unanswered requests, and answers waiting for their generation, at most: twice as many as the
 /// lifetime of a lease has renewals when all tenants use one length.
@@ -199,7 +200,8 @@ impl Holder {
         let Some(at) = self.in_flight.iter().position(|request| request.nonce == reply.nonce) else {
             return Renewal::Ignored;
         };
-        let sent = self.in_flight.remove(at).sent;
+        let asked = self.in_flight.remove(at).sent;
+        let sent = if danger::has(Bug::StampedAtReply) { now } else { asked };
         self.last_term = self.last_term.max(reply.term);
         if is_late(sent, self.lengths.longest.duration(), now) {
             return Renewal::TooLate;

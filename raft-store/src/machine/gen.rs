@@ -10,6 +10,8 @@ use model::id::LogIndex;
 use model::state::{Effect, State};
 use tokio::sync::watch;
 
+use crate::danger::{self, Bug};
+
 /// One generation of the serving state.
 #[derive(Debug)]
 pub struct Gen {
@@ -75,7 +77,11 @@ impl Publisher {
         if !effects.is_empty() {
             self.guard.close_epochs(index, effects);
         }
-        self.generation.store(Arc::new(next));
+        if danger::has(Bug::AppliedBeforeGeneration) {
+            danger::publish_late(Arc::clone(&self.generation), next);
+        } else {
+            self.generation.store(Arc::new(next));
+        }
         if !effects.is_empty() {
             self.guard.purge(index, effects);
         }

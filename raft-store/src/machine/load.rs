@@ -9,6 +9,7 @@ use model::state::State;
 use super::rows;
 use super::sums::Sums;
 use crate::codec::records::{self, Applied, Table};
+use crate::danger::{self, Bug};
 use crate::storage::StoreError;
 use crate::storage::disk::{Batch, Disk, Space};
 
@@ -39,8 +40,10 @@ pub(crate) fn load<D: Disk>(disk: &D, sealer: &dyn Sealer, region: &str) -> Resu
         None => Ok(State::new(region)),
     };
     let sums = rows.finish()?;
-    compare(&stored_sums(disk, applied.generation)?, &sums)?;
-    check_digest(disk, sealer, &applied, &sums.total)?;
+    if !danger::has(Bug::RowsNotCounted) {
+        compare(&stored_sums(disk, applied.generation)?, &sums)?;
+        check_digest(disk, sealer, &applied, &sums.total)?;
+    }
     Ok(Loaded { applied, sums, state: state? })
 }
 

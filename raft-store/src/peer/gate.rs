@@ -6,13 +6,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use model::id::{BootId, ClusterId, NodeId, Realm};
 use prost::Message;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
 
+use crate::danger::{self, Bug};
 use crate::wire::{Header, Mark};
 
 /// Ended processes remembered per node: a twin is met within one or two restarts.
@@ -81,6 +82,10 @@ pub(crate) enum Refused {
         "node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node"
     )]
     Rewound { node: NodeId },
+    #[error(
+        "node {me} has forgotten what it showed node {node}: its disk was wiped or rewound; join as a new node"
+    )]
+    Forgotten { me: NodeId, node: NodeId },
     #[error("node {node} runs twice: a later process of it is known; wipe it and join as a new node")]
     Twin { node: NodeId },
 }
@@ -165,7 +170,17 @@ impl Gate {
             process: self.process,
             mark: Some(self.marks.own()),
             realm: self.realm.0.to_vec(),
+            known: self.seen().entry(to).or_insert_with(|| self.load(to)).highest,
         }
+    }
+
+    fn load(&self, node: NodeId) -> Seen {
+        Seen { highest: self.marks.load(node), ..Seen::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<NodeId, Seen>> {
+        // Its values are replaced whole: a panic elsewhere leaves them valid.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges the header of a call from a link that proved `name`. `known` looks a member's name up.
@@ -188,6 +203,9 @@ impl Gate {
         if let Some(expected) = known(from).filter(|expected| **expected != **name) {
             return Err(Refused::OtherName { node: from, expected, name: name.to_string() });
         }
+        if header.known.is_some_and(|known| self.marks.own() < known) && !danger::has(Bug::IdReuse) {
+            return Err(Refused::Forgotten { me: self.me, node: from });
+        }
         self.witness(from, header.process, header.mark.unwrap_or_default())?;
         Ok(Caller { node: from, boot: BootId(header.boot), name: name.clone() })
     }
@@ -208,14 +226,13 @@ impl Gate {
     /// Compares a node's disk with what it showed before. Within one process calls overtake each other,
     /// so only the first mark of a new process must not lie below.
     fn witness(&self, node: NodeId, process: u64, mark: Mark) -> Result<(), Refused> {
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen =
-            all.entry(node).or_insert_with(|| Seen { highest: self.marks.load(node), ..Seen::default() });
+        let mut all = self.seen();
+        let seen = all.entry(node).or_insert_with(|| self.load(node));
         if seen.ended.contains(&process) {
             return Err(Refused::Twin { node });
         }
         if seen.process != Some(process) {
-            if seen.highest.is_some_and(|highest| mark < highest) {
+            if seen.highest.is_some_and(|highest| mark < highest) && !danger::has(Bug::IdReuse) {
                 return Err(Refused::Rewound { node });
             }
             if let Some(ended) = seen.process.replace(process) {
@@ -271,7 +288,7 @@ mod tests {
 
     fn call(from: u64, process: u64, index: u64) -> Header {
         let mark = Some(Mark { log_index: index, ..Mark::default() });
-        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark, realm: vec![9; 16] }
+        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark, realm: vec![9; 16], known: None }
     }
 
     fn check(gate: &Gate, header: &Header) -> Result<Caller, Refused> {
@@ -315,6 +332,19 @@ mod tests {
         let restarted = gate(1, &kept);
         assert_eq!(check(&restarted, &call(2, 10, 29)).unwrap_err(), Refused::Rewound { node: NodeId(2) });
         check(&restarted, &call(2, 11, 30)).expect("an honest restart shows what it had");
+    }
+
+    #[test]
+    fn a_node_learns_from_a_caller_that_its_own_disk_forgot() {
+        let kept = Arc::default();
+        let gate = gate(1, &kept);
+        let known =
+            |index| Header { known: Some(Mark { log_index: index, ..Mark::default() }), ..call(2, 9, 3) };
+        check(&gate, &known(7)).expect("our disk shows as much");
+        let forgotten = check(&gate, &known(8)).unwrap_err();
+        assert_eq!(forgotten, Refused::Forgotten { me: NodeId(1), node: NodeId(2) });
+        assert!(!says_wipe(&forgotten.into()), "the caller's disk is well");
+        assert_eq!(gate.header(NodeId(2)).known.map(|mark| mark.log_index), Some(3), "what it showed us");
     }
 
     #[test]

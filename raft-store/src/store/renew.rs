@@ -82,7 +82,10 @@ impl Inner {
                     let index: LogIndex = *applied.borrow_and_update();
                     holder.on_published(index);
                 }
-                _ = raft.changed() => {
+                runs = raft.changed() => {
+                    if !runs {
+                        return; // nothing will ever change again, and asking again would never rest
+                    }
                     let known = self.raft.view().leader;
                     if known.is_some() && known != leader {
                         holder.leader_changed(self.now());

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use model::id::{LogIndex, TenantHandle};
+use model::id::{LogIndex, NodeId, TenantHandle};
 use model::sealer::Sealer;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
@@ -126,7 +126,17 @@ fn not_written(error: io::Error) -> Status {
 
 impl Handler for Inner {
     fn admit(&self, header: &Header, name: &Arc<str>) -> Result<Caller, Refused> {
-        self.gate.check(header, name, |node| self.raft.view().member(node).map(|member| member.name.clone()))
+        let view = self.raft.view();
+        let known = |node| view.member(node).map(|member| member.name.clone());
+        let admitted = self.gate.check(header, name, known);
+        let credible = !view.has_members() || view.member(NodeId(header.from)).is_some();
+        if let (Err(forgotten @ Refused::Forgotten { .. }), true, Some(this)) =
+            (&admitted, credible, self.this.upgrade())
+        {
+            let why = forgotten.to_string();
+            tokio::spawn(async move { this.condemn(&why).await });
+        }
+        admitted
     }
 
     fn append(&self, from: Caller, request: Append) -> BoxFuture<'_, Result<Appended, Status>> {

@@ -379,7 +379,7 @@ impl Inner {
     }
 
     /// This data directory must not be used again: serve nothing, vote for nobody.
-    async fn condemn(&self, why: &str) {
+    pub(super) async fn condemn(&self, why: &str) {
         tracing::error!(why, "this node stops for good");
         let _ = self.condemned.set(why.to_owned()); // the first reason stands
         self.lease().close();

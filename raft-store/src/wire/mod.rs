@@ -35,6 +35,10 @@ pub struct Header {
     /// The realm of that lineage, 16 bytes: two lineages of one realm must not both live.
     #[prost(bytes = "vec", tag = "7")]
     pub realm: Vec<u8>,
+    /// The most the caller remembers of the called node's disk: less than that is there no more if the disk
+    /// was wiped or rewound.
+    #[prost(message, optional, tag = "8")]
+    pub known: Option<Mark>,
 }
 
 /// The durable mark: a disk that shows less than its node once showed is rewound or cloned.

@@ -1,0 +1,24 @@
+//! A node loses its power: its file system forgets what was not synced, and the process with it.
+
+use rustix::process::Signal;
+
+use super::{Fault, Victim, bed_part};
+
+pub const FAULT: Fault = Fault {
+    name: "power-cut",
+    victim: Victim::Any,
+    lasts_ms: (300, 6_000),
+    needs: |cluster| bed_part(cluster, |bed| &bed.volumes),
+    must_be_noticed: true,
+    everyone: false,
+    cuts_off: false,
+    strike: |cluster, node| {
+        cluster.volumes()?.cut_power(node)?;
+        cluster.signal_if_running(node, Signal::KILL)
+    },
+    has_bitten: |cluster, node| !cluster.is_running(node),
+    heal: |cluster, node| {
+        cluster.restore_power(node)?;
+        cluster.start_again(node)
+    },
+};

@@ -1,0 +1,145 @@
+//! The page of figures, from results to Markdown.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+const HEAD: &str = "# Figures\n\n\
+    Written by the runs themselves from `figures.jsonl`, one section for the latest result of each kind: \
+    `make sim`, `make chaos`, `make chaos-long`. Times are milliseconds unless said otherwise. An operation \
+    is *ok*, *failed* (surely without effect) or *unknown* (may take effect, or not); refusals that are \
+    right are ok.\n";
+
+/// The page for these results, oldest first.
+pub fn page(results: &[Value]) -> String {
+    let mut page = HEAD.to_owned();
+    for (kind, title, section) in [
+        ("simulator", "Simulator", simulator as fn(&mut String, &Value)),
+        ("planted", "Mistakes put back in", planted),
+        ("processes", "Real processes", processes),
+    ] {
+        if let Some(result) = results.iter().rev().find(|result| result["kind"] == kind) {
+            let _ = write!(
+                page,
+                "\n## {title}\n\nCommit {}; {}.\n\n",
+                text(&result["commit"]),
+                text(&result["machine"])
+            );
+            section(&mut page, result);
+        }
+    }
+    page
+}
+
+fn simulator(page: &mut String, result: &Value) {
+    let broken = result["broken"].as_object().map_or(0, serde_json::Map::len);
+    let _ = writeln!(
+        page,
+        "{} seeds in {} s: {broken} broke a promise. A node that was cut off gave its last key at most {} ms \
+         after the cut.\n",
+        result["seeds"], result["seconds"], result["worst_serve_after_cut_ms"],
+    );
+    promises(page, result);
+    faults(page, &result["faults"], false);
+    list(page, "Not exercised", &result["not_exercised"]);
+}
+
+fn planted(page: &mut String, result: &Value) {
+    page.push_str("| Mistake | Noticed at seed |\n|---|---:|\n");
+    for (bug, seed) in result["noticed"].as_object().into_iter().flatten() {
+        let _ = writeln!(page, "| {bug} | {seed} |");
+    }
+}
+
+fn processes(page: &mut String, result: &Value) {
+    let violations = result["violations"].as_array().map_or(0, Vec::len);
+    let derivations = &result["derivations"];
+    let _ = writeln!(
+        page,
+        "{} s of faults, seed {}: {violations} promises broken. Keys derived {}, lost on nodes nothing happened \
+         to {}. Again with `{}`.\n",
+        result["seconds"],
+        result["seed"],
+        derivations["succeeded"],
+        derivations["lost_on_surviving_nodes"],
+        text(&result["replay"]),
+    );
+    promises(page, result);
+    faults(page, &result["by_fault"], true);
+    list(page, "Skipped on this machine", &result["skipped"]);
+    list(page, "Not exercised", &result["not_exercised"]);
+}
+
+fn promises(page: &mut String, result: &Value) {
+    page.push_str("| Promise | Put to the test |\n|---|---:|\n");
+    for (promise, tests) in result["promises_tested"].as_object().into_iter().flatten() {
+        let _ = writeln!(page, "| {promise} | {tests} |");
+    }
+    page.push('\n');
+}
+
+/// One line per fault; real runs also say when writes were back and when a node that was cut off fell silent.
+fn faults(page: &mut String, faults: &Value, real: bool) {
+    page.push_str("| Fault | struck | bit | ok | failed | unknown | in order again p50 | max |");
+    page.push_str(if real { " writes back p50 | max | last serve |\n" } else { "\n" });
+    page.push_str(if real {
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    } else {
+        "|---|--:|--:|--:|--:|--:|--:|--:|\n"
+    });
+    for fault in faults.as_array().into_iter().flatten() {
+        let (ended, recovery) = (&fault["operations"], &fault["recovery_ms"]);
+        let mut cells = vec![
+            fault["fault"].clone(),
+            fault["struck"].clone(),
+            fault["bitten"].clone(),
+            ended["ok"].clone(),
+            ended["failed"].clone(),
+            ended["unknown"].clone(),
+            recovery["p50"].clone(),
+            recovery["max"].clone(),
+        ];
+        if real {
+            let gap = &fault["write_gap_ms"];
+            cells.extend([gap["p50"].clone(), gap["max"].clone(), fault["last_serve_ms"].clone()]);
+        }
+        let cells: Vec<String> = cells.iter().map(text).collect();
+        let _ = writeln!(page, "| {} |", cells.join(" | "));
+    }
+}
+
+fn list(page: &mut String, title: &str, items: &Value) {
+    let items: Vec<String> = items.as_array().into_iter().flatten().map(text).collect();
+    if !items.is_empty() {
+        let _ = writeln!(page, "\n{title}: {}.", items.join("; "));
+    }
+}
+
+/// A value without quotes; nothing for nothing.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_page_shows_the_latest_of_each_kind() {
+        let result = |seeds| {
+            json!({ "kind": "simulator", "seeds": seeds, "commit": "abc", "machine": "m", "broken": {},
+                "promises_tested": { "I1": 7 },
+                "faults": [{ "fault": "crash", "struck": 2, "bitten": 1, "operations": { "ok": 3 } }] })
+        };
+        let page = page(&[result(5), result(9)]);
+        assert!(page.contains("9 seeds") && !page.contains("5 seeds"), "{page}");
+        assert!(page.contains("| crash | 2 | 1 | 3 |  |"), "{page}");
+        assert!(!page.contains("Real processes"));
+    }
+}
