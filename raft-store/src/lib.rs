@@ -8,6 +8,7 @@
 
 pub mod codec;
 pub mod env;
+mod host;
 pub mod identity;
 pub mod join;
 pub mod journal;
