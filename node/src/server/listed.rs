@@ -24,6 +24,7 @@ pub async fn deny(engine: &Engine, names: &BTreeSet<CertificateId>) -> Result<us
         address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         certificate: None,
         subject: "revocation list of this node".to_owned(),
+        request: crypto::random::bytes(),
     };
     for certificates in new.chunks(DENIED_TOGETHER_MAX) {
         let target = format!("{} certificates", certificates.len());

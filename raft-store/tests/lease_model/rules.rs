@@ -5,13 +5,14 @@ use stateright::{Model, Property};
 /// No request that begins after the acknowledgement is answered from before the withdrawal.
 pub const SAFE: &str = "no answer follows the acknowledgement";
 
-const NODES: usize = 2;
+/// The first leader, the one elected after it, and one that never leads.
+const NODES: usize = 3;
+/// Who is elected.
+const SECOND: usize = 1;
 /// L, in ticks. Times are kept as ages, and an age beyond it says no more: so the model has no end of time.
 const LENGTH: u8 = 2;
 /// W: clocks are equal, so the wait is the length.
 const WAIT: u8 = LENGTH;
-/// Elections after the first leader.
-const ELECTIONS: u8 = 1;
 
 /// What a careless implementation would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +57,21 @@ pub struct Cluster {
     pub bug: Option<Bug>,
 }
 
-/// Everything there is at a moment.
+/// Everything there is at a moment. One node is watched: leases, requests and what leaders know are kept for it
+/// alone. A barrier passes when it may pass for every node; here it may always pass for the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// Committed entries: index i is the i-th.
     log: Vec<Entry>,
     nodes: [Node; NODES],
+    watched: usize,
+    /// How long ago the lease in its cell was sent; a request may capture one that has run out.
+    lease: Option<u8>,
+    renewal: Option<Renewal>,
+    request: Option<Request>,
+    /// The key's derivation is under way there; and it lies in the cache.
+    filling: bool,
+    cached: bool,
     acknowledged: bool,
     /// A request that began after the acknowledgement was answered with the key.
     violated: bool,
@@ -79,13 +89,6 @@ struct Node {
     /// Entries told as applied, and those in the generation requests load.
     applied: usize,
     generation: usize,
-    /// How long ago the lease in the cell was sent, while that is good for anything.
-    lease: Option<u8>,
-    renewal: Option<Renewal>,
-    request: Option<Request>,
-    /// The key's derivation is under way; and it lies in the cache.
-    filling: bool,
-    cached: bool,
     leads: Option<Leader>,
 }
 
@@ -111,44 +114,44 @@ struct Request {
 }
 
 /// What a leader knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Leader {
-    term: u8,
     /// Its own no-op's place, and how long ago it applied it.
     no_op: usize,
     no_op_applied: Option<u8>,
     withdrawal_applied: Option<u8>,
-    /// How long ago each node's last renewal arrived, while a lease may come of it; who reported the withdrawal.
-    granted: [Option<u8>; NODES],
-    reported: [bool; NODES],
+    /// How long ago the last renewal arrived, while a lease may come of it; whether the withdrawal was reported.
+    granted: Option<u8>,
+    reported: bool,
 }
 
-/// What may happen next.
+/// What may happen next; a number is a leader's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Tick,
-    Elect(usize),
-    Withdraw(usize),
+    Elect,
+    Withdraw,
     Acknowledge(usize),
     Apply(usize),
     Swap(usize),
-    Report(usize, usize),
-    Send(usize),
-    Arrive(usize, usize),
-    Reply(usize),
-    Store(usize),
-    Lose(usize),
-    BeginFill(usize),
-    EndFill(usize),
-    Begin(usize),
-    Capture(usize),
-    Load(usize),
-    Answer(usize),
+    Report(usize),
+    Send,
+    Arrive(usize),
+    Reply,
+    Store,
+    Lose,
+    BeginFill,
+    EndFill,
+    Begin,
+    Capture,
+    Load,
+    Answer,
 }
 
 impl World {
-    fn term(&self) -> u8 {
-        self.nodes.iter().filter_map(|node| node.leads.as_ref()).map(|leader| leader.term).max().unwrap_or(0)
+    /// Whether a quorum follows this leader: nobody was elected after it.
+    fn has_quorum(&self, leader: usize) -> bool {
+        leader == SECOND || self.nodes[SECOND].leads.is_none()
     }
 
     /// How many entries a generation with the withdrawal has; none committed: more than there are.
@@ -157,23 +160,51 @@ impl World {
         at.map_or(usize::MAX, |at| at + 1)
     }
 
+    fn leaders(&self) -> impl Iterator<Item = (usize, &Leader)> {
+        self.nodes.iter().enumerate().filter_map(|(n, node)| Some((n, node.leads.as_ref()?)))
+    }
+
+    fn leaders_mut(&mut self) -> impl Iterator<Item = &mut Leader> {
+        self.nodes.iter_mut().filter_map(|node| node.leads.as_mut())
+    }
+
     /// Time goes on, for everybody alike.
     fn tick(&mut self) {
         let older = |age: u8| (age + 1).min(LENGTH);
         let while_good = |age: Option<u8>| age.map(older).filter(|age| *age < LENGTH);
-        for node in &mut self.nodes {
-            node.lease = while_good(node.lease);
-            if let Some(renewal) = &mut node.renewal {
-                renewal.sent = older(renewal.sent);
+        self.lease = self.lease.map(older);
+        if let Some(renewal) = &mut self.renewal {
+            renewal.sent = older(renewal.sent);
+        }
+        if let Some(request) = &mut self.request {
+            request.lease = request.lease.map(older);
+        }
+        for leader in self.leaders_mut() {
+            leader.no_op_applied = leader.no_op_applied.map(older);
+            leader.withdrawal_applied = leader.withdrawal_applied.map(older);
+            leader.granted = while_good(leader.granted);
+        }
+    }
+
+    /// What node `n` was told it applied is what its requests load from now on.
+    fn swap(&mut self, n: usize) {
+        let (withdrawal, acknowledged) = (self.withdrawal(), self.acknowledged);
+        let node = &mut self.nodes[n];
+        let first_of_a_term = self.log[node.applied - 1] == Entry::NoOp;
+        node.generation = node.applied;
+        if first_of_a_term && node.leads.as_ref().is_some_and(|it| it.no_op + 1 != node.applied) {
+            node.leads = None; // it hears of a new leader by that leader's first entry, at the latest
+        }
+        if let Some(leader) = &mut node.leads {
+            if node.generation > leader.no_op {
+                leader.no_op_applied.get_or_insert(if acknowledged { WAIT } else { 0 });
             }
-            if let Some(request) = &mut node.request {
-                request.lease = request.lease.map(older);
+            if node.generation >= withdrawal && !acknowledged {
+                leader.withdrawal_applied.get_or_insert(0);
             }
-            if let Some(leader) = &mut node.leads {
-                leader.no_op_applied = leader.no_op_applied.map(older);
-                leader.withdrawal_applied = leader.withdrawal_applied.map(older);
-                leader.granted = leader.granted.map(while_good);
-            }
+        }
+        if n == self.watched && self.nodes[n].generation == withdrawal {
+            self.cached = false;
         }
     }
 }
@@ -183,9 +214,8 @@ impl Cluster {
         self.bug == Some(bug)
     }
 
-    /// Whether the barrier of the withdrawal lets leader `l` acknowledge.
-    fn passes(&self, world: &World, l: usize) -> bool {
-        let Some(leader) = &world.nodes[l].leads else { return false };
+    /// Whether the barrier of the withdrawal lets this leader acknowledge.
+    fn passes(&self, world: &World, leader: &Leader) -> bool {
         let (Some(no_op), Some(applied)) = (leader.no_op_applied, leader.withdrawal_applied) else {
             return false;
         };
@@ -194,163 +224,110 @@ impl Cluster {
             false => applied >= WAIT,
         };
         let knows_all = no_op >= WAIT || self.is(Bug::NewLeaderTrustsSilence);
-        (0..NODES).all(|n| leader.reported[n] || waited || (knows_all && leader.granted[n].is_none()))
+        leader.reported || waited || (knows_all && leader.granted.is_none())
     }
 
-    /// The steps of one node that may happen.
-    fn of_node(&self, world: &World, n: usize, steps: &mut Vec<Step>) {
-        let node = &world.nodes[n];
-        if node.applied < world.log.len() && node.applied == node.generation {
-            steps.push(Step::Apply(n));
-        }
-        if node.generation < node.applied {
-            steps.push(Step::Swap(n));
-        }
-        let stored = |read_index| match self.is(Bug::AppliedBeforeGeneration) {
-            true => node.applied >= read_index,
-            false => node.generation >= read_index,
-        };
-        match node.renewal.map(|renewal| renewal.at) {
-            None => steps.push(Step::Send(n)),
-            Some(Stage::Sent) => {
-                let leaders = (0..NODES).filter(|l| world.nodes[*l].leads.is_some());
-                steps.extend(leaders.map(|l| Step::Arrive(n, l)));
+    /// What may become of the watched node's renewal.
+    fn of_renewal(&self, world: &World, steps: &mut Vec<Step>) {
+        let Some(renewal) = world.renewal else { return steps.push(Step::Send) };
+        let node = &world.nodes[world.watched];
+        steps.push(Step::Lose);
+        match renewal.at {
+            Stage::Sent => steps.extend(world.leaders().map(|(n, _)| Step::Arrive(n))),
+            Stage::Arrived { leader } => {
+                let led = world.nodes[leader].leads.as_ref().is_some_and(|it| it.no_op_applied.is_some());
+                let confirmed = world.has_quorum(leader) || self.is(Bug::LeaseRead);
+                steps.extend((led && confirmed).then_some(Step::Reply));
             }
-            Some(Stage::Arrived { leader }) => {
-                let quorum = world.nodes[leader].leads.as_ref().is_some_and(|it| {
-                    it.no_op_applied.is_some() && (it.term == world.term() || self.is(Bug::LeaseRead))
-                });
-                steps.extend(quorum.then_some(Step::Reply(n)));
+            Stage::Replied { read_index } => {
+                let told = if self.is(Bug::AppliedBeforeGeneration) { node.applied } else { node.generation };
+                steps.extend((told >= read_index).then_some(Step::Store));
             }
-            Some(Stage::Replied { read_index }) => steps.extend(stored(read_index).then_some(Step::Store(n))),
         }
-        if node.renewal.is_some() {
-            steps.push(Step::Lose(n));
-        }
-        match (node.filling, node.cached) {
-            (true, _) => steps.push(Step::EndFill(n)),
-            // Only what can outlive the withdrawal is of interest, and only where it is not guarded.
-            (false, false) if self.is(Bug::UnguardedFill) && node.generation < world.withdrawal() => {
-                steps.push(Step::BeginFill(n));
-            }
-            _ => {}
-        }
+    }
+
+    /// What may become of the watched node's request, and of its cache.
+    fn of_request(&self, world: &World, steps: &mut Vec<Step>) {
         let loads_first = self.is(Bug::LookupBeforeCapture);
-        match node.request {
+        match world.request {
             // Requests from before the acknowledgement may be answered either way.
-            None => steps.extend(world.acknowledged.then_some(Step::Begin(n))),
-            Some(Request { lease: None, generation, .. }) if generation.is_some() == loads_first => {
-                steps.extend(node.lease.map(|_| Step::Capture(n)));
+            None => steps.extend(world.acknowledged.then_some(Step::Begin)),
+            Some(Request { lease: None, generation }) if generation.is_some() == loads_first => {
+                steps.extend(world.lease.map(|_| Step::Capture));
             }
-            Some(Request { generation: None, .. }) => steps.push(Step::Load(n)),
-            Some(_) => steps.push(Step::Answer(n)),
+            Some(Request { generation: None, .. }) => steps.push(Step::Load),
+            Some(_) => steps.push(Step::Answer),
+        }
+        let before = world.nodes[world.watched].generation < world.withdrawal();
+        if world.filling {
+            steps.push(Step::EndFill);
+        } else if self.is(Bug::UnguardedFill) && before && !world.cached {
+            steps.push(Step::BeginFill); // guarded fills change nothing here: the generation refuses
         }
     }
 
     fn take(&self, world: &mut World, step: Step) {
+        let watched = world.watched;
         match step {
             Step::Tick => world.tick(),
-            Step::Elect(n) => {
-                let leader = Leader::new(world.term() + 1, world.log.len());
+            Step::Elect => {
+                world.nodes[SECOND].leads = Some(Leader { no_op: world.log.len(), ..Leader::default() });
                 world.log.push(Entry::NoOp);
-                world.nodes[n].leads = Some(leader);
             }
-            Step::Withdraw(_) => world.log.push(Entry::Withdrawal),
+            Step::Withdraw => world.log.push(Entry::Withdrawal),
             Step::Acknowledge(_) => {
                 world.acknowledged = true;
                 // What leaders knew for that is of no interest any more.
-                for leader in world.nodes.iter_mut().filter_map(|node| node.leads.as_mut()) {
-                    (leader.granted, leader.reported) = ([None; NODES], [false; NODES]);
-                    leader.withdrawal_applied = None;
+                for leader in world.leaders_mut() {
+                    (leader.granted, leader.reported, leader.withdrawal_applied) = (None, false, None);
+                    leader.no_op_applied = leader.no_op_applied.map(|_| WAIT);
                 }
             }
             Step::Apply(n) => {
                 world.nodes[n].applied += 1;
                 if !self.is(Bug::AppliedBeforeGeneration) {
-                    self.take(world, Step::Swap(n));
+                    world.swap(n);
                 }
             }
-            Step::Swap(n) => {
-                let withdrawal = world.withdrawal();
-                let of_another_term = world.log[world.nodes[n].applied - 1] == Entry::NoOp;
-                let node = &mut world.nodes[n];
-                node.generation = node.applied;
-                if of_another_term && node.leads.as_ref().is_some_and(|it| it.no_op + 1 != node.applied) {
-                    node.leads = None; // it hears of a new leader by that leader's first entry, at the latest
-                }
-                if node.generation == withdrawal {
-                    node.cached = false;
-                }
-                if let Some(leader) = &mut node.leads {
-                    if node.generation > leader.no_op {
-                        leader.no_op_applied.get_or_insert(0);
-                    }
-                    if node.generation >= withdrawal && !world.acknowledged {
-                        leader.withdrawal_applied.get_or_insert(0);
-                    }
-                }
-            }
-            Step::Report(n, l) => world.nodes[l].leads.as_mut().unwrap().reported[n] = true,
-            Step::Send(n) => world.nodes[n].renewal = Some(Renewal { sent: 0, at: Stage::Sent }),
-            Step::Arrive(n, leader) => {
-                world.nodes[n].renewal.as_mut().unwrap().at = Stage::Arrived { leader };
+            Step::Swap(n) => world.swap(n),
+            Step::Report(l) => world.nodes[l].leads.as_mut().unwrap().reported = true,
+            Step::Send => world.renewal = Some(Renewal { sent: 0, at: Stage::Sent }),
+            Step::Arrive(leader) => {
+                world.renewal.as_mut().unwrap().at = Stage::Arrived { leader };
                 if !self.is(Bug::GrantRecordedAtReply) && !world.acknowledged {
-                    world.nodes[leader].leads.as_mut().unwrap().granted[n] = Some(0);
+                    world.nodes[leader].leads.as_mut().unwrap().granted = Some(0);
                 }
             }
-            Step::Reply(n) => {
-                let renewal = world.nodes[n].renewal.unwrap();
+            Step::Reply => {
+                let renewal = world.renewal.unwrap();
                 let Stage::Arrived { leader } = renewal.at else { return };
                 let read_index =
                     if self.is(Bug::LeaseRead) { world.nodes[leader].generation } else { world.log.len() };
-                world.nodes[n].renewal = Some(Renewal { at: Stage::Replied { read_index }, ..renewal });
+                world.renewal = Some(Renewal { at: Stage::Replied { read_index }, ..renewal });
             }
-            Step::Store(n) => {
-                let sent = world.nodes[n].renewal.take().unwrap().sent;
+            Step::Store => {
+                let sent = world.renewal.take().unwrap().sent;
                 let sent = if self.is(Bug::StampedAtReply) { 0 } else { sent };
                 if self.is(Bug::GrantRecordedAtReply) && !world.acknowledged {
-                    for leader in world.nodes.iter_mut().filter_map(|node| node.leads.as_mut()) {
-                        leader.granted[n] = Some(0);
-                    }
+                    world.leaders_mut().for_each(|leader| leader.granted = Some(0));
                 }
-                let newest = world.nodes[n].lease.map_or(sent, |age| age.min(sent));
-                world.nodes[n].lease = (newest < LENGTH).then_some(newest);
+                let newest = world.lease.map_or(sent, |age| age.min(sent));
+                world.lease = Some(newest);
             }
-            Step::Lose(n) => world.nodes[n].renewal = None,
-            Step::BeginFill(n) => world.nodes[n].filling = true,
-            Step::EndFill(n) => (world.nodes[n].filling, world.nodes[n].cached) = (false, true),
-            Step::Begin(n) => {
-                world.nodes[n].request = Some(Request { lease: None, generation: None });
-            }
-            Step::Capture(n) => {
-                let lease = world.nodes[n].lease;
-                world.nodes[n].request.as_mut().unwrap().lease = lease;
-            }
-            Step::Load(n) => {
-                let generation = world.nodes[n].generation;
-                world.nodes[n].request.as_mut().unwrap().generation = Some(generation);
-            }
-            Step::Answer(n) => {
-                let request = world.nodes[n].request.take().unwrap();
+            Step::Lose => world.renewal = None,
+            Step::BeginFill => world.filling = true,
+            Step::EndFill => (world.filling, world.cached) = (false, true),
+            Step::Begin => world.request = Some(Request { lease: None, generation: None }),
+            Step::Capture => world.request.as_mut().unwrap().lease = world.lease,
+            Step::Load => world.request.as_mut().unwrap().generation = Some(world.nodes[watched].generation),
+            Step::Answer => {
+                let request = world.request.take().unwrap();
                 let captured = request.lease.unwrap();
-                let newest = world.nodes[n].lease.map_or(captured, |age| age.min(captured));
+                let newest = world.lease.map_or(captured, |age| age.min(captured));
                 let age = if self.is(Bug::SecondCheckOfNewerLease) { newest } else { captured };
-                let allowed = request.generation.unwrap() < world.withdrawal() || world.nodes[n].cached;
+                let allowed = request.generation.unwrap() < world.withdrawal() || world.cached;
                 world.violated |= allowed && age < LENGTH;
             }
-        }
-    }
-}
-
-impl Leader {
-    fn new(term: u8, no_op: usize) -> Self {
-        Self {
-            term,
-            no_op,
-            no_op_applied: None,
-            withdrawal_applied: None,
-            granted: [None; NODES],
-            reported: [false; NODES],
         }
     }
 }
@@ -359,29 +336,48 @@ impl Model for Cluster {
     type State = World;
     type Action = Step;
 
+    /// The watched node leads first, or later, or never.
     fn init_states(&self) -> Vec<World> {
-        let mut nodes = [Node::default(), Node::default()];
-        nodes[0].leads = Some(Leader::new(1, 0));
-        vec![World { log: vec![Entry::NoOp], nodes, acknowledged: false, violated: false }]
+        let world = |watched| {
+            let mut nodes = [Node::default(), Node::default(), Node::default()];
+            nodes[0].leads = Some(Leader::default());
+            World {
+                log: vec![Entry::NoOp],
+                nodes,
+                watched,
+                lease: None,
+                renewal: None,
+                request: None,
+                filling: false,
+                cached: false,
+                acknowledged: false,
+                violated: false,
+            }
+        };
+        (0..NODES).map(world).collect()
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
         steps.push(Step::Tick);
-        for n in 0..NODES {
-            self.of_node(world, n, steps);
-            let Some(leader) = &world.nodes[n].leads else {
-                steps.extend((world.term() <= ELECTIONS).then_some(Step::Elect(n)));
-                continue;
-            };
-            let leads = leader.term == world.term() && leader.no_op_applied.is_some();
-            steps.extend((leads && world.withdrawal() == usize::MAX).then_some(Step::Withdraw(n)));
-            if !world.acknowledged && self.passes(world, n) {
-                steps.push(Step::Acknowledge(n));
+        steps.extend(world.nodes[SECOND].leads.is_none().then_some(Step::Elect));
+        self.of_renewal(world, steps);
+        self.of_request(world, steps);
+        for (n, node) in world.nodes.iter().enumerate() {
+            let matters = n == world.watched || node.leads.is_some();
+            if matters && node.applied < world.log.len() && node.applied == node.generation {
+                steps.push(Step::Apply(n));
             }
-            let news = |of: &usize| world.nodes[*of].applied >= world.withdrawal() && !leader.reported[*of];
-            steps.extend(
-                (0..NODES).filter(|of| !world.acknowledged && news(of)).map(|of| Step::Report(of, n)),
-            );
+            steps.extend((node.generation < node.applied).then_some(Step::Swap(n)));
+        }
+        let published = world.nodes[world.watched].applied >= world.withdrawal();
+        for (n, leader) in world.leaders() {
+            let leads = world.has_quorum(n) && leader.no_op_applied.is_some();
+            steps.extend((leads && world.withdrawal() == usize::MAX).then_some(Step::Withdraw));
+            if world.acknowledged {
+                continue;
+            }
+            steps.extend(self.passes(world, leader).then_some(Step::Acknowledge(n)));
+            steps.extend((published && !leader.reported).then_some(Step::Report(n)));
         }
     }
 
@@ -399,17 +395,15 @@ impl Model for Cluster {
         vec![
             safe,
             Property::sometimes("a withdrawal is acknowledged", |_, world: &World| world.acknowledged),
-            Property::sometimes(
-                "it is acknowledged past a node that knows nothing of it",
-                |_, world: &World| {
-                    let ignorant = |node: &Node| node.generation < world.withdrawal();
-                    world.acknowledged && world.nodes.iter().any(ignorant)
-                },
-            ),
-            Property::sometimes("a new leader acknowledges what the old one withdrew", |_, world: &World| {
-                let new = |leader: &Leader| leader.term == 2 && leader.no_op >= world.withdrawal();
-                let gone = world.nodes[1].leads.as_ref().is_some_and(new);
-                world.acknowledged && gone
+            Property::sometimes("past a node that knows nothing of it", |_, world: &World| {
+                world.acknowledged && world.nodes[world.watched].generation < world.withdrawal()
+            }),
+            Property::sometimes("by a new leader, what the old one withdrew", |_, world: &World| {
+                let old = |it: &Leader| world.withdrawal() <= it.no_op && it.no_op_applied.is_some();
+                world.acknowledged && world.nodes[SECOND].leads.as_ref().is_some_and(old)
+            }),
+            Property::sometimes("and the key's node answers others meanwhile", |_, world: &World| {
+                world.acknowledged && world.lease.is_some_and(|age| age < LENGTH) && world.request.is_some()
             }),
         ]
     }
