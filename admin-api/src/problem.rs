@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::Refused;
 use model::refusal::Refusal;
+use model::time::ClusterTime;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +27,9 @@ pub struct Problem {
     pub next_step: String,
     /// Finds the request again in logs and audit records.
     pub correlation_id: String,
+    /// For what is committed and not effective on every node yet: from when on it is, seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_everywhere_at: Option<f64>,
 }
 
 impl Problem {
@@ -46,6 +50,7 @@ impl Problem {
             who_must_act: who_must_act(status),
             next_step: next_step.to_owned(),
             correlation_id: Correlation::current().to_string(),
+            effective_everywhere_at: None,
         }
     }
 
@@ -108,6 +113,12 @@ impl Problem {
     }
 }
 
+/// A moment of cluster time for an answer: seconds since the epoch, milliseconds in the fraction.
+#[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 52 bits for 100,000 years")]
+pub(crate) fn seconds(at: Option<ClusterTime>) -> Option<f64> {
+    at.map(|at| at.0 as f64 / 1_000.0)
+}
+
 /// Who a status calls on, unless the problem knows better.
 const fn who_must_act(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -165,13 +176,16 @@ impl From<Refused> for Problem {
                 detail,
                 "repeat the request with the same Idempotency-Key",
             ),
-            Refused::NotEverywhereYet { .. } => Self::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                "not-everywhere-yet",
-                "Committed, not effective everywhere yet",
-                detail,
-                "wait until that moment, or repeat the request with the same Idempotency-Key",
-            ),
+            Refused::NotEverywhereYet { effective_everywhere_at } => Self {
+                effective_everywhere_at: seconds(Some(effective_everywhere_at)),
+                ..Self::new(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "not-everywhere-yet",
+                    "Committed, not effective everywhere yet",
+                    detail,
+                    "wait until that moment, or repeat the request with the same Idempotency-Key",
+                )
+            },
             Refused::KeyUnavailable { .. } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "root-unavailable",

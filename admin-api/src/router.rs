@@ -13,7 +13,7 @@ use crate::access::{Access, Role, Rule};
 use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
-use crate::routes::{backups, cluster, health, kmip, services, tenants};
+use crate::routes::{backups, certificates, cluster, health, kmip, leases, services, tenants};
 use crate::server::Door;
 
 /// Runs the platform, changes nothing of a tenant's keys that its people should decide.
@@ -75,6 +75,7 @@ routes! {
     GET "/v1/tenants/{tenant}" => tenants::show, READERS;
     PATCH "/v1/tenants/{tenant}" => tenants::label, ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/versions" => tenants::versions, READERS;
+    PUT "/v1/tenants/{tenant}/lease" => leases::set, LANDLORDS;
     POST "/v1/tenants/{tenant}:suspend" => tenants::suspend, ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:resume" => tenants::resume, LANDLORDS;
     POST "/v1/tenants/{tenant}:rotate" => tenants::rotate, KEY_ADMINISTRATORS;
@@ -86,6 +87,9 @@ routes! {
     POST "/v1/tenants/{tenant}/services/{service}:suspend" => services::suspend, ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/services/{service}:resume" => services::resume, ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/services/{service}:shred" => services::shred, KEY_ADMINISTRATORS;
+    GET "/v1/certificates" => certificates::list, OBSERVERS;
+    POST "/v1/certificates:deny" => certificates::deny, OPERATORS;
+    POST "/v1/certificates:allow" => certificates::allow, OPERATORS;
 }
 
 /// All routes of a listener. KMIP is on the operator port alone: the other asks for no certificate.

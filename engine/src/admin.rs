@@ -12,6 +12,8 @@ use model::id::{L2Version, ServiceName, TenantHandle, TenantName};
 use model::refusal::Refusal;
 use model::service::{Service, ServicePolicy, ServiceType};
 use model::tenant::Tenant;
+use model::time::ClusterTime;
+use raft_store::Proposed;
 
 use crate::engine::{DRAWS_MAX, Engine};
 use crate::refused::Refused;
@@ -42,6 +44,15 @@ pub struct NewTenant {
     pub lease_ms: u32,
     /// Whether services register themselves on first contact.
     pub auto_register: bool,
+}
+
+/// An administrator's action that took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administered {
+    /// What the state answered.
+    pub answer: Answer,
+    /// Since when what it withdrew holds on every node, in cluster time; `None` where it withdrew nothing.
+    pub effective_everywhere_at: Option<ClusterTime>,
 }
 
 /// Numbers of administrative actions in audit records; KMIP operations stay below.
@@ -82,7 +93,7 @@ impl Engine {
             match self.administer(who, handle, new.name.as_str(), command, idempotency).await {
                 Err(Refused::Refused(Refusal::HandleTaken)) => {}
                 Err(refused) => return Err(refused),
-                Ok(Answer::Tenant(handle)) => return self.tenant(handle),
+                Ok(Administered { answer: Answer::Tenant(handle), .. }) => return self.tenant(handle),
                 Ok(_) => return Err(Refused::Internal { cause: "unexpected_answer" }),
             }
         }
@@ -123,7 +134,8 @@ impl Engine {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
         let outcome = self.register_service(known, name, service_type, policy, true).await;
-        self.note_admin(who, "register_service", Some(tenant), name.as_str(), outcome.as_ref().err()).await?;
+        let noted = outcome.as_ref().map(|_| None);
+        self.note_admin(who, "register_service", Some(tenant), name.as_str(), noted).await?;
         let (handle, created) = outcome?;
         let generation = self.store.generation();
         let service = generation.state.service(tenant, handle).cloned();
@@ -141,17 +153,42 @@ impl Engine {
         target: &str,
         action: impl Into<Action>,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Answer, Refused> {
-        let action = action.into();
+    ) -> Result<Administered, Refused> {
+        self.act(who, Some(tenant), target, action.into(), idempotency).await
+    }
+
+    /// As [`Engine::administer`], for what concerns all tenants.
+    ///
+    /// # Errors
+    /// As [`Engine::administer`].
+    pub async fn administer_cluster(
+        &self,
+        who: &Administrator,
+        target: &str,
+        action: impl Into<Action>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Administered, Refused> {
+        self.act(who, None, target, action.into(), idempotency).await
+    }
+
+    async fn act(
+        &self,
+        who: &Administrator,
+        tenant: Option<TenantHandle>,
+        target: &str,
+        action: Action,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Administered, Refused> {
         let name = action.name();
         let outcome = match self.store.propose(action, idempotency).await {
-            Ok(proposed) => match proposed.answer {
-                Answer::Refused(refusal) => Err(refusal.into()),
-                answer => Ok(answer),
-            },
+            Ok(Proposed { answer: Answer::Refused(refusal), .. }) => Err(refusal.into()),
+            Ok(Proposed { answer, effective_everywhere_at, .. }) => {
+                Ok(Administered { answer, effective_everywhere_at })
+            }
             Err(error) => Err(error.into()),
         };
-        self.note_admin(who, name, Some(tenant), target, outcome.as_ref().err()).await?;
+        let noted = outcome.as_ref().map(|done| done.effective_everywhere_at);
+        self.note_admin(who, name, tenant, target, noted).await?;
         outcome
     }
 
@@ -199,19 +236,23 @@ impl Engine {
         name: &'static str,
         tenant: Option<TenantHandle>,
         target: &str,
-        refused: Option<&Refused>,
+        done: Result<Option<ClusterTime>, &Refused>,
     ) -> Result<(), Refused> {
         let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or_default();
         let code = ADMIN_OPERATIONS + u16::try_from(position).unwrap_or_default();
-        let outcome = if refused.is_some() { Outcome::Refused } else { Outcome::Ok };
+        let outcome = if done.is_err() { Outcome::Refused } else { Outcome::Ok };
+        let detail = match done {
+            Ok(Some(at)) => format!("{}; effective_everywhere_at={at}", who.subject),
+            Ok(None) | Err(_) => who.subject.clone(),
+        };
         let mut batch = Batch::new();
         batch.push(&Entry {
             tenant,
             certificate: who.certificate,
             peer: Some(who.address),
             identifier: target,
-            reason: refused.map_or("", Refused::cause),
-            detail: &who.subject,
+            reason: done.err().map_or("", Refused::cause),
+            detail: &detail,
             request: who.request,
             ..Entry::new(Kind::AdminAction, Operation { code, name }, outcome, self.wall_ms())
         });

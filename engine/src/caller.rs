@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use model::certificate::CertificateId;
 use model::id::{ServiceName, TenantName};
 use model::service::ServiceType;
 
@@ -17,6 +18,8 @@ pub struct Caller {
     pub service_type: ServiceType,
     /// SHA-256 of the leaf certificate.
     pub certificate: [u8; 32],
+    /// Every name by which the certificate may be denied: asked on every request, on open connections too.
+    pub names: Vec<CertificateId>,
     /// Where the connection comes from.
     pub address: SocketAddr,
 }

@@ -203,6 +203,7 @@ impl Turn<'_> {
         if let Answer::Refused(refusal) = proposed.answer {
             return Err(refusal.into());
         }
+        self.effective_everywhere_at = proposed.effective_everywhere_at;
         self.look_again()
     }
 }

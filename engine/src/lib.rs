@@ -18,10 +18,11 @@ mod roots;
 mod staged;
 mod streams;
 mod tickets;
+mod told;
 mod turn;
 mod use_key;
 
-pub use admin::{Administrator, NewTenant};
+pub use admin::{Administered, Administrator, NewTenant};
 pub use caller::Caller;
 pub use create::KeySpec;
 pub use engine::{Engine, Parts};

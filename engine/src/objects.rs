@@ -96,17 +96,32 @@ impl Turn<'_> {
     /// [`Refused::NotFound`]; [`Refused::NotNow`] where a leader is needed to be sure.
     pub async fn find(&mut self, identifier: &str) -> Result<Found, Refused> {
         let cause = match self.lead(identifier)? {
-            Lead::Here(found) => return Ok(found),
+            Lead::Here(found) => return Ok(self.looked_at(found)),
             Lead::Nowhere(cause) => cause,
             Lead::PerhapsStale(_) => {
                 self.refresh().await?;
                 match self.lead(identifier)? {
-                    Lead::Here(found) => return Ok(found),
-                    Lead::Nowhere(cause) | Lead::PerhapsStale(cause) => cause,
+                    Lead::Here(found) => return Ok(self.looked_at(found)),
+                    Lead::Nowhere(cause) | Lead::PerhapsStale(cause) => {
+                        self.looked_at_all();
+                        cause
+                    }
                 }
             }
         };
         Err(Refused::NotFound { cause })
+    }
+
+    /// What is answered about an object may tell of its last withdrawal.
+    fn looked_at(&mut self, found: Found) -> Found {
+        self.told.add(found.object.withdrawn_at);
+        found
+    }
+
+    /// What is absent from all of the caller's own objects may tell of the last withdrawal among them.
+    fn looked_at_all(&mut self) {
+        let last = self.state().last_withdrawal(self.tenant.handle, self.service.handle);
+        self.told.add(last);
     }
 
     fn lead(&self, identifier: &str) -> Result<Lead, Refused> {
@@ -180,6 +195,7 @@ impl Turn<'_> {
     /// [`Refused::NotNow`] without a leader.
     pub async fn objects(&mut self) -> Result<Vec<Arc<Object>>, Refused> {
         self.refresh().await?;
+        self.looked_at_all();
         let own = self.service.handle;
         let objects = self.state().objects(self.tenant.handle);
         Ok(objects.filter(|object| object.service() == own).cloned().collect())
@@ -191,6 +207,7 @@ impl Turn<'_> {
     /// [`Refused::NotNow`] without a leader.
     pub async fn object_named(&mut self, name: &str) -> Result<Option<Arc<Object>>, Refused> {
         self.refresh().await?;
+        self.looked_at_all();
         let own = self.service.handle;
         let named = self.state().object_named(self.tenant.handle, name);
         Ok(named.filter(|object| object.service() == own).cloned())

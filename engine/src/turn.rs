@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Batch, Entry, Kind, Operation, Outcome};
-use model::id::L2Version;
+use model::id::{L2Version, LogIndex, TenantHandle};
 use model::service::{Service, ServiceState};
 use model::state::State;
 use model::tenant::{Tenant, TenantState};
@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::refused::Refused;
 use crate::staged::Staged;
+use crate::told::Told;
 
 /// A request under way. It serves every item of one message and ends with [`Turn::finish`].
 pub struct Turn<'e> {
@@ -34,6 +35,10 @@ pub struct Turn<'e> {
     /// The oldest lease an answer of this turn rests on.
     lease: Lease,
     batch: Batch,
+    /// What the objects looked at tell of.
+    pub(crate) told: Told,
+    /// Since when what the last write withdrew holds on every node: for its audit record.
+    pub(crate) effective_everywhere_at: Option<ClusterTime>,
     /// Writes that wait for the end of a batch.
     pub(crate) staged: Option<Staged>,
     request: [u8; 16],
@@ -52,6 +57,8 @@ struct Footing {
     generation: Arc<Gen>,
     tenant: Option<Arc<Tenant>>,
     service: Option<Arc<Service>>,
+    /// The command that denied the caller's certificate.
+    denied: Option<LogIndex>,
 }
 
 impl Footing {
@@ -66,31 +73,64 @@ impl Footing {
         let service = tenant
             .as_ref()
             .and_then(|tenant| generation.state.service_named(tenant.handle, &caller.service).cloned());
-        Ok(Self { lease, generation, tenant, service })
+        let denied = caller.names.iter().find_map(|name| generation.state.denial(name));
+        let denied = denied.map(|denial| denial.at);
+        Ok(Self { lease, generation, tenant, service, denied })
     }
 
     /// The tenant and service, if both may be served.
     fn verdict(&self) -> Result<(Arc<Tenant>, Arc<Service>), Verdict> {
-        let no = |reason| Err(Verdict::No(Refused::Identity { reason }));
-        let Some(tenant) = &self.tenant else { return no("no such tenant") };
+        let ended = |reason, at, tenant| Err(Verdict::Withdrawn { reason, at, tenant });
+        if let Some(at) = self.denied {
+            return ended("the certificate is denied", at, None);
+        }
+        let Some(tenant) = &self.tenant else { return Err(Verdict::NoTenant) };
         match tenant.state {
             TenantState::Active => {}
-            TenantState::Suspended => return no("the tenant is suspended"),
-            TenantState::Quarantined => return no("the tenant is quarantined after a restore"),
-            TenantState::Terminated => return no("the tenant was terminated"),
+            TenantState::Suspended => {
+                return ended("the tenant is suspended", tenant.withdrawn_at, Some(tenant.handle));
+            }
+            TenantState::Quarantined => {
+                let reason = "the tenant is quarantined after a restore";
+                return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
+            }
+            TenantState::Terminated => {
+                return ended("the tenant was terminated", tenant.withdrawn_at, Some(tenant.handle));
+            }
         }
         let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };
-        match service.state {
-            ServiceState::Active => Ok((Arc::clone(tenant), Arc::clone(service))),
-            ServiceState::Suspended => no("the service is suspended"),
-            ServiceState::Shredded => no("the service was shredded; an administrator must enable it again"),
-        }
+        let reason = match service.state {
+            ServiceState::Active => return Ok((Arc::clone(tenant), Arc::clone(service))),
+            ServiceState::Suspended => "the service is suspended",
+            ServiceState::Shredded => "the service was shredded; an administrator must enable it again",
+        };
+        ended(reason, service.withdrawn_at, Some(tenant.handle))
     }
 }
 
+/// Why a caller may not be served.
 enum Verdict {
-    No(Refused),
+    NoTenant,
+    /// It may not any more: told once that holds on every node.
+    Withdrawn {
+        reason: &'static str,
+        at: LogIndex,
+        tenant: Option<TenantHandle>,
+    },
     Unregistered(Arc<Tenant>),
+}
+
+impl Verdict {
+    async fn refuse(self, engine: &Engine) -> Refused {
+        match self {
+            Self::NoTenant => Refused::Identity { reason: "no such tenant" },
+            Self::Withdrawn { reason, at, tenant } => match engine.until_everywhere(at, tenant).await {
+                Ok(()) => Refused::Identity { reason },
+                Err(not_yet) => not_yet,
+            },
+            Self::Unregistered(_) => Refused::Internal { cause: "registered_service_not_published" },
+        }
+    }
 }
 
 impl<'e> Turn<'e> {
@@ -113,10 +153,10 @@ impl<'e> Turn<'e> {
             footing = Footing::take(engine, caller)?;
             verdict = footing.verdict();
         }
-        let (tenant, service) = verdict.map_err(|verdict| match verdict {
-            Verdict::No(refused) => refused,
-            Verdict::Unregistered(_) => Refused::Internal { cause: "registered_service_not_published" },
-        })?;
+        let (tenant, service) = match verdict {
+            Ok(served) => served,
+            Err(verdict) => return Err(Box::pin(verdict.refuse(engine)).await),
+        };
         let turn = Self {
             engine,
             caller,
@@ -125,6 +165,8 @@ impl<'e> Turn<'e> {
             service,
             lease: footing.lease,
             batch: Batch::new(),
+            told: Told::default(),
+            effective_everywhere_at: None,
             staged: None,
             request: engine.next_request(),
             started: Instant::now(),
@@ -176,10 +218,9 @@ impl<'e> Turn<'e> {
     /// Takes the newest local generation, after a write of this turn was published here.
     pub(crate) fn look_again(&mut self) -> Result<(), Refused> {
         let footing = Footing::take(self.engine, self.caller)?;
-        let (tenant, service) = footing.verdict().map_err(|verdict| match verdict {
-            Verdict::No(refused) => refused,
-            Verdict::Unregistered(_) => Refused::Identity { reason: "the service is no longer registered" },
-        })?;
+        // Nothing is told of it here: the next request learns what ended, once that holds everywhere.
+        let ended = |_| Refused::NotNow { reason: "the caller's standing changed meanwhile".to_owned() };
+        let (tenant, service) = footing.verdict().map_err(ended)?;
         // The lease stays the first one captured: what was answered under it must pass its check.
         self.generation = footing.generation;
         (self.tenant, self.service) = (tenant, service);
@@ -231,6 +272,8 @@ impl<'e> Turn<'e> {
         let elapsed = self.started.elapsed();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let l2_version = self.l2_version_of(identifier);
+        let effective = self.effective_everywhere_at.take();
+        let detail = effective.map(|at| format!("effective_everywhere_at={at}")).unwrap_or_default();
         self.batch.push(&Entry {
             tenant: Some(self.tenant.handle),
             service: Some(self.service.handle),
@@ -242,6 +285,7 @@ impl<'e> Turn<'e> {
             latency_us: u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX),
             request: self.request,
             item,
+            detail: &detail,
             ..Entry::new(Kind::KeyOperation, operation, outcome, self.started_ms.saturating_add(elapsed_ms))
         });
     }

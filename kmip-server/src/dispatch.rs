@@ -181,10 +181,34 @@ pub(crate) async fn serve_item(
         return Err(Failure::new(ResultReason::PermissionDenied, message));
     }
     let reply = ops::serve(context, &payload).await;
+    if let Err(ops::Error::Refused(Refused::Denied { .. })) = &reply {
+        context.turn.tell_of_policy();
+    }
+    if reply.is_err() || tells_of_state(context.operation) {
+        let held = context.turn.withdrawals_hold().await;
+        held.map_err(|refused| Failure::of(&refused, context.version))?;
+    } else {
+        context.turn.tell_nothing();
+    }
     reply.map_err(|failure| match failure {
         ops::Error::Failure(failure) => failure,
         ops::Error::Refused(refused) => Failure::of(&refused, context.version),
     })
+}
+
+/// Whether success tells what state an object is in, and thereby of a withdrawal (CONSISTENCY 3). A write has
+/// passed its own barrier, and a key that is handed out or used tells of none.
+const fn tells_of_state(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::GetAttributes
+            | Operation::GetAttributeList
+            | Operation::Locate
+            | Operation::Check
+            | Operation::ObtainLease
+            | Operation::Validate
+            | Operation::Export
+    )
 }
 
 /// Writes the reply of one item; a key is derived into the buffer here, and nowhere else.

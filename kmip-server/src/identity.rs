@@ -5,8 +5,10 @@
 //! CN, never from anything a request says. The service comes from the SAN URI, else from the first label
 //! of the single SAN DNS name. Ambiguity is refused.
 
+use model::certificate::{CertificateId, Serial};
 use model::id::{ServiceName, TenantName};
 use model::service::ServiceType;
+use sha2::{Digest as _, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::ber::{BerObjectContent, Tag};
 use x509_parser::der_parser::der::parse_der;
@@ -28,6 +30,8 @@ pub struct Identity {
     pub service_type: ServiceType,
     /// End of validity, seconds since the epoch.
     pub not_after_s: i64,
+    /// Every name by which the certificate may be denied.
+    pub names: Vec<CertificateId>,
 }
 
 /// Why a certificate names nobody.
@@ -53,11 +57,16 @@ pub enum IdentityError {
     IssuerNotPinned,
 }
 
-/// Reads a leaf certificate (DER).
+/// Reads a leaf certificate (DER). Its issuer is among `issuers`, the intermediates it came with and the trusted
+/// authorities.
 ///
 /// # Errors
 /// [`IdentityError`] says what is missing or ambiguous.
-pub fn identify(leaf: &[u8], trust_domain: &str) -> Result<Identity, IdentityError> {
+pub fn identify<'i>(
+    leaf: &[u8],
+    issuers: impl IntoIterator<Item = &'i [u8]>,
+    trust_domain: &str,
+) -> Result<Identity, IdentityError> {
     let (rest, certificate) = X509Certificate::from_der(leaf).map_err(|_| IdentityError::Unreadable)?;
     if !rest.is_empty() {
         return Err(IdentityError::Unreadable);
@@ -76,7 +85,28 @@ pub fn identify(leaf: &[u8], trust_domain: &str) -> Result<Identity, IdentityErr
     };
     let service_type = ServiceType::parse(service.as_str()).unwrap_or(ServiceType::Other);
     let not_after_s = certificate.validity().not_after.timestamp();
-    Ok(Identity { tenant, service, service_type, not_after_s })
+    let names = certificate_names(&certificate, issuers)?;
+    Ok(Identity { tenant, service, service_type, not_after_s, names })
+}
+
+/// The certificate by its own key, and by its number under every key that may have issued it. An issuer that was
+/// renewed under the same name has two; a list that names either of them is heard.
+fn certificate_names<'i>(
+    certificate: &X509Certificate<'_>,
+    issuers: impl IntoIterator<Item = &'i [u8]>,
+) -> Result<Vec<CertificateId>, IdentityError> {
+    let spki = |certificate: &X509Certificate<'_>| Sha256::digest(certificate.public_key().raw).into();
+    let serial = Serial::from_be_bytes(certificate.raw_serial())
+        .ok_or(IdentityError::Malformed("the serial number has more than 32 bytes"))?;
+    let mut names = vec![CertificateId::Key { spki: spki(certificate) }];
+    for issuer in issuers {
+        let Ok((_, issuer)) = X509Certificate::from_der(issuer) else { continue };
+        let name = CertificateId::Issued { issuer: spki(&issuer), serial };
+        if issuer.subject().as_raw() == certificate.issuer().as_raw() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// All claims that are there name one tenant.

@@ -17,6 +17,7 @@ pub mod identity;
 mod keys;
 mod left;
 pub mod limits;
+pub mod listed;
 mod message;
 mod metrics;
 mod objects;

@@ -42,6 +42,7 @@ impl Service {
             service: identity.service,
             service_type: identity.service_type,
             certificate: Sha256::digest(leaf).into(),
+            names: identity.names,
             address,
         };
         Ok(Peer { caller, not_after_s: identity.not_after_s })

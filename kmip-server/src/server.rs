@@ -147,6 +147,7 @@ async fn talk(
         service: identity.service,
         service_type: identity.service_type,
         certificate: Sha256::digest(&chain[0]).into(),
+        names: identity.names,
         address,
     };
     let connection = Connection {

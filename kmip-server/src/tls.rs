@@ -77,6 +77,8 @@ pub struct Authorities {
     trust_domain: String,
     pinned: ArcSwap<Vec<Pinned>>,
     hints: Vec<DistinguishedName>,
+    /// All of their certificates: a leaf's issuer is one of them, or an intermediate.
+    authorities: Vec<CertificateDer<'static>>,
     /// Counts replacements.
     changes: watch::Sender<u64>,
 }
@@ -90,7 +92,9 @@ impl Authorities {
         let pinned = pinned(authorities)?;
         let hints = pinned.iter().flat_map(|(verifier, _)| verifier.root_hint_subjects()).cloned().collect();
         let changes = watch::Sender::new(0);
+        let certificates = authorities.iter().flat_map(|authority| authority.certificates.clone());
         Ok(Self {
+            authorities: certificates.collect(),
             trust_domain: trust_domain.to_owned(),
             pinned: ArcSwap::from_pointee(pinned),
             hints,
@@ -135,7 +139,10 @@ impl Authorities {
                 Ok(_) => {
                     let known = match identity {
                         Some(ref known) => known,
-                        None => identity.insert(identify(leaf, &self.trust_domain).map_err(refused)?),
+                        None => {
+                            let issuers = intermediates.iter().chain(&self.authorities).map(AsRef::as_ref);
+                            identity.insert(identify(leaf, issuers, &self.trust_domain).map_err(refused)?)
+                        }
                     };
                     if pin.allows(&known.tenant) {
                         return Ok(known.clone());

@@ -4,6 +4,10 @@
 //! A certificate is named by its issuer's key and its serial number, as revocation lists do, or by its own key,
 //! which covers every certificate ever issued for it. Names are hashes and numbers, nothing of its subject.
 
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 
 use crate::id::LogIndex;
@@ -36,7 +40,7 @@ impl Serial {
     #[must_use]
     pub fn to_hex(self) -> String {
         let zeros = self.0.iter().take_while(|byte| **byte == 0).count().min(self.0.len() - 1);
-        data_encoding::HEXLOWER.encode(&self.0[zeros..])
+        HEXLOWER.encode(&self.0[zeros..])
     }
 }
 
@@ -57,6 +61,45 @@ pub enum CertificateId {
     },
 }
 
+/// `key:<SHA-256>` or `issued:<SHA-256 of the issuer's key>:<serial number>`, in lower-case hexadecimal.
+impl fmt::Display for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issued { issuer, serial } => {
+                write!(f, "issued:{}:{}", HEXLOWER.encode(issuer), serial.to_hex())
+            }
+            Self::Key { spki } => write!(f, "key:{}", HEXLOWER.encode(spki)),
+        }
+    }
+}
+
+impl FromStr for CertificateId {
+    type Err = BadCertificateName;
+
+    fn from_str(text: &str) -> Result<Self, BadCertificateName> {
+        let hash = |text: &str| -> Result<[u8; 32], BadCertificateName> {
+            let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| BadCertificateName)?;
+            bytes.try_into().map_err(|_| BadCertificateName)
+        };
+        if let Some(key) = text.strip_prefix("key:") {
+            return Ok(Self::Key { spki: hash(key)? });
+        }
+        let issued = text.strip_prefix("issued:").and_then(|rest| rest.split_once(':'));
+        let (issuer, serial) = issued.ok_or(BadCertificateName)?;
+        let serial = HEXLOWER_PERMISSIVE.decode(serial.as_bytes()).map_err(|_| BadCertificateName)?;
+        let serial = Serial::from_be_bytes(&serial).filter(|_| !serial.is_empty());
+        Ok(Self::Issued { issuer: hash(issuer)?, serial: serial.ok_or(BadCertificateName)? })
+    }
+}
+
+/// A text that names no certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a certificate is named key:<SHA-256 of its key> or issued:<SHA-256 of its issuer's key>:<serial number>, \
+     in hexadecimal"
+)]
+pub struct BadCertificateName;
+
 /// A certificate's denial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
@@ -69,8 +112,25 @@ pub struct Denial {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        let serial = Serial::from_be_bytes(&[0x5e, 0x41]).unwrap();
+        for id in [CertificateId::Key { spki: [0xab; 32] }, CertificateId::Issued { issuer: [1; 32], serial }]
+        {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        let issuer = "01".repeat(32);
+        assert!(format!("issued:{issuer}:5E41").parse::<CertificateId>().is_ok(), "as openssl prints it");
+        for bad in
+            ["", "key:", "key:ab", "issued:", &format!("issued:{issuer}"), &format!("issued:{issuer}:")]
+        {
+            assert_eq!(bad.parse::<CertificateId>(), Err(BadCertificateName), "{bad}");
+        }
+    }
 
     #[test]
     fn serial_numbers_are_numbers() {

@@ -76,6 +76,8 @@ pub struct State {
     pub(crate) object_aliases: OrdMap<(TenantHandle, ServiceHandle, String), Uid>,
     pub(crate) object_places: OrdMap<(TenantHandle, Place), Uid>,
     pub(crate) object_counts: OrdMap<(TenantHandle, ServiceHandle), u64>,
+    /// The last withdrawal among the objects of a service.
+    pub(crate) object_withdrawals: OrdMap<(TenantHandle, ServiceHandle), LogIndex>,
     pub(crate) tickets: OrdMap<(TenantHandle, ServiceHandle, Uid), Arc<Ticket>>,
     pub(crate) group_cursors: OrdMap<(TenantHandle, ServiceHandle, [u8; 32]), Place>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
@@ -110,6 +112,7 @@ impl State {
             object_aliases: OrdMap::new(),
             object_places: OrdMap::new(),
             object_counts: OrdMap::new(),
+            object_withdrawals: OrdMap::new(),
             tickets: OrdMap::new(),
             group_cursors: OrdMap::new(),
             remembered: OrdMap::new(),
@@ -332,6 +335,12 @@ impl State {
     #[must_use]
     pub fn object_count(&self, tenant: TenantHandle, service: ServiceHandle) -> u64 {
         self.object_counts.get(&(tenant, service)).copied().unwrap_or(0)
+    }
+
+    /// Log index of the last withdrawal among the objects of a service; 0 if there was none.
+    #[must_use]
+    pub fn last_withdrawal(&self, tenant: TenantHandle, service: ServiceHandle) -> LogIndex {
+        self.object_withdrawals.get(&(tenant, service)).copied().unwrap_or_default()
     }
 
     /// The shortest lease that requests are judged by and the longest that a node may still apply, in
@@ -631,6 +640,9 @@ impl State {
                 }
             }
             None => *self.object_counts.entry(owner).or_insert(0) += 1,
+        }
+        if object.withdrawn_at > self.last_withdrawal(owner.0, owner.1) {
+            self.object_withdrawals.insert(owner, object.withdrawn_at);
         }
         if let Some(alias) = &object.alias {
             let key = (owner.0, owner.1, alias.clone());

@@ -18,6 +18,17 @@ pub trait Clock: Send + Sync + 'static {
     /// Time since boot, suspend included (`CLOCK_BOOTTIME`); never runs backwards. Leases live on it.
     fn boot(&self) -> BootTime;
 
+    /// What leases are stamped and checked with: boot time, and what it is known to have lost while a hypervisor
+    /// stopped this machine. Never runs backwards.
+    fn lease(&self) -> BootTime {
+        self.boot()
+    }
+
+    /// Whether such a stop is noticed here (CONSISTENCY 1, A1).
+    fn notices_pauses(&self) -> bool {
+        false
+    }
+
     /// Milliseconds since the Unix epoch. Only a leader reads it, to stamp proposals (CONSISTENCY 5).
     fn wall_ms(&self) -> u64;
 }

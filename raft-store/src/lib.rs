@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod danger;
 pub mod env;
+mod host;
 pub mod identity;
 pub mod join;
 pub mod journal;

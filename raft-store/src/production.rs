@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::env::{Clock, Entropy, Surroundings, Transport};
+use crate::host::HostClock;
 use crate::identity::Identity;
 use crate::journal::{self, Journal, JournalError};
 use crate::lease::clock::BootTime;
@@ -44,7 +45,7 @@ impl Production {
         let runtime =
             Builder::new_multi_thread().worker_threads(THREADS).thread_name("raft").enable_all().build()?;
         let surroundings = Surroundings {
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::open()),
             transport: Arc::new(TcpTransport::new(listen, tls)),
             entropy: Arc::new(SystemEntropy),
             runtime: runtime.handle().clone(),
@@ -136,15 +137,38 @@ impl Drop for Threads {
     }
 }
 
-/// `CLOCK_BOOTTIME` and `CLOCK_REALTIME`.
-pub struct SystemClock;
+/// `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, and the host's clock where there is one.
+pub struct SystemClock {
+    host: Option<HostClock>,
+}
+
+impl SystemClock {
+    /// The clocks of this machine.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { host: HostClock::open(boot_nanos) }
+    }
+}
+
+fn boot_nanos() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
 
 impl Clock for SystemClock {
     fn boot(&self) -> BootTime {
-        let now = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-        let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
-        BootTime::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+        BootTime::from_nanos(boot_nanos())
+    }
+
+    fn lease(&self) -> BootTime {
+        let boot = boot_nanos();
+        BootTime::from_nanos(boot.saturating_add(self.host.as_ref().map_or(0, |host| host.lost(boot))))
+    }
+
+    fn notices_pauses(&self) -> bool {
+        self.host.is_some()
     }
 
     fn wall_ms(&self) -> u64 {

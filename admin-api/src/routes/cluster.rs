@@ -43,6 +43,9 @@ pub struct NodeView {
     ready: bool,
     /// What is left of its freshness lease, in milliseconds.
     lease_remaining_ms: u64,
+    /// `ptp_kvm` where a stop by the hypervisor is noticed; `pause not detectable` where the promise about
+    /// withdrawals holds only as long as nobody freezes the machine.
+    pause_detection: &'static str,
     /// Log index it has applied.
     applied: u64,
     /// Entries it is behind.
@@ -65,6 +68,7 @@ pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> 
             admin: status.addresses.admin.clone(),
             ready: member.reachable && status.ready,
             lease_remaining_ms: u64::try_from(status.lease_remaining.as_millis()).unwrap_or(u64::MAX),
+            pause_detection: if status.notices_pauses { "ptp_kvm" } else { "pause not detectable" },
             applied: status.applied.0,
             lag: status.lag,
             version: status.version.to_string(),

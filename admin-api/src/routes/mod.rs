@@ -1,8 +1,11 @@
 //! What each route does.
 
 pub mod backups;
+pub mod certificates;
 pub mod cluster;
+mod effect;
 pub mod health;
 pub mod kmip;
+pub mod leases;
 pub mod services;
 pub mod tenants;

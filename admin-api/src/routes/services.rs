@@ -8,11 +8,12 @@ use engine::Engine;
 use model::command::Action;
 use model::commands::{ResumeService, SetServicePolicy, ShredService, SuspendService};
 use model::id::{LogIndex, ServiceHandle, ServiceName, TenantHandle};
-use model::service::{Service, ServicePolicy, ServiceType};
+use model::service::{Service, ServicePolicy, ServiceState, ServiceType};
 use model::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::effect::Effect;
 use super::tenants::{find, if_match};
 use crate::app::App;
 use crate::auth::Caller;
@@ -78,8 +79,11 @@ pub struct ServiceView {
     /// Its type.
     #[serde(rename = "type")]
     service_type: &'static str,
-    /// `active`, `suspended` or `shredded`.
+    /// `active`, `suspended` or `shredded`; `suspending` or `shredding` while a node may still answer.
     state: &'static str,
+    /// Since when, or from when on, what was withdrawn holds on every node: seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_everywhere_at: Option<f64>,
     /// What its owner decided.
     policy: PolicyView,
     /// Objects with a row of their own.
@@ -98,13 +102,31 @@ pub struct ServiceList {
     items: Vec<ServiceView>,
 }
 
-fn view(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
+/// A service, as it may be told now.
+async fn shown(engine: &Engine, tenant: &Tenant, service: &Service) -> ServiceView {
+    let effect = match service.state {
+        ServiceState::Active => Effect::NOTHING,
+        ServiceState::Suspended | ServiceState::Shredded => {
+            Effect::of(engine, service.withdrawn_at, tenant.handle).await
+        }
+    };
+    view(engine, tenant, service, &effect)
+}
+
+/// A service, with what is known of its last withdrawal.
+fn view(engine: &Engine, tenant: &Tenant, service: &Service, effect: &Effect) -> ServiceView {
+    let state = match service.state {
+        ServiceState::Suspended if !effect.holds => "suspending",
+        ServiceState::Shredded if !effect.holds => "shredding",
+        state => state.as_str(),
+    };
     ServiceView {
         tenant: tenant.name.to_string(),
         name: service.name.to_string(),
         handle: service.handle.to_string(),
         service_type: service.service_type.as_str(),
-        state: service.state.as_str(),
+        state,
+        effective_everywhere_at: effect.seconds(),
         policy: service.policy.into(),
         objects: engine.store().generation().state.object_count(tenant.handle, service.handle),
         context_root: engine.service_root(tenant, service).ok().map(|uid| uid.to_string()),
@@ -119,8 +141,10 @@ pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Js
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let generation = engine.store().generation();
-    let mut items: Vec<ServiceView> =
-        generation.state.services(tenant.handle).map(|service| view(engine, &tenant, service)).collect();
+    let mut items = Vec::new();
+    for service in generation.state.services(tenant.handle) {
+        items.push(shown(engine, &tenant, service).await);
+    }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(ServiceList { items }))
 }
@@ -145,7 +169,7 @@ pub async fn register(
     let (service, created) =
         engine.add_service(&caller.administrator, tenant.handle, &service_name, service_type, policy).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(tagged(status, view(engine, &tenant, &service), service.revision))
+    Ok(tagged(status, shown(engine, &tenant, &service).await, service.revision))
 }
 
 /// A service with its entity tag.
@@ -168,7 +192,7 @@ pub async fn show(
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let service = find_service(engine, &tenant, &service)?;
-    Ok(tagged(StatusCode::OK, view(engine, &tenant, &service), service.revision))
+    Ok(tagged(StatusCode::OK, shown(engine, &tenant, &service).await, service.revision))
 }
 
 /// A change of a service.
@@ -214,11 +238,13 @@ async fn change<A: Into<Action>>(
     let engine = app.engine()?;
     let tenant = find(engine, name).await?;
     let known = find_service(engine, &tenant, service)?;
-    engine.administer(who, tenant.handle, service, action(tenant.handle, known.handle), key).await?;
+    let action = action(tenant.handle, known.handle);
+    let done = engine.administer(who, tenant.handle, service, action, key).await?;
+    let effect = Effect::done(done.effective_everywhere_at);
     let changed = engine.store().generation();
     let changed =
         changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
-    Ok(tagged(StatusCode::OK, view(engine, &tenant, changed), changed.revision))
+    Ok(tagged(StatusCode::OK, view(engine, &tenant, changed, &effect), changed.revision))
 }
 
 pub(super) fn find_service(

@@ -12,10 +12,11 @@ use model::command::{Action, IdempotencyKey};
 use model::commands::{ResumeTenant, SetTenantLabels, SuspendTenant, TerminateTenant};
 use model::id::{LogIndex, TenantHandle, TenantName};
 use model::refusal::Refusal;
-use model::tenant::{LEASE_MS_DEFAULT, Tenant};
+use model::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::effect::Effect;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency;
@@ -65,14 +66,20 @@ pub struct TenantView {
     name: String,
     /// Its handle, as it stands in identifiers.
     handle: String,
-    /// `active`, `suspended` or `terminated`.
+    /// `active`, `suspended` or `terminated`; `suspending` or `terminating` while a node may still answer.
     state: &'static str,
+    /// Since when, or from when on, what was withdrawn holds on every node: seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_everywhere_at: Option<f64>,
     /// Its region.
     region: String,
     /// Its labels.
     labels: BTreeMap<String, String>,
     /// Freshness lease in milliseconds.
     lease_ms: u32,
+    /// The longer lease that some node may still apply, until the lower one is in effect everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_lowered_from_ms: Option<u32>,
     /// Whether services register themselves on first contact.
     auto_register: bool,
     /// The key that makes new keys: `L2-<tenant>-primary`.
@@ -112,14 +119,21 @@ pub struct VersionList {
     items: Vec<VersionView>,
 }
 
-fn view(tenant: &Tenant) -> TenantView {
+fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
+    let state = match tenant.state {
+        TenantState::Suspended if !effect.holds => "suspending",
+        TenantState::Terminated if !effect.holds => "terminating",
+        state => state.as_str(),
+    };
     TenantView {
         name: tenant.name.to_string(),
         handle: tenant.handle.to_string(),
-        state: tenant.state.as_str(),
+        state,
+        effective_everywhere_at: effect.seconds(),
         region: tenant.region.clone(),
         labels: tenant.labels.clone(),
         lease_ms: tenant.lease_ms,
+        lease_lowered_from_ms: tenant.lowered.map(|lowered| lowered.from_ms),
         auto_register: tenant.auto_register,
         primary: tenant.primary().map(|l2| tenant.l2_name(l2.version)),
         l2_version: tenant.primary().map(|l2| l2.version.0),
@@ -128,12 +142,28 @@ fn view(tenant: &Tenant) -> TenantView {
 }
 
 /// A tenant with its entity tag.
-fn tagged(status: StatusCode, tenant: &Tenant) -> Response {
-    let mut response = (status, Json(view(tenant))).into_response();
+pub(super) fn tagged(status: StatusCode, tenant: &Tenant, effect: &Effect) -> Response {
+    let mut response = (status, Json(view(tenant, effect))).into_response();
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", tenant.revision)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// How far the withdrawal of a tenant has come; there is none while it is active.
+async fn effect(engine: &Engine, tenant: &Tenant) -> Effect {
+    match tenant.state {
+        TenantState::Active => Effect::NOTHING,
+        TenantState::Suspended | TenantState::Quarantined | TenantState::Terminated => {
+            Effect::of(engine, tenant.withdrawn_at, tenant.handle).await
+        }
+    }
+}
+
+/// A tenant as it is now, not older than the request.
+async fn shown(engine: &Engine, name: &str) -> Result<Response, Problem> {
+    let tenant = find(engine, name).await?;
+    Ok(tagged(StatusCode::OK, &tenant, &effect(engine, &tenant).await))
 }
 
 /// A tenant by name, not older than the request.
@@ -169,15 +199,18 @@ pub async fn create(
         auto_register: request.auto_register,
     };
     let tenant = app.engine()?.create_tenant(who, new, key).await?;
-    Ok(tagged(StatusCode::CREATED, &tenant))
+    Ok(tagged(StatusCode::CREATED, &tenant, &Effect::NOTHING))
 }
 
 /// Lists the tenants the caller has a role for, by name.
 #[utoipa::path(get, path = "/v1/tenants", responses((status = 200, body = TenantList)))]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<TenantList>, Problem> {
-    let generation = app.engine()?.store().read_index().await.map_err(Refused::from)?;
-    let tenants = generation.state.tenants().filter(|tenant| caller.sees(&tenant.name));
-    let mut items: Vec<TenantView> = tenants.map(|tenant| view(tenant)).collect();
+    let engine = app.engine()?;
+    let generation = engine.store().read_index().await.map_err(Refused::from)?;
+    let mut items = Vec::new();
+    for tenant in generation.state.tenants().filter(|tenant| caller.sees(&tenant.name)) {
+        items.push(view(tenant, &effect(engine, tenant).await));
+    }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(TenantList { items }))
 }
@@ -186,7 +219,7 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<TenantL
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
 pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, &*find(app.engine()?, &name).await?))
+    shown(app.engine()?, &name).await
 }
 
 /// Lists the versions of a tenant's key.
@@ -226,7 +259,7 @@ pub async fn label(
     let key = idempotency::key(&headers, &who.subject, &[b"PATCH\n", name.as_bytes(), &bytes])?;
     let command = SetTenantLabels { tenant: tenant.handle, labels: request.labels, if_revision };
     engine.administer(who, tenant.handle, &name, command, key).await?;
-    Ok(tagged(StatusCode::OK, &*find(engine, &name).await?))
+    shown(engine, &name).await
 }
 
 /// The revision the caller insists on.
@@ -262,8 +295,9 @@ impl Wish<'_> {
         action: impl FnOnce(TenantHandle) -> A,
     ) -> Result<Response, Problem> {
         let (engine, tenant, key) = self.read().await?;
-        engine.administer(self.who, tenant.handle, self.name, action(tenant.handle), key).await?;
-        Ok(tagged(StatusCode::OK, &*find(engine, self.name).await?))
+        let done = engine.administer(self.who, tenant.handle, self.name, action(tenant.handle), key).await?;
+        let effect = Effect::done(done.effective_everywhere_at);
+        Ok(tagged(StatusCode::OK, &*find(engine, self.name).await?, &effect))
     }
 }
 
@@ -309,7 +343,7 @@ pub async fn rotate(
         return Err(Refused::from(Refusal::RevisionConflict { now: tenant.revision }).into());
     }
     engine.rotate_l2(&caller.administrator, tenant.handle, key).await?;
-    Ok(tagged(StatusCode::OK, &*find(engine, &name).await?))
+    shown(engine, &name).await
 }
 
 /// Erases the tenant's keys for ever; answered when that holds on every node.

@@ -366,6 +366,9 @@ fn objects_are_counted_and_listed_newest_first(m: &Moment<'_>) {
         for service in m.after.services(tenant) {
             let own = objects.iter().filter(|object| object.service() == service.handle).count();
             assert_eq!(m.after.object_count(tenant, service.handle), own as u64);
+            let own = objects.iter().filter(|object| object.service() == service.handle);
+            let last = own.map(|object| object.withdrawn_at).max().unwrap_or_default();
+            assert_eq!(m.after.last_withdrawal(tenant, service.handle), last);
         }
     }
 }

@@ -118,6 +118,17 @@ impl Api {
         })
     }
 
+    /// Replaces a resource; `key` makes a repeated request have its effect once.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn put(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.any_node(|agent, url| {
+            let request = self.sign(agent.put(format!("{url}{path}"))).header("Idempotency-Key", key);
+            request.send_json(body)
+        })
+    }
+
     fn sign<Any>(&self, request: ureq::RequestBuilder<Any>) -> ureq::RequestBuilder<Any> {
         match &self.token {
             Some(token) => request.header("Authorization", format!("Bearer {token}")),

@@ -4,6 +4,7 @@ pub mod api;
 mod audit;
 mod backup;
 mod bench;
+mod certificate;
 mod diagnose;
 mod key;
 mod kmip;
@@ -50,6 +51,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Lists and changes the services of a tenant
     Service(service::ServiceArgs),
+    /// Denies client certificates on every node
+    Certificate(certificate::CertificateArgs),
     /// Makes, reads and ends keys over KMIP
     Key(key::KeyArgs),
     /// Checks and exports audit logs, offline
@@ -154,6 +157,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(connection) => status::run(&connection),
         Command::Tenant(args) => tenant::run(&args),
         Command::Service(args) => service::run(&args),
+        Command::Certificate(args) => certificate::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),

@@ -39,6 +39,19 @@ enum Command {
         /// The tenant
         tenant: String,
     },
+    /// Replaces what is decided about the service's keys
+    Policy {
+        /// The tenant
+        tenant: String,
+        /// The service
+        name: String,
+        /// Keys are Active from creation
+        #[arg(long)]
+        auto_activate: bool,
+        /// Get ends with Revoke
+        #[arg(long)]
+        deny_get_after_revoke: bool,
+    },
     /// Refuses every answer until the service is resumed
     Suspend {
         /// The tenant
@@ -91,6 +104,12 @@ pub fn run(args: &ServiceArgs) -> anyhow::Result<ExitCode> {
             api.post(&format!("/v1/tenants/{tenant}/services"), &body, &key)?
         }
         Command::List { tenant } => api.get(&format!("/v1/tenants/{tenant}/services"))?["items"].take(),
+        Command::Policy { tenant, name, auto_activate, deny_get_after_revoke } => {
+            let policy =
+                json!({ "auto_activate": auto_activate, "get_after_revoke": !deny_get_after_revoke });
+            let body = json!({ "policy": policy });
+            api.patch(&format!("/v1/tenants/{tenant}/services/{name}"), &body, &key)?
+        }
         Command::Suspend { tenant, name } => act(tenant, name, "suspend")?,
         Command::Resume { tenant, name } => act(tenant, name, "resume")?,
         Command::Shred { tenant, name, confirm } => {

@@ -40,10 +40,26 @@ pub fn run(connection: &Connection) -> anyhow::Result<ExitCode> {
                 |name: &str| cluster[name].as_str().map_or_else(|| cluster[name].to_string(), str::to_owned);
             println!("realm {}  region {}  term {}\n", text("realm"), text("region"), text("term"));
             output::print(Format::Table, &cluster["nodes"], COLUMNS);
+            if let Some(warning) = unnoticed(&cluster) {
+                println!("\n{warning}");
+            }
         }
         format => output::print(format, &cluster, &[]),
     }
     Ok(ExitCode::from(judge(&cluster)))
+}
+
+/// Says where a freeze by the hypervisor would go unnoticed: there a withdrawal's promise is conditional.
+fn unnoticed(cluster: &Value) -> Option<String> {
+    let blind = |node: &&Value| node["role"] != "unreachable" && node["pause_detection"] != "ptp_kvm";
+    let nodes = cluster["nodes"].as_array()?.iter().filter(blind);
+    let nodes: Vec<_> = nodes.map(|node| node["node_id"].to_string()).collect();
+    (!nodes.is_empty()).then(|| {
+        format!(
+            "pause not detectable on {}: withdrawals hold there only while no\nhypervisor freezes the machine",
+            nodes.join(", ")
+        )
+    })
 }
 
 fn judge(cluster: &Value) -> u8 {
@@ -63,6 +79,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_promise_that_is_conditional_is_said_to_be() {
+        let node = |id, how| json!({ "node_id": id, "role": "follower", "pause_detection": how });
+        let of = |nodes: &[Value]| unnoticed(&json!({ "nodes": nodes }));
+        assert_eq!(of(&[node(1, "ptp_kvm")]), None);
+        let told = of(&[node(1, "ptp_kvm"), node(4, "pause not detectable")]).expect("a warning");
+        assert!(told.starts_with("pause not detectable on 4:"));
+        assert!(told.lines().all(|line| line.len() <= 80), "{told}");
+    }
 
     #[test]
     fn the_exit_code_tells_health() {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use model::tenant::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
 use serde_json::{Map, Value, json};
 
 use super::{Connection, output};
@@ -25,8 +26,8 @@ enum Command {
         /// Labels, KEY=VALUE
         #[arg(long = "label", value_parser = parse_label)]
         labels: Vec<(String, String)>,
-        /// Freshness lease in milliseconds, 2000 to 60000
-        #[arg(long)]
+        /// Freshness lease: strict, default, relaxed, or milliseconds
+        #[arg(long, value_parser = parse_lease)]
         lease_ms: Option<u32>,
         /// Services must be registered by an administrator
         #[arg(long)]
@@ -51,6 +52,14 @@ enum Command {
         /// Labels, KEY=VALUE
         #[arg(value_parser = parse_label)]
         labels: Vec<(String, String)>,
+    },
+    /// Sets how long nodes serve the tenant without hearing of the cluster
+    Lease {
+        /// The tenant
+        name: String,
+        /// strict (2000), default (3000), relaxed (60000), or milliseconds between
+        #[arg(value_parser = parse_lease)]
+        length: u32,
     },
     /// Refuses every answer until the tenant is resumed
     Suspend {
@@ -99,6 +108,18 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// The classes of leases (CONSISTENCY 2), or a length between.
+fn parse_lease(text: &str) -> Result<u32, String> {
+    match text {
+        "strict" => Ok(LEASE_MS_MIN),
+        "default" => Ok(LEASE_MS_DEFAULT),
+        "relaxed" => Ok(LEASE_MS_MAX),
+        _ => {
+            text.parse().map_err(|_| format!("{text:?} is neither strict, default, relaxed nor milliseconds"))
+        }
+    }
+}
+
 fn labels_of(labels: &[(String, String)]) -> Value {
     Value::Object(labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<Map<_, _>>())
 }
@@ -122,6 +143,9 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
         Command::Versions { name } => api.get(&format!("/v1/tenants/{name}/versions"))?["items"].take(),
         Command::Label { name, labels } => {
             api.patch(&format!("/v1/tenants/{name}"), &json!({ "labels": labels_of(labels) }), &key)?
+        }
+        Command::Lease { name, length } => {
+            api.put(&format!("/v1/tenants/{name}/lease"), &json!({ "lease_ms": length }), &key)?
         }
         Command::Suspend { name } => act(name, "suspend")?,
         Command::Resume { name } => act(name, "resume")?,

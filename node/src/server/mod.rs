@@ -13,6 +13,7 @@ mod hardening;
 mod https;
 pub mod keyring;
 mod lineage;
+mod listed;
 mod revocations;
 mod telemetry;
 pub mod tls;
@@ -139,7 +140,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         metrics: metrics.kmip(),
     });
     let lists = (Arc::new(config.clone()), certificates.authorities.clone());
-    servers.spawn(revocations::follow(lists.0, lists.1, draining.clone()));
+    servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));
     kmip_server::announce_https(config.listen.operator.port());
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));

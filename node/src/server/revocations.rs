@@ -1,29 +1,54 @@
 //! Revocation lists that change while the node runs.
 //!
 //! A file that changed is read again within two seconds and holds at once, for open connections too. One that
-//! cannot be read changes nothing: the lists before it stand, until their own time is over.
+//! cannot be read changes nothing: the lists before it stand, until their own time is over. What a list names is
+//! denied on every node as well, see [`listed`](super::listed).
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use engine::Engine;
 use kmip_server::tls::Authorities;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::listed;
 use crate::config::Config;
 
 /// Pause between two looks: open connections of a revoked certificate end within 5 s (KMIP.md 4.3, I08).
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Looks after the files until the node drains.
-pub async fn follow(config: Arc<Config>, authorities: Arc<Authorities>, mut draining: watch::Receiver<bool>) {
+pub async fn follow(
+    config: Arc<Config>,
+    authorities: Arc<Authorities>,
+    engine: Arc<Engine>,
+    mut draining: watch::Receiver<bool>,
+) {
     let files: Vec<PathBuf> = config.client_ca.iter().filter_map(|authority| authority.crl.clone()).collect();
     if files.is_empty() {
         return;
     }
     let mut seen = stamps(&files);
+    let mut named =
+        super::tls::client_authorities(&config).ok().map(|lists| kmip_server::listed::names(&lists));
     loop {
+        if let Some(names) = &named {
+            match listed::deny(&engine, names).await {
+                Ok(new) => {
+                    tracing::info!(
+                        new,
+                        of = names.len(),
+                        "what revocation lists name is denied on every node"
+                    );
+                    named = None;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what revocation lists name is not denied on every node yet")
+                }
+            }
+        }
         tokio::select! {
             () = sleep(LOOK) => {}
             _ = draining.changed() => return,
@@ -33,8 +58,12 @@ pub async fn follow(config: Arc<Config>, authorities: Arc<Authorities>, mut drai
             continue;
         }
         seen = now;
-        match super::tls::client_authorities(&config).map(|lists| authorities.replace(&lists)) {
-            Ok(Ok(())) => tracing::info!("revocation lists read again"),
+        let read = super::tls::client_authorities(&config);
+        match read.map(|lists| authorities.replace(&lists).map(|()| kmip_server::listed::names(&lists))) {
+            Ok(Ok(names)) => {
+                tracing::info!("revocation lists read again");
+                named = Some(names);
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a revocation list cannot be used; the ones before it stand")
             }

@@ -31,3 +31,4 @@ mod support;
 mod tokens;
 mod transport;
 mod wire;
+mod withdrawals;

@@ -12,14 +12,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{Cluster, PATIENCE};
-use crate::wire::{self, Credentials};
+use crate::wire::{self, Credentials, connect_to};
 
 /// How soon an open connection of a revoked certificate is closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// What a machine under a build may add to it.
 const LENIENCE: Duration = Duration::from_secs(10);
 
-fn authority(cluster: &Cluster) -> Issuer<'static, KeyPair> {
+pub fn authority(cluster: &Cluster) -> Issuer<'static, KeyPair> {
     let read = |end: &str| {
         fs::read_to_string(cluster.data.join(format!("ca/clients-tenant-a.{end}"))).expect("an authority")
     };
@@ -28,7 +28,7 @@ fn authority(cluster: &Cluster) -> Issuer<'static, KeyPair> {
 }
 
 /// Credentials of `mongodb` of tenant-a under this serial number.
-fn credentials(issuer: &Issuer<'static, KeyPair>, serial: u64) -> Credentials {
+pub fn credentials(issuer: &Issuer<'static, KeyPair>, serial: u64) -> Credentials {
     let mut params = CertificateParams::default();
     let uri = "spiffe://keyraft.local/tenant/tenant-a/service/mongodb";
     params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("a URI"))];
@@ -105,6 +105,15 @@ async fn i08_i09_a_revoked_certificate_ends_everywhere_and_a_stale_list_lets_nob
     let _ = timeout(PATIENCE, open.read_to_end(&mut rest)).await.expect("the open connection is closed");
     assert!(begun.elapsed() < CLOSED_WITHIN + LENIENCE, "closed after {:?}", begun.elapsed());
     assert!(!let_in(&cluster, &bad).await, "a revoked certificate was let in");
+    // Nodes without the file refuse it as well: what a list names is denied in the cluster.
+    let mut elsewhere = connect_to(&cluster, cluster.ports.kmip + 1, Some(&bad)).await.expect("a connection");
+    let begun = Instant::now();
+    while wire::reasons(&wire::ask(&mut elsewhere, &wire::create_and_get()).await.expect("an answer"))
+        .is_empty()
+    {
+        assert!(begun.elapsed() < CLOSED_WITHIN + LENIENCE, "another node still serves it");
+        sleep(Duration::from_millis(100)).await;
+    }
     assert!(let_in(&cluster, &good).await, "another certificate was refused");
     wire::ask(&mut others, &wire::create_and_get()).await.expect("the other open connection stays");
 

@@ -23,7 +23,7 @@ use crate::raft::watched::Listener;
 use crate::types::EntryId;
 
 /// Beyond W, how long a wait goes on before it is told as timed out: room for the deadline itself.
-const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
+pub(super) const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
 
 pub(crate) struct Barriers {
     me: NodeId,

@@ -14,7 +14,7 @@ use model::time::ClusterTime;
 use tokio::time::{Instant, timeout_at};
 
 use super::Unavailable;
-use super::barriers::length_of;
+use super::barriers::{GIVE_UP_AFTER, length_of};
 use super::inner::{Inner, Leader};
 use super::lead::Holds;
 use super::propose::ON_THE_WAY;
@@ -72,7 +72,9 @@ impl Inner {
         tenant: Option<TenantHandle>,
         patience: Duration,
     ) -> Result<Holds, Unavailable> {
-        let patience = patience.min(PATIENCE_MAX);
+        // A leader waits no longer than a barrier may take; one that is silent longer is none.
+        let barrier = length_of(&self.serving.load().state, tenant).wait() + GIVE_UP_AFTER;
+        let patience = patience.min(barrier);
         let deadline = Instant::now() + patience + LEADER_MAX;
         let asking = async {
             loop {

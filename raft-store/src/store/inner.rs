@@ -86,6 +86,11 @@ impl Inner {
         self.around.clock.boot()
     }
 
+    /// What leases are stamped and checked with.
+    pub fn lease_now(&self) -> BootTime {
+        self.around.clock.lease()
+    }
+
     pub fn lease(&self) -> &Arc<LeaseCell> {
         self.lease.get().unwrap_or(&self.no_lease)
     }

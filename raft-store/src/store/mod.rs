@@ -151,10 +151,10 @@ impl Store {
         self.inner.lease()
     }
 
-    /// The boot clock leases are checked against.
+    /// The clock leases are checked against: boot time, and what a hypervisor is known to have taken from it.
     #[must_use]
     pub fn boot_now(&self) -> BootTime {
-        self.inner.now()
+        self.inner.lease_now()
     }
 
     /// Cluster time: what is applied or heard from the leader, and the time since. Never goes back.

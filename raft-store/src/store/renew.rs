@@ -41,7 +41,8 @@ impl Inner {
         };
         self.gate.booted(boot);
         let published = self.serving.load();
-        let mut holder = Holder::new(self.me(), boot, lengths(&published.state), published.index, self.now());
+        let mut holder =
+            Holder::new(self.me(), boot, lengths(&published.state), published.index, self.lease_now());
         drop(published);
         if self.lease.set(holder.cell()).is_err() {
             tracing::error!("a second lease task in one process: ignored");
@@ -69,7 +70,7 @@ impl Inner {
         let mut raft = self.raft.changed();
         let mut leader = None;
         loop {
-            let now = self.now();
+            let now = self.lease_now();
             if let Some(request) = holder.begin_renewal(now) {
                 tokio::spawn(Arc::clone(self).renew(request, tell.clone()));
                 continue;
@@ -88,7 +89,7 @@ impl Inner {
                     }
                     let known = self.raft.view().leader;
                     if known.is_some() && known != leader {
-                        holder.leader_changed(self.now());
+                        holder.leader_changed(self.lease_now());
                     }
                     leader = known.or(leader);
                 }
@@ -98,12 +99,12 @@ impl Inner {
     }
 
     fn take(&self, holder: &mut Holder, reply: &Reply) {
-        let now = self.now();
+        let now = self.lease_now();
         match &reply.answer {
             None => holder.on_failure(reply.request.nonce, now),
             Some((answer, time)) => {
                 holder.on_reply(*answer, now);
-                self.time.learn(now, *time);
+                self.time.learn(self.now(), *time);
                 holder.lengths_changed(lengths(&self.serving.load().state), now);
             }
         }

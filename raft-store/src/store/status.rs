@@ -36,6 +36,8 @@ pub struct NodeStatus {
     pub lag: u64,
     /// What is left of its lease for the tenant with the shortest.
     pub lease_remaining: Duration,
+    /// Whether it notices that a hypervisor stopped it; else the promise about withdrawals is conditional.
+    pub notices_pauses: bool,
     /// Whether it may answer: it holds a lease.
     pub ready: bool,
     /// Where it is reached.
@@ -80,7 +82,7 @@ impl Inner {
         let view = self.raft.view();
         let generation = self.serving.load();
         let LengthsInUse { shortest, .. } = super::barriers::lengths(&generation.state);
-        let lease_remaining = self.lease().remaining(shortest, self.now());
+        let lease_remaining = self.lease().remaining(shortest, self.lease_now());
         let stopped = self.condemned.get().is_some();
         NodeStatus {
             node: self.me(),
@@ -91,6 +93,7 @@ impl Inner {
             applied: generation.index,
             lag: view.committed.saturating_sub(generation.index.0),
             lease_remaining,
+            notices_pauses: self.around.clock.notices_pauses(),
             ready: !stopped && !lease_remaining.is_zero(),
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
@@ -140,6 +143,7 @@ fn silent(node: NodeId, member: &crate::types::Member) -> NodeStatus {
         applied: LogIndex(0),
         lag: 0,
         lease_remaining: Duration::ZERO,
+        notices_pauses: false,
         ready: false,
         addresses: Addresses {
             peer: member.raft.clone(),
@@ -165,6 +169,7 @@ impl From<NodeStatus> for wire::Status {
             lag: status.lag,
             lease_remaining_ms: u64::try_from(status.lease_remaining.as_millis()).unwrap_or(u64::MAX),
             ready: status.ready,
+            notices_pauses: status.notices_pauses,
             peer_address: status.addresses.peer,
             kmip_address: status.addresses.kmip,
             admin_address: status.addresses.admin,
@@ -185,6 +190,7 @@ impl From<wire::Status> for NodeStatus {
             applied: LogIndex(status.applied),
             lag: status.lag,
             lease_remaining: Duration::from_millis(status.lease_remaining_ms),
+            notices_pauses: status.notices_pauses,
             ready: status.ready,
             addresses: Addresses {
                 peer: status.peer_address,

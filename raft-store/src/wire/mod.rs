@@ -441,6 +441,9 @@ pub struct Status {
     /// Version of its binary.
     #[prost(string, tag = "13")]
     pub version: String,
+    /// Whether it notices that a hypervisor stopped it.
+    #[prost(bool, tag = "14")]
+    pub notices_pauses: bool,
 }
 
 /// A new node asks to be let in.
