@@ -19,6 +19,7 @@ mod staged;
 mod streams;
 mod tickets;
 mod turn;
+mod usage;
 mod use_key;
 
 pub use admin::{Administrator, NewTenant};

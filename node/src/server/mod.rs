@@ -16,6 +16,7 @@ mod lineage;
 mod revocations;
 mod telemetry;
 pub mod tls;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -140,6 +141,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     });
     let lists = (Arc::new(config.clone()), certificates.authorities.clone());
     servers.spawn(revocations::follow(lists.0, lists.1, draining.clone()));
+    servers.spawn(usage::follow(Arc::clone(&engine), draining.clone()));
     kmip_server::announce_https(config.listen.operator.port());
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));
