@@ -237,12 +237,13 @@ async fn a_usage_limit_is_exact_over_all_nodes() {
 async fn left(client: &Client, key: &str) -> i64 {
     let names = vec![AttributeName::Standard(AttributeKind::UsageLimits)];
     let request = get_attributes::Request { unique_identifier: named(key), names };
-    let told = ask(client, RequestPayload::GetAttributes(request), |item| {
-        let answer: get_attributes::Response<'_> = item.payload().expect("a payload");
-        answer.attributes.iter().find_map(|attribute| match attribute {
+    let request = [RequestPayload::GetAttributes(request)];
+    let told = client.call(&request, Repeat::Safe, |answer| {
+        let answer: get_attributes::Response<'_> = answer.items[0].payload().expect("a payload");
+        Ok(answer.attributes.iter().find_map(|attribute| match attribute {
             Attribute::UsageLimits(limits) => limits.count,
             _ => None,
-        })
+        }))
     });
     told.await.expect("told").expect("a limit")
 }
