@@ -97,9 +97,6 @@ async fn k02_what_is_no_operation_here_is_said_to_be_none() {
         let answer = wire::ask(&mut stream, &request).await.expect("the connection stays");
         assert_eq!(wire::reasons(&answer), [ResultReason::OperationNotSupported], "{unknown:#x}");
     }
-    // Younger than the request's version: the same as if it did not exist.
-    let ping = RequestPayload::Ping(ops::ping::Request {});
-    assert_eq!(refused(&mut stream, Version::V1_4, ping).await, Some(ResultReason::OperationNotSupported));
 }
 
 #[tokio::test(flavor = "multi_thread")]

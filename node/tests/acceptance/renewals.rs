@@ -63,7 +63,12 @@ fn names(attributes: &AttributeList) -> Vec<String> {
 }
 
 async fn bytes(client: &Client, identifier: &str) -> Vec<u8> {
-    let request = get::Request { unique_identifier: id(identifier), ..get::Request::default() };
+    in_format(client, identifier, None).await
+}
+
+async fn in_format(client: &Client, identifier: &str, format: Option<KeyFormatType>) -> Vec<u8> {
+    let unique_identifier = id(identifier);
+    let request = get::Request { unique_identifier, key_format_type: format, ..get::Request::default() };
     let got = ask(client, RequestPayload::Get(request), |item| {
         let got: get::Response<'_> = item.payload().expect("a payload");
         match &got.object {
@@ -115,7 +120,9 @@ async fn a_pair_takes_the_place_of_another_with_names_and_links() {
     let (new_private, new_public) = made.await.expect("a pair");
 
     let client = &clients[2];
-    assert_ne!(bytes(client, &public).await, bytes(client, &new_public).await, "another key");
+    let spki = Some(KeyFormatType::X509);
+    let (was, is) = (in_format(client, &public, spki).await, in_format(client, &new_public, spki).await);
+    assert_ne!(was, is, "another key");
     for (old, new, name) in [(&private, &new_private, "private"), (&public, &new_public, "public")] {
         let (was, is) = (attributes(client, old).await, attributes(client, new).await);
         assert_eq!(linked(&was, LinkType::ReplacementObjectLink), [new.clone()]);
