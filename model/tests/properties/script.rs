@@ -86,7 +86,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => tenants(),
         1 => leases(),
-        1 => cluster(),
+        2 => cluster(),
         8 => services(),
         20 => objects(),
         6 => tickets(),
