@@ -20,6 +20,7 @@ use crate::refused::Refused;
 use crate::roots::Roots;
 use crate::streams::Streams;
 use crate::turn::Turn;
+use crate::usage::Blocks;
 
 /// How often a random handle is drawn anew: with a million services a hit has odds of one in 4,000, so
 /// eight draws never suffice only if the generator is broken.
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(crate) nonces: NonceSource,
     pub(crate) ivs: GcmIvSource,
     pub(crate) streams: Streams,
+    pub(crate) usage: Blocks,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -65,6 +67,7 @@ impl Engine {
         Ok(Self {
             ivs: GcmIvSource::new(cluster, parts.boot),
             streams: Streams::default(),
+            usage: Blocks::default(),
             realm: parts.keyring.realm(),
             store: parts.store,
             audit: parts.audit,

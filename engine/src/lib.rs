@@ -20,6 +20,7 @@ mod streams;
 mod tickets;
 mod told;
 mod turn;
+mod usage;
 mod use_key;
 
 pub use admin::{Administered, Administrator, NewTenant};

@@ -2,7 +2,7 @@
 
 use model::commands::{
     ActivateObject, ArchiveObject, ChangeAttributes, Dates, DestroyObject, MarkServed, RecoverObject,
-    RevokeObject, TakeUsage,
+    RevokeObject,
 };
 use model::object::{KeyState, Name, Revocation, StoredAttribute, Usage};
 
@@ -77,14 +77,6 @@ impl Turn<'_> {
     /// What the state refuses.
     pub async fn recover(&mut self, found: &Found) -> Result<(), Refused> {
         self.commit(vec![RecoverObject { uid: *found.uid() }.into()]).await
-    }
-
-    /// Pays for a use from the object's usage limit, in the limit's unit; call it before the use.
-    ///
-    /// # Errors
-    /// [`model::refusal::Refusal::UsageSpent`] inside [`Refused::Refused`], and what else the state refuses.
-    pub async fn take_usage(&mut self, found: &Found, amount: u64) -> Result<(), Refused> {
-        self.commit(vec![TakeUsage { uid: *found.uid(), amount }.into()]).await
     }
 
     /// Notes that a Get served the object: it is no longer fresh.

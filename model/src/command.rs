@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::commands::{
     ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
     CommitTogether, CreateTenant, DenyCertificates, DestroyObject, EndTicket, IssueBootId, IssueTicket,
-    JoinNode, LeaseTookEffect, MarkServed, NodeRetired, RecordObject, RecoverObject, RegisterObject,
-    RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, RevokeObject,
-    SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService, SuspendTenant,
-    TakeUsage, TerminateTenant, UseTicket,
+    JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, RecordObject, RecoverObject,
+    RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
+    RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService,
+    SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
 };
 use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
@@ -104,6 +104,8 @@ macro_rules! commands {
                     Self::RecoverObject(command) => Some(&command.uid),
                     Self::TakeUsage(command) => Some(&command.uid),
                     Self::MarkServed(command) => Some(&command.uid),
+                    Self::LeaseUsage(command) => Some(&command.uid),
+                    Self::ReturnUsage(command) => Some(&command.uid),
                     _ => None,
                 }
             }
@@ -224,6 +226,10 @@ commands! {
     DenyCertificates => "deny_certificates", withdraws: |_, _| true;
     /// Takes denials back.
     AllowCertificates => "allow_certificates", withdraws: |_, _| false;
+    /// A node's block of a usage limit.
+    LeaseUsage => "lease_usage", withdraws: |_, _| false;
+    /// What a node did not use of its blocks.
+    ReturnUsage => "return_usage", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

@@ -236,6 +236,8 @@ pub struct Object {
     pub fresh: bool,
     /// What it may still protect; `None` means without limit.
     pub usage: Option<Usage>,
+    /// Log index at which that limit was set: what nodes leased of an earlier one is void.
+    pub usage_since: LogIndex,
     /// The identifier its owner chose at Import, unique in the service among objects that are not destroyed.
     pub alias: Option<String>,
     /// Names.
@@ -278,6 +280,7 @@ impl Object {
             lifecycle: ephemeral_lifecycle(&uid),
             fresh: false,
             usage: None,
+            usage_since: LogIndex(0),
             alias: None,
             names: Vec::new(),
             attributes: Vec::new(),

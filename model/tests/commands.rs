@@ -132,6 +132,8 @@ fn table() -> Vec<(Action, bool)> {
         (recover.into(), false),
         (TakeUsage { uid: uid(), amount: 1 }.into(), false),
         (MarkServed { uid: uid() }.into(), false),
+        (LeaseUsage { uid: uid(), since: LogIndex(1), amount: 1 }.into(), false),
+        (ReturnUsage { uid: uid(), since: LogIndex(1), amount: 1 }.into(), false),
         (replacement.into(), true),
         (CommitTogether { actions: harmless }.into(), false),
         (CommitTogether { actions: mixed }.into(), true),

@@ -276,9 +276,10 @@ impl Edit {
         }
     }
 
-    /// A limit where there was none, or a lower one, can refuse what was allowed.
+    /// Another limit: what was allowed may be refused, and what nodes hold of the one before is void everywhere
+    /// before this is answered.
     fn limit(&mut self, usage: Usage) {
-        self.withdraws |= self.usage.is_none_or(|before| usage.left < before.left);
+        self.withdraws |= self.usage != Some(usage);
         self.usage = Some(usage);
     }
 

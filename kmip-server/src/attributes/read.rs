@@ -8,7 +8,7 @@ use kmip::{
 };
 use model::object::{KeyState, StoredAttribute};
 use model::time::ClusterTime;
-use model::uid::{Kind, Uid};
+use model::uid::Kind;
 
 use super::rules::applies_to;
 use super::{date, kmip_name, usage_limits};
@@ -23,7 +23,7 @@ pub fn attributes_of(found: &Found, now: ClusterTime) -> AttributeList {
     let mut list = AttributeList::default();
     let object = &found.object;
     list.push(Attribute::UniqueIdentifier(found.identifier().as_str().into()));
-    list.push(Attribute::ShortUniqueIdentifier(short_identifier(found.uid()).into()));
+    list.push(Attribute::ShortUniqueIdentifier(short_identifier(found).into()));
     list.push(Attribute::LeaseTime(Interval(LEASE_TIME_S)));
     push_derived_facts(found, &mut list);
     for name in &object.names {
@@ -40,12 +40,10 @@ pub fn attributes_of(found: &Found, now: ClusterTime) -> AttributeList {
     list
 }
 
-/// The bytes that tell one identifier of this server from any other: its nonce and its tag. Whoever has
-/// them can neither derive the key nor make the identifier.
-fn short_identifier(uid: &Uid) -> Vec<u8> {
-    let mut short = uid.header.fields().nonce.to_vec();
-    short.extend_from_slice(&uid.tag);
-    short
+/// SHA-256 of the Unique Identifier, as 2.0 wants it: 32 bytes, the same for an object wherever it is imported under
+/// that identifier.
+fn short_identifier(found: &Found) -> Vec<u8> {
+    crypto::digest::sha256(&[found.identifier().as_bytes()]).to_vec()
 }
 
 /// Says Attribute Index of the second and further instances of a name.

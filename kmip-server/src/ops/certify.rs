@@ -92,7 +92,13 @@ async fn subject(
     template: &Template,
 ) -> Result<(Subject, Option<Found>), Error> {
     if let Some(csr) = &request.certificate_request {
-        return Ok((requested(request.certificate_request_type, csr, template)?, None));
+        let subject = requested(request.certificate_request_type, csr, template)?;
+        if request.unique_identifier.is_none() {
+            return Ok((subject, None));
+        }
+        let found = context.find(request.unique_identifier.as_ref()).await?;
+        same_key(&subject, &public_key_info(context, &found).await?)?;
+        return Ok((subject, Some(found)));
     }
     if let Some(named) = &request.certificate_request_unique_identifier {
         let found = context.find(Some(named)).await?;
@@ -105,14 +111,7 @@ async fn subject(
         };
     }
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    context.turn.may_get(&found)?;
-    let material = kept(context, &found).await?;
-    let ManagedObject::PublicKey(key) = read_stored(&material)? else {
-        return Err(Failure::invalid_field("Certify is asked for by a public key").into());
-    };
-    let block = key.key_block.as_ref().ok_or(Failure::invalid_field("the public key is not kept here"))?;
-    let spki = public_key(block)?.to_spki();
-    let spki = spki.map_err(|_| Failure::invalid_field("the public key cannot be certified"))?;
+    let spki = public_key_info(context, &found).await?;
     let name = name_in(template).unwrap_or_else(|| {
         let known = attributes_of(&found, context.turn.now());
         let own = known.iter().find_map(|attribute| match attribute {
@@ -124,8 +123,28 @@ async fn subject(
     Ok((Subject { name, alternative_names: alternative_names(template), public_key: spki }, Some(found)))
 }
 
+/// The Subject Public Key Info of a public key kept here.
+async fn public_key_info(context: &mut Context<'_, '_>, found: &Found) -> Result<Vec<u8>, Error> {
+    context.turn.may_get(found)?;
+    let material = kept(context, found).await?;
+    let ManagedObject::PublicKey(key) = read_stored(&material)? else {
+        return Err(Failure::invalid_field("Certify is asked for by a public key").into());
+    };
+    let block = key.key_block.as_ref().ok_or(Failure::invalid_field("the public key is not kept here"))?;
+    let spki = public_key(block)?.to_spki();
+    Ok(spki.map_err(|_| Failure::invalid_field("the public key cannot be certified"))?)
+}
+
+/// A request certifies the key it is made beside, and no other.
+pub(super) fn same_key(requested: &Subject, key: &[u8]) -> Result<(), Failure> {
+    if requested.public_key == key {
+        return Ok(());
+    }
+    Err(Failure::new(ResultReason::InvalidCsr, "the certificate request is for another key"))
+}
+
 /// A PKCS#10 request, whose signature proves that its sender has the key.
-fn requested(
+pub(super) fn requested(
     kind: Option<CertificateRequestType>,
     csr: &[u8],
     template: &Template,

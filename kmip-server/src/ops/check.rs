@@ -22,7 +22,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             return Err(Failure::new(ResultReason::IncompatibleCryptographicUsageMask, message).into());
         }
     }
-    if let (Some(asked), Some(usage)) = (request.usage_limits_count, found.object.usage)
+    if let (Some(asked), Some(usage)) = (request.usage_limits_count, context.turn.usage_of(&found))
         && u64::try_from(asked).is_ok_and(|asked| asked > usage.left)
     {
         let message = "the key's usage limit does not leave that much";

@@ -7,6 +7,7 @@ use model::uid::Kind;
 
 use super::{Context, Error, Reply};
 use crate::attributes::read::{attributes_of, is_plain, unnamed};
+use crate::attributes::usage_limits;
 use crate::dispatch::read_stored;
 use crate::keys::certificate::as_in_1_0;
 use crate::keys::digest::digest_of;
@@ -18,7 +19,7 @@ const DIGEST: AttributeName = AttributeName::Standard(AttributeKind::Digest);
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    let mut attributes = attributes_of(&found, context.turn.now());
+    let mut attributes = known(context, &found);
     if request.names.is_empty() {
         unnamed(&mut attributes, &found, context.version);
     } else {
@@ -40,9 +41,22 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
 
 /// Every attribute of an object, its Digest among them, as Export and Get Attributes show it.
 pub async fn all_attributes(context: &mut Context<'_, '_>, found: &Found) -> AttributeList {
-    let mut attributes = attributes_of(found, context.turn.now());
+    let mut attributes = known(context, found);
     attributes.0.extend(digest(context, found).await.map(Into::into));
     attributes.0.retain(|one| one.attribute.is_in(context.version));
+    attributes
+}
+
+/// What an object has, its usage limit as this node counts it.
+fn known(context: &Context<'_, '_>, found: &Found) -> AttributeList {
+    let mut attributes = attributes_of(found, context.turn.now());
+    if let Some(usage) = context.turn.usage_of(found) {
+        for one in &mut attributes.0 {
+            if let Attribute::UsageLimits(limits) = &mut one.attribute {
+                *limits = usage_limits(usage);
+            }
+        }
+    }
     attributes
 }
 

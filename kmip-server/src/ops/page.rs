@@ -12,8 +12,8 @@ use super::SERVED;
 const HEAD: &str = "\
 # KMIP operations
 
-Made from the code by its tests; `UPDATE_DOCS=1 make test` writes it again. *Since* is the first protocol version in which
-the operation is answered; before that it is refused with Operation Not Supported, and Query does not list it.
+Made from the code by its tests; `UPDATE_DOCS=1 make test` writes it again. *Since* is the first protocol version that
+has the operation, and in which Query lists it; a request that names it in an older one is served all the same, as clients do.
 
 | operation | number | since | what it does here |
 |---|---|---|---|

@@ -1,5 +1,5 @@
-//! Re-certify (1.x section 4.8): a certificate renewed. The new one is of the same subject and key, takes
-//! over the Name, and each tells of the other by a link.
+//! Re-certify (1.x section 4.8): a certificate renewed. The new one is of the same key and, unless a certificate
+//! request says otherwise, of the same subject; it takes over the Name, and each tells of the other by a link.
 
 use kmip::ops::re_certify::{Request, Response};
 use kmip::{Attribute, LinkType, ManagedObject, ResponsePayload, Template};
@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 
-use super::certify::{certificate, validity};
+use super::certify::{certificate, requested, same_key, validity};
 use super::create_key_pair::expanded;
 use super::{Context, Error, Reply};
 use crate::attributes::edit::Edit;
@@ -21,19 +21,20 @@ use crate::keys::fetch::kept;
 use crate::keys::pair::link;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
-    if request.certificate_request.is_some() {
-        let message = "Re-certify renews the key it has; Certify takes certificate requests";
-        return Err(Failure::not_supported(message).into());
-    }
     let (found, mut old) = context.edit(request.unique_identifier.as_ref()).await?;
     context.turn.may_get(&found)?;
     let material = kept(context, &found).await?;
     let ManagedObject::Certificate(kept) = read_stored(&material)? else {
         return Err(Failure::invalid_field("Re-certify is asked for by a certificate").into());
     };
-    let (subject, span) = subject(&kept.value)?;
+    let (mut subject, span) = subject(&kept.value)?;
     let authority = Authority::of(context).await?;
     let mut template = expanded(context, request.attributes.as_ref()).await?;
+    if let Some(csr) = &request.certificate_request {
+        let wanted = requested(request.certificate_request_type, csr, &template)?;
+        same_key(&wanted, &subject.public_key)?;
+        subject = wanted;
+    }
     let now = context.turn.now().as_secs();
     if let Some(offset) = request.offset {
         let begin = now.saturating_add(offset.0.into());

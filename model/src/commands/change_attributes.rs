@@ -73,7 +73,9 @@ impl Apply for ChangeAttributes {
         let mut object = taken(state, &self.uid, at);
         object.names.clone_from(&self.names);
         object.attributes.clone_from(&self.attributes);
-        object.usage = self.usage;
+        if object.usage != self.usage {
+            (object.usage, object.usage_since) = (self.usage, at.index);
+        }
         object.lifecycle.state = object.lifecycle.state_at(at.time);
         object.lifecycle.activation_date = self.dates.activation_date;
         object.lifecycle.deactivation_date = self.dates.deactivation_date;

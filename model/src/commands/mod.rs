@@ -32,7 +32,7 @@ pub use join_node::{JOINED_MAX, JoinNode, NODE_NAME_BYTES_MAX};
 pub use l2_version::AddL2Version;
 pub use node_leaving::{NodeRetired, RetireNode};
 pub use object_state::{ActivateObject, RevokeObject};
-pub use object_use::{MarkServed, TakeUsage};
+pub use object_use::{LeaseUsage, MarkServed, ReturnUsage, TakeUsage};
 pub use record_object::{Description, RecordObject, RegisterObject, ReplaceMaterial};
 pub use register_service::{RegisterService, SetServicePolicy};
 pub use service_state::{ResumeService, ShredService, SuspendService};

@@ -209,6 +209,7 @@ fn new_object(
         lifecycle,
         fresh: true,
         usage: description.usage,
+        usage_since: at.index,
         alias,
         names: description.names.clone(),
         attributes: description.attributes.clone(),

@@ -37,9 +37,13 @@ impl CommitTogether {
 }
 
 /// A refusal by what an earlier action of the same list would have done: that never happens, so nobody may
-/// wait for it.
+/// wait for it or read it.
 fn own(refusal: Refusal, at: &At) -> Refusal {
-    if refusal.withdrawal() == Some(at.index) { Refusal::Contradiction } else { refusal }
+    match refusal {
+        Refusal::RevisionConflict { now } if now == at.index => Refusal::Contradiction,
+        other if other.withdrawal() == Some(at.index) => Refusal::Contradiction,
+        other => other,
+    }
 }
 
 impl Apply for CommitTogether {

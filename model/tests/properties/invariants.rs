@@ -32,6 +32,7 @@ pub fn judge(moment: &Moment<'_>) {
     names_are_unique_among_living_objects(moment);
     aliases_are_unique_among_living_objects(moment);
     what_is_left_never_exceeds_what_was_granted(moment);
+    a_limit_is_as_old_as_its_last_setting(moment);
     what_is_erased_holds_nothing(moment);
     cluster_time_never_goes_back(moment);
     boot_ids_strictly_increase(moment);
@@ -199,6 +200,18 @@ fn what_is_left_never_exceeds_what_was_granted(m: &Moment<'_>) {
             assert!(usage.left <= usage.total);
         }
     }
+}
+
+/// A limit set anew gets a new age in the same entry, so that no block of the one before passes for its own.
+fn a_limit_is_as_old_as_its_last_setting(m: &Moment<'_>) {
+    let Action::ChangeAttributes(change) = &m.entry.command.action else { return };
+    let tenant = change.uid.header.fields().tenant;
+    let (Some(before), Some(after)) =
+        (m.before.object(tenant, &change.uid), m.after.object(tenant, &change.uid))
+    else {
+        return;
+    };
+    assert_eq!(before.usage != after.usage, after.usage_since == m.index);
 }
 
 fn what_is_erased_holds_nothing(m: &Moment<'_>) {

@@ -7,10 +7,10 @@ use model::command::Action;
 use model::commands::{
     ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
     CommitTogether, CreateTenant, Dates, DenyCertificates, Description, DestroyObject, EndTicket,
-    IssueBootId, IssueTicket, JoinNode, LeaseTookEffect, MarkServed, NodeRetired, RecordObject,
+    IssueBootId, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, RecordObject,
     RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
-    RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService,
-    SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
+    ReturnUsage, RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService,
+    SuspendService, SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
 };
 use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use model::object::{Name, Place, Revocation, StoredAttribute, Usage};
@@ -48,7 +48,8 @@ pub enum Proposal {
 /// Stands for "the version that comes next" in a generated [`AddL2Version`].
 pub const NEXT_VERSION: L2Version = L2Version(u16::MAX);
 /// Stands for "the revision it has" in a generated [`ChangeAttributes`] or [`SetTenantLabels`], and for "the
-/// lowering it has" in a [`LeaseTookEffect`].
+/// lowering it has" in a [`LeaseTookEffect`]. It also stands for "when its limit was set" in a
+/// [`LeaseUsage`] or [`ReturnUsage`].
 pub const ITS_REVISION: LogIndex = LogIndex(u64::MAX);
 
 /// A whole history. It begins with two tenants and a service each, so that most steps find something.
@@ -85,10 +86,10 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => tenants(),
         1 => leases(),
-        1 => cluster(),
+        2 => cluster(),
         8 => services(),
         20 => objects(),
-        3 => tickets(),
+        6 => tickets(),
     ]
 }
 
@@ -201,13 +202,13 @@ fn tickets() -> impl Strategy<Value = Action> {
 
 /// Actions about objects, alone or several in one entry.
 fn objects() -> impl Strategy<Value = Action> {
-    let together = vec(object(), 0..4).prop_map(|actions| CommitTogether { actions }.into());
-    prop_oneof![6 => object(), 1 => together]
+    let together = vec(object(), 0..5).prop_map(|actions| CommitTogether { actions }.into());
+    prop_oneof![3 => object(), 1 => together]
 }
 
 fn object() -> impl Strategy<Value = Action> {
     let revision = prop_oneof![6 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)];
-    let change = (any_uid(), revision, names(), attributes(), dates(), prop::bool::weighted(0.2));
+    let change = (any_uid(), revision.clone(), names(), attributes(), dates(), prop::bool::weighted(0.2));
     let code = prop_oneof![3 => Just(1_u32), 1 => Just(2_u32), 1 => Just(3_u32)];
     prop_oneof![
         4 => (uid(Kind::Recorded), description()).prop_map(|(uid, description)| {
@@ -229,6 +230,12 @@ fn object() -> impl Strategy<Value = Action> {
         3 => any_uid().prop_map(|uid| RecoverObject { uid }.into()),
         2 => any_uid().prop_map(|uid| MarkServed { uid }.into()),
         3 => (any_uid(), 0..4_u64).prop_map(|(uid, amount)| TakeUsage { uid, amount }.into()),
+        5 => (any_uid(), revision.clone(), 0..4_u64).prop_map(|(uid, since, amount)| {
+            LeaseUsage { uid, since, amount }.into()
+        }),
+        1 => (any_uid(), revision.clone(), 0..4_u64).prop_map(|(uid, since, amount)| {
+            ReturnUsage { uid, since, amount }.into()
+        }),
         3 => (uid(Kind::Registered), alias(), description()).prop_map(|(uid, alias, description)| {
             let (salt, record) = ([4; 32], vec![5; 40]);
             RegisterObject { uid, object_type: 7, salt, record, alias: Some(alias), description }.into()
@@ -297,8 +304,10 @@ fn any_uid() -> impl Strategy<Value = Uid> {
 }
 
 fn uid(kind: Kind) -> impl Strategy<Value = Uid> {
-    let service = prop_oneof![6 => Just(0_u8), 1 => 1..4_u8];
-    (handle(), service, 0..3_u8).prop_map(move |(t, s, nonce)| uid_of(kind, t, s, nonce))
+    // Mostly the same few: most of what can happen to an object takes two requests that mean the same one.
+    let tenant = prop_oneof![6 => Just(0_u8), 1 => handle()];
+    let service = prop_oneof![12 => Just(0_u8), 1 => 1..4_u8];
+    (tenant, service, 0..3_u8).prop_map(move |(t, s, nonce)| uid_of(kind, t, s, nonce))
 }
 
 fn uid_of(kind: Kind, t: u8, s: u8, nonce: u8) -> Uid {

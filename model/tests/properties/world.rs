@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use model::command::{Action, Answer, Applied, Command, IdempotencyKey, Stamp};
+use model::commands::{LeaseUsage, ReturnUsage};
 use model::id::{CommandId, L2Version, LogIndex};
 use model::row::{Row, RowKey};
 use model::state::State;
@@ -122,6 +123,13 @@ impl World {
             Action::ReplaceMaterial(command) if command.if_revision == ITS_REVISION => {
                 let object = self.state.object(command.uid.header.fields().tenant, &command.uid);
                 command.if_revision = object.map_or(LogIndex(0), |object| object.revision);
+            }
+            Action::LeaseUsage(LeaseUsage { uid, since, .. })
+            | Action::ReturnUsage(ReturnUsage { uid, since, .. })
+                if *since == ITS_REVISION =>
+            {
+                let object = self.state.object(uid.header.fields().tenant, uid);
+                *since = object.map_or(LogIndex(0), |object| object.usage_since);
             }
             Action::CommitTogether(command) => {
                 command.actions = command.actions.iter().map(|action| self.resolved(action)).collect();

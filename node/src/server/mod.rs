@@ -17,6 +17,7 @@ mod listed;
 mod revocations;
 mod telemetry;
 pub mod tls;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -141,6 +142,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     });
     let lists = (Arc::new(config.clone()), certificates.authorities.clone());
     servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));
+    servers.spawn(usage::follow(Arc::clone(&engine), draining.clone()));
     kmip_server::announce_https(config.listen.operator.port());
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));

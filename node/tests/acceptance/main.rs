@@ -21,6 +21,8 @@ mod kmip_protocol;
 mod lifecycle;
 mod matrix;
 mod published;
+mod refusals;
+mod renewals;
 mod replays;
 mod rest;
 mod revocation;

@@ -4,15 +4,17 @@
 
 use client::{Client, Error, Repeat};
 use kmip::message::ResponseItem;
-use kmip::ops::{create, decrypt, derive_key, encrypt, get, hash, register, revoke};
+use kmip::ops::{
+    create, decrypt, derive_key, encrypt, get, get_attributes, hash, modify_attribute, register, revoke,
+};
 use kmip::{
-    Attribute, BlockCipherMode, Bytes, CryptographicAlgorithm, CryptographicParameters, Data, DateTime,
-    DerivationMethod, HashingAlgorithm, KeyBlock, KeyFormatType, ManagedObject, ObjectType, RequestPayload,
-    ResultReason, RevocationReason, RevocationReasonCode, UniqueIdentifier, UsageLimits, UsageLimitsUnit,
-    UsageMask,
+    Attribute, AttributeKind, AttributeName, BlockCipherMode, Bytes, CryptographicAlgorithm,
+    CryptographicParameters, Data, DateTime, DerivationMethod, HashingAlgorithm, IndexedAttribute, KeyBlock,
+    KeyFormatType, ManagedObject, ObjectType, RequestPayload, ResultReason, RevocationReason,
+    RevocationReasonCode, UniqueIdentifier, UsageLimits, UsageLimitsUnit, UsageMask,
 };
 
-use crate::support::Cluster;
+use crate::support::{Cluster, PATIENCE};
 
 async fn ask<T>(
     client: &Client,
@@ -229,6 +231,93 @@ async fn a_usage_limit_is_exact_over_all_nodes() {
         paid += usize::from(block.await.expect("a task that ends"));
     }
     assert_eq!(paid, 4, "64 bytes pay for four blocks, whoever asks where");
+}
+
+/// What is left of a key's limit, as a node tells it.
+async fn left(client: &Client, key: &str) -> i64 {
+    let names = vec![AttributeName::Standard(AttributeKind::UsageLimits)];
+    let request = get_attributes::Request { unique_identifier: named(key), names };
+    let request = [RequestPayload::GetAttributes(request)];
+    let told = client.call(&request, Repeat::Safe, |answer| {
+        let answer: get_attributes::Response<'_> = answer.items[0].payload().expect("a payload");
+        Ok(answer.attributes.iter().find_map(|attribute| match attribute {
+            Attribute::UsageLimits(limits) => limits.count,
+            _ => None,
+        }))
+    });
+    told.await.expect("told").expect("a limit")
+}
+
+/// Uses a key for one block of so many bytes, and says whether it was allowed.
+async fn uses(client: &Client, key: &str, bytes: usize) -> bool {
+    match encrypted(client, encryption(key, BlockCipherMode::Ecb, &vec![0; bytes])).await {
+        Ok(_) => true,
+        Err(refused) => {
+            assert_eq!(reason::<()>(Err(refused)), ResultReason::PermissionDenied);
+            false
+        }
+    }
+}
+
+/// A large limit is counted in blocks that nodes lease: few entries in the log, nothing used twice, and what one node
+/// does not use another may in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_usage_limit_costs_few_writes_and_is_exact_in_the_end() {
+    const TOTAL: i64 = 1 << 20;
+    const SMALL: usize = 16;
+    const USES: i64 = 200;
+    let cluster = Cluster::start();
+    let clients = cluster.clients("tenant-a");
+    let limit = UsageLimits { total: TOTAL, count: None, unit: UsageLimitsUnit::Byte };
+    let key = registered(&clients[0], &[9; 16], vec![Attribute::UsageLimits(limit)]).await;
+    let applied = || cluster.status(0).expect("a status")["nodes"][0]["applied"].as_u64().expect("an index");
+
+    let before = applied();
+    for _ in 0..USES {
+        assert!(uses(&clients[0], &key, SMALL).await);
+    }
+    let entries = applied() - before;
+    assert!(entries < 20, "{USES} uses of one node made {entries} entries in the log");
+    let spent = USES * i64::try_from(SMALL).expect("small");
+    assert_eq!(left(&clients[0], &key).await, TOTAL - spent, "the node knows what it holds");
+    assert!(left(&clients[1], &key).await <= TOTAL - spent, "no node tells of more than is left");
+
+    // What lies idle comes back, and every node then tells the same.
+    for client in &clients {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while left(client, &key).await != TOTAL - spent {
+            assert!(std::time::Instant::now() < deadline, "a block was not given back");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+
+    // The rest in large uses on all nodes at once: as many as it pays for, and not one more.
+    let large = usize::try_from((TOTAL - spent) / 8).expect("positive") & !15;
+    let rest = (0..24).map(|n| {
+        let (client, key) = (clients[n % clients.len()].clone(), key.clone());
+        tokio::spawn(async move { uses(&client, &key, large).await })
+    });
+    let mut paid = 0;
+    for one in rest.collect::<Vec<_>>() {
+        paid += usize::from(one.await.expect("a task that ends"));
+    }
+    assert!((7..=8).contains(&paid), "{paid} uses of an eighth each; blocks in flight may cost one");
+    let over = TOTAL - spent - i64::try_from(paid * large).expect("small");
+    assert!(left(&clients[0], &key).await <= over);
+
+    // Another limit takes the place of the one before, and of every block of it.
+    let new = UsageLimits { total: 32, count: Some(32), unit: UsageLimitsUnit::Byte };
+    let request = modify_attribute::Request {
+        unique_identifier: named(&key),
+        attribute: IndexedAttribute { attribute: Attribute::UsageLimits(new), index: None },
+        current: None,
+    };
+    ask(&clients[1], RequestPayload::ModifyAttribute(request), |_| ()).await.expect("modified");
+    let mut paid = 0;
+    for n in 0..6 {
+        paid += usize::from(uses(&clients[n % 3], &key, SMALL).await);
+    }
+    assert_eq!(paid, 2, "32 bytes pay for two blocks, whatever nodes held of the limit before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,17 +2,19 @@
 //! nothing else notices.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use client::KeyRequest;
 use kmip::message::RequestHeader;
-use kmip::{Attribute, RequestBuilder, ResultReason, Version, ops};
+use kmip::ttlv::Limits;
+use kmip::{Attribute, RequestBuilder, ResponseMessage, ResultReason, Version, ops};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Cluster, PATIENCE};
+use crate::support::{Cluster, KEYRAFT, PATIENCE, text, until};
 use crate::wire::{self, Credentials};
 
 /// How long a message may take to arrive.
@@ -125,6 +127,16 @@ async fn t24_a_half_closed_line_is_still_answered_and_a_reset_one_harms_nobody()
     let mut answer = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("in time").expect("an answer");
     assert_eq!(wire::reasons(&answer), []);
+    let read = ResponseMessage::decode(&answer, &Limits::DEFAULT).expect("an answer");
+    let made: ops::create::Response<'_> = read.items[0].payload().expect("a key");
+    let key = made.unique_identifier.as_text().expect("a text").to_owned();
+    let log = cluster.node(0).join("data/audit");
+    until("the audit log tells what became of both items", || {
+        let told = Command::new(KEYRAFT).args(["audit", "export"]).arg(&log).output().expect("keyraft audit");
+        let told = text(&told.stdout);
+        let outcomes = told.lines().filter(|line| line.contains(&key) && line.contains("\"ok\""));
+        outcomes.count() == 2
+    });
 
     for _ in 0..50 {
         let mut stream = connect(&cluster).await;

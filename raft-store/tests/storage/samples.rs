@@ -185,6 +185,8 @@ pub fn actions() -> Vec<Action> {
         LeaseTookEffect { tenant, lowered_at: LogIndex(10) }.into(),
         DenyCertificates { certificates: vec![issued(), denied_key()], reason: "stolen".into() }.into(),
         AllowCertificates { certificates: vec![issued()] }.into(),
+        LeaseUsage { uid: recorded, since: LogIndex(13), amount: 7 }.into(),
+        ReturnUsage { uid: recorded, since: LogIndex(13), amount: 8 }.into(),
     ]
 }
 

@@ -1,0 +1,187 @@
+//! Requests about one's own objects that are refused: what may not be changed, done twice, or made
+//! (KMIP.md 4.2, rows K02, K06, K10, K13 and K14).
+
+use kmip::message::RequestHeader;
+use kmip::ttlv::Limits;
+use kmip::{
+    Attribute, CryptographicAlgorithm, DateTime, IndexedAttribute, ObjectType, RequestPayload,
+    ResponseMessage, ResultReason, RevocationReason, RevocationReasonCode, State, UniqueIdentifier,
+    UsageMask, Version, ops,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::Cluster;
+use crate::wire::{self, Credentials};
+
+type Stream = TlsStream<TcpStream>;
+
+async fn connect(cluster: &Cluster) -> Stream {
+    let credentials = Credentials::of(cluster, "tenant-a", "mongodb");
+    wire::connect(cluster, Some(&credentials)).await.expect("a connection")
+}
+
+/// The reason one request fails for, or `None`.
+async fn refused(stream: &mut Stream, version: Version, request: RequestPayload<'_>) -> Option<ResultReason> {
+    let request = wire::request_in(&RequestHeader::new(version), &[request]);
+    let answer = wire::ask(stream, &request).await.expect("the connection stays");
+    wire::reasons(&answer).first().copied()
+}
+
+fn create(algorithm: CryptographicAlgorithm, bits: i32, mask: UsageMask) -> RequestPayload<'static> {
+    let template = vec![
+        Attribute::CryptographicAlgorithm(algorithm),
+        Attribute::CryptographicLength(bits),
+        Attribute::CryptographicUsageMask(mask),
+    ];
+    RequestPayload::Create(ops::create::Request {
+        object_type: ObjectType::SymmetricKey,
+        attributes: template.into(),
+        protection_storage_masks: None,
+    })
+}
+
+async fn created(stream: &mut Stream) -> String {
+    let request = wire::request(&[create(CryptographicAlgorithm::Aes, 256, UsageMask::ENCRYPT)]);
+    let answer = wire::ask(stream, &request).await.expect("an answer");
+    let answer = ResponseMessage::decode(&answer, &Limits::DEFAULT).expect("an answer");
+    let made: ops::create::Response<'_> = answer.items[0].payload().expect("a key");
+    made.unique_identifier.as_text().expect("a text").to_owned()
+}
+
+fn named(identifier: &str) -> Option<UniqueIdentifier<'static>> {
+    Some(identifier.to_owned().into())
+}
+
+fn activate(identifier: &str) -> RequestPayload<'static> {
+    RequestPayload::Activate(ops::activate::Request { unique_identifier: named(identifier) })
+}
+
+fn destroy(identifier: &str) -> RequestPayload<'static> {
+    RequestPayload::Destroy(ops::destroy::Request { unique_identifier: named(identifier) })
+}
+
+fn revoke(identifier: &str, code: RevocationReasonCode) -> RequestPayload<'static> {
+    RequestPayload::Revoke(ops::revoke::Request {
+        unique_identifier: named(identifier),
+        reason: RevocationReason { code, message: None },
+        compromise_occurrence_date: None,
+    })
+}
+
+fn modify(identifier: &str, attribute: Attribute) -> RequestPayload<'static> {
+    RequestPayload::ModifyAttribute(ops::modify_attribute::Request {
+        unique_identifier: named(identifier),
+        current: None,
+        attribute: IndexedAttribute { attribute, index: None },
+    })
+}
+
+fn add(identifier: &str, attribute: Attribute) -> RequestPayload<'static> {
+    RequestPayload::AddAttribute(ops::add_attribute::Request {
+        unique_identifier: named(identifier),
+        attribute: IndexedAttribute { attribute, index: None },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k02_what_is_no_operation_here_is_said_to_be_none() {
+    let cluster = Cluster::shared();
+    let mut stream = connect(&cluster).await;
+    for unknown in [0_u32, 0x3f, 0x8000_0001, u32::MAX] {
+        let mut request = wire::get("k-none");
+        let get = 0x0a_u32.to_be_bytes();
+        let operation = [&[0x42, 0x00, 0x5c, 0x05, 0, 0, 0, 4], &get[..]].concat();
+        let at = request.windows(operation.len()).position(|window| window == operation).expect("Operation");
+        request[at + 8..at + 12].copy_from_slice(&unknown.to_be_bytes());
+        let answer = wire::ask(&mut stream, &request).await.expect("the connection stays");
+        assert_eq!(wire::reasons(&answer), [ResultReason::OperationNotSupported], "{unknown:#x}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k06_what_the_server_says_of_an_object_no_client_changes() {
+    let cluster = Cluster::shared();
+    let mut stream = connect(&cluster).await;
+    let key = created(&mut stream).await;
+    let all = UsageMask(UsageMask::ENCRYPT.0 | UsageMask::DECRYPT.0 | UsageMask::WRAP_KEY.0);
+    let facts = [
+        Attribute::State(State::Active),
+        Attribute::UniqueIdentifier("another".into()),
+        Attribute::ObjectType(ObjectType::OpaqueObject),
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::TripleDes),
+        Attribute::CryptographicLength(128),
+        Attribute::CryptographicUsageMask(all),
+        Attribute::InitialDate(DateTime(1)),
+        Attribute::DestroyDate(DateTime(1)),
+        Attribute::LastChangeDate(DateTime(1)),
+        Attribute::Fresh(true),
+    ];
+    for version in [Version::V1_4, Version::V2_1] {
+        for fact in &facts {
+            let reason = refused(&mut stream, version, modify(&key, fact.clone())).await;
+            assert!(reason.is_some(), "{version:?}: {fact:?} was changed");
+            let reason = refused(&mut stream, version, add(&key, fact.clone())).await;
+            assert!(reason.is_some(), "{version:?}: {fact:?} was added");
+        }
+    }
+    assert_eq!(refused(&mut stream, Version::V1_4, activate(&key)).await, None, "it is Pre-Active still");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k10_what_is_done_twice_says_so_clearly() {
+    let cluster = Cluster::shared();
+    let mut stream = connect(&cluster).await;
+    let (key, twice) = (created(&mut stream).await, ResultReason::PermissionDenied);
+    let ended = RevocationReasonCode::CessationOfOperation;
+    let v1 = Version::V1_4;
+    assert_eq!(refused(&mut stream, v1, activate(&key)).await, None);
+    assert_eq!(refused(&mut stream, v1, activate(&key)).await, Some(twice));
+    assert_eq!(
+        refused(&mut stream, Version::V2_1, activate(&key)).await,
+        Some(ResultReason::WrongKeyLifecycleState)
+    );
+    assert_eq!(refused(&mut stream, v1, destroy(&key)).await, Some(twice), "an Active key is not destroyed");
+    assert_eq!(refused(&mut stream, v1, revoke(&key, ended)).await, None);
+    assert_eq!(refused(&mut stream, v1, revoke(&key, ended)).await, Some(twice));
+    assert_eq!(refused(&mut stream, v1, destroy(&key)).await, None);
+    let gone = refused(&mut stream, v1, destroy(&key)).await;
+    assert!(matches!(gone, Some(ResultReason::ItemNotFound | ResultReason::PermissionDenied)), "{gone:?}");
+    let gone = refused(&mut stream, v1, wire_get(&key)).await;
+    assert_eq!(gone, Some(ResultReason::ItemNotFound));
+    let gone = refused(&mut stream, Version::V2_1, wire_get(&key)).await;
+    assert_eq!(gone, Some(ResultReason::ObjectDestroyed));
+}
+
+fn wire_get(identifier: &str) -> RequestPayload<'static> {
+    let unique_identifier = named(identifier);
+    RequestPayload::Get(ops::get::Request { unique_identifier, ..ops::get::Request::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k13_k14_keys_that_cannot_be_are_not_made() {
+    use CryptographicAlgorithm::{Aes, HmacSha256, Rsa, TripleDes};
+    let cluster = Cluster::shared();
+    let mut stream = connect(&cluster).await;
+    let encrypt = UsageMask::ENCRYPT;
+    let lengths = [0, 1, 7, 127, 129, -8, i32::MIN, i32::MAX, 1 << 20];
+    let mut cases: Vec<_> = lengths.map(|bits| (Aes, bits, encrypt)).to_vec();
+    cases.extend([
+        (TripleDes, 192, encrypt),
+        (TripleDes, 0, encrypt),
+        (HmacSha256, 7, encrypt),
+        (Rsa, 2048, encrypt),
+    ]);
+    // No use at all, every bit there is, and bits that mean nothing.
+    cases.extend([0, u32::MAX, 1 << 30].map(|mask| (Aes, 256, UsageMask(mask))));
+    for (algorithm, bits, mask) in cases {
+        for version in [Version::V1_0, Version::V1_4, Version::V2_1] {
+            let reason = refused(&mut stream, version, create(algorithm, bits, mask)).await;
+            assert_eq!(
+                reason,
+                Some(ResultReason::InvalidField),
+                "{version:?}: {algorithm:?} {bits} {mask:?}"
+            );
+        }
+    }
+}
