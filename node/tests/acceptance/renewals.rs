@@ -125,8 +125,8 @@ async fn a_pair_takes_the_place_of_another_with_names_and_links() {
     assert_ne!(was, is, "another key");
     for (old, new, name) in [(&private, &new_private, "private"), (&public, &new_public, "public")] {
         let (was, is) = (attributes(client, old).await, attributes(client, new).await);
-        assert_eq!(linked(&was, LinkType::ReplacementObjectLink), [new.clone()]);
-        assert_eq!(linked(&is, LinkType::ReplacedObjectLink), [old.clone()]);
+        assert_eq!(linked(&was, LinkType::ReplacementObjectLink), std::slice::from_ref(new));
+        assert_eq!(linked(&is, LinkType::ReplacedObjectLink), std::slice::from_ref(old));
         assert_eq!(
             (names(&was), names(&is)),
             (Vec::new(), vec![format!("renewals {name}")]),
@@ -205,8 +205,14 @@ async fn a_requested_certificate_is_renewed_and_stays_its_keys() {
         text(&item.payload::<certify::Response<'_>>().expect("a payload").unique_identifier)
     };
     let first = ask(&clients[0], certify(csr.clone(), Some(&key)), certified).await.expect("a certificate");
-    assert_eq!(linked(&attributes(&clients[1], &first).await, LinkType::PublicKeyLink), [key.clone()]);
-    assert_eq!(linked(&attributes(&clients[1], &key).await, LinkType::CertificateLink), [first.clone()]);
+    assert_eq!(
+        linked(&attributes(&clients[1], &first).await, LinkType::PublicKeyLink),
+        std::slice::from_ref(&key)
+    );
+    assert_eq!(
+        linked(&attributes(&clients[1], &key).await, LinkType::CertificateLink),
+        std::slice::from_ref(&first)
+    );
     let der = bytes(&clients[2], &first).await;
     let holds = |der: &[u8], part: &[u8]| der.windows(part.len()).any(|window| window == part);
     assert!(holds(&der, b"renewals.example.com"), "the name is the request's");
@@ -230,11 +236,17 @@ async fn a_requested_certificate_is_renewed_and_stays_its_keys() {
     for (old, new) in [(&first, &second), (&second, &third)] {
         assert_eq!(
             linked(&attributes(&clients[0], old).await, LinkType::ReplacementObjectLink),
-            [new.clone()]
+            std::slice::from_ref(new)
         );
-        assert_eq!(linked(&attributes(&clients[0], new).await, LinkType::ReplacedObjectLink), [old.clone()]);
+        assert_eq!(
+            linked(&attributes(&clients[0], new).await, LinkType::ReplacedObjectLink),
+            std::slice::from_ref(old)
+        );
     }
-    assert_eq!(linked(&attributes(&clients[0], &key).await, LinkType::CertificateLink), [third.clone()]);
+    assert_eq!(
+        linked(&attributes(&clients[0], &key).await, LinkType::CertificateLink),
+        std::slice::from_ref(&third)
+    );
 
     let authority = clients[0].locate(vec![Attribute::Name("certificate-authority/mongodb".into())]);
     let authority = authority.await.expect("a search").remove(0);

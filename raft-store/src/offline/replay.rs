@@ -134,10 +134,11 @@ fn command(
         return Ok(());
     }
     let applied = head.state.apply(LogIndex(index), &command);
-    if whole && let Some(known) = record.answer {
-        if hash_of_answer(sealer, &applied.answer)? != known {
-            return Err(BadReplay::Answer { index });
-        }
+    if whole
+        && let Some(known) = record.answer
+        && hash_of_answer(sealer, &applied.answer)? != known
+    {
+        return Err(BadReplay::Answer { index });
     }
     if applied.withdrawal == Some(LogIndex(index)) {
         replayed.withdrawals += 1;
