@@ -1,4 +1,4 @@
-//! Mistakes put back into the store itself: each must be noticed within two hundred seeds. Built with the
+//! Mistakes put back in: each must be noticed within two hundred seeds. Built with the
 //! feature `danger-planted-bugs`, which nothing else turns on: `make planted-bugs`.
 
 // A test says what it saw.
@@ -10,9 +10,18 @@ use chaos::sim::campaign::play;
 const SEEDS_TO_NOTICE: u64 = 200;
 
 #[test]
+fn mistakes_in_serving_and_on_the_disk_are_noticed() {
+    each_is_noticed(Bug::OUTSIDE);
+}
+
+#[test]
 fn mistakes_inside_the_store_are_noticed() {
+    each_is_noticed(Bug::INSIDE);
+}
+
+fn each_is_noticed(bugs: &[Bug]) {
     let mut missed = Vec::new();
-    for bug in Bug::INSIDE {
+    for bug in bugs {
         let campaign = play(0..SEEDS_TO_NOTICE, Some(*bug), true);
         match campaign.broken.first_key_value() {
             Some((seed, broken)) => {

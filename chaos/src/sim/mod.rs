@@ -1,4 +1,4 @@
-//! Whole clusters under faults, decided by one seed each: the real store with its lease, barrier, Raft,
+//! Whole clusters under faults, planned by one seed each: the real store with its lease, barrier, Raft,
 //! state machine and codec, over a simulated network, clock and disk, and requests served in the engine's
 //! order. Hours pass in seconds.
 //!

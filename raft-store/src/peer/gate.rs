@@ -82,9 +82,7 @@ pub(crate) enum Refused {
         "node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node"
     )]
     Rewound { node: NodeId },
-    #[error(
-        "node {me} has forgotten what it showed node {node}: its disk was wiped or rewound; join as a new node"
-    )]
+    #[error("node {me} has forgotten what it showed node {node}: its disk was wiped; join as a new node")]
     Forgotten { me: NodeId, node: NodeId },
     #[error("node {node} runs twice: a later process of it is known; wipe it and join as a new node")]
     Twin { node: NodeId },
@@ -203,7 +201,10 @@ impl Gate {
         if let Some(expected) = known(from).filter(|expected| **expected != **name) {
             return Err(Refused::OtherName { node: from, expected, name: name.to_string() });
         }
-        if header.known.is_some_and(|known| self.marks.own() < known) && !danger::has(Bug::IdReuse) {
+        // An empty disk alone: one that is in use may lie below an earlier mark, between cutting the log of a
+        // former leader and the first entry of the next.
+        let showed_something = header.known.is_some_and(|known| known != Mark::default());
+        if showed_something && self.marks.own() == Mark::default() && !danger::has(Bug::IdReuse) {
             return Err(Refused::Forgotten { me: self.me, node: from });
         }
         self.witness(from, header.process, header.mark.unwrap_or_default())?;
@@ -334,17 +335,31 @@ mod tests {
         check(&restarted, &call(2, 11, 30)).expect("an honest restart shows what it had");
     }
 
+    /// A disk nothing was ever written to.
+    struct Empty;
+
+    impl Marks for Empty {
+        fn own(&self) -> Mark {
+            Mark::default()
+        }
+        fn load(&self, _: NodeId) -> Option<Mark> {
+            None
+        }
+        fn keep(&self, _: NodeId, _: Mark) {}
+    }
+
     #[test]
-    fn a_node_learns_from_a_caller_that_its_own_disk_forgot() {
-        let kept = Arc::default();
-        let gate = gate(1, &kept);
+    fn a_node_with_an_empty_disk_learns_from_callers_that_it_had_another() {
         let known =
             |index| Header { known: Some(Mark { log_index: index, ..Mark::default() }), ..call(2, 9, 3) };
-        check(&gate, &known(7)).expect("our disk shows as much");
-        let forgotten = check(&gate, &known(8)).unwrap_err();
+        let used = gate(1, &Arc::default());
+        check(&used, &known(8)).expect("a log that is being cut is no reason to stop");
+        assert_eq!(used.header(NodeId(2)).known.map(|mark| mark.log_index), Some(3), "what it showed us");
+        let empty = Gate { marks: Box::new(Empty), ..gate(1, &Arc::default()) };
+        check(&empty, &known(0)).expect("a new node is known to nobody");
+        let forgotten = check(&empty, &known(8)).unwrap_err();
         assert_eq!(forgotten, Refused::Forgotten { me: NodeId(1), node: NodeId(2) });
         assert!(!says_wipe(&forgotten.into()), "the caller's disk is well");
-        assert_eq!(gate.header(NodeId(2)).known.map(|mark| mark.log_index), Some(3), "what it showed us");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Header {
     #[prost(bytes = "vec", tag = "7")]
     pub realm: Vec<u8>,
     /// The most the caller remembers of the called node's disk: less than that is there no more if the disk
-    /// was wiped or rewound.
+    /// was wiped.
     #[prost(message, optional, tag = "8")]
     pub known: Option<Mark>,
 }
