@@ -53,6 +53,8 @@ impl Volumes {
         run("cp", &["-a", &format!("{}/.", text(&aside)?), text(data)?])?;
         let mode = std::fs::metadata(&aside)?.permissions();
         std::fs::set_permissions(data, mode)?;
+        // A power cut must lose what the node did not sync, not what was copied for it.
+        run("sync", &["--file-system", text(data)?])?;
         std::fs::remove_dir_all(aside)?;
         Ok(())
     }
