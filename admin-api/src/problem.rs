@@ -215,8 +215,13 @@ impl From<Refused> for Problem {
 
 fn of_refusal(refusal: &Refusal, detail: String) -> Problem {
     let (status, kind, title, next) = match refusal {
-        Refusal::TenantUnknown | Refusal::ServiceUnknown | Refusal::ObjectUnknown => {
-            (StatusCode::NOT_FOUND, "not-found", "Not found", "check the name")
+        Refusal::TenantUnknown
+        | Refusal::ServiceUnknown
+        | Refusal::ObjectUnknown
+        | Refusal::RootUnknown
+        | Refusal::JobUnknown => (StatusCode::NOT_FOUND, "not-found", "Not found", "check the name"),
+        Refusal::JobRunning => {
+            (StatusCode::CONFLICT, "job-running", "A job is running", "wait for its end, then try again")
         }
         Refusal::RevisionConflict { .. } => {
             (StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "Changed meanwhile", "read it again")

@@ -13,7 +13,9 @@ use crate::access::{Access, Role, Rule};
 use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
-use crate::routes::{backups, certificates, cluster, health, kmip, leases, services, tenants};
+use crate::routes::{
+    backups, certificates, cluster, health, jobs, kmip, leases, roots, services, tenants, versions,
+};
 use crate::server::Door;
 
 /// Runs the platform, changes nothing of a tenant's keys that its people should decide.
@@ -80,6 +82,23 @@ routes! {
     POST "/v1/tenants/{tenant}:resume" => tenants::resume, LANDLORDS;
     POST "/v1/tenants/{tenant}:rotate" => tenants::rotate, KEY_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:terminate" => tenants::terminate, LANDLORDS;
+    GET "/v1/tenants/{tenant}/versions/older-in-use" => versions::older, READERS;
+    POST "/v1/tenants/{tenant}:unlink" => roots::unlink, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:relink" => roots::relink, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:disable" => roots::disable, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:enable" => roots::enable, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:rewrap" => jobs::rewrap, KEY_ADMINISTRATORS;
+    PUT "/v1/tenants/{tenant}/root-policy" => roots::policy, KEY_ADMINISTRATORS;
+    GET "/v1/tenants/{tenant}/roots" => roots::list, READERS;
+    POST "/v1/tenants/{tenant}/roots" => roots::configure, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots:test" => roots::test, KEY_ADMINISTRATORS;
+    GET "/v1/tenants/{tenant}/roots/{root}" => roots::show, READERS;
+    POST "/v1/tenants/{tenant}/roots/{root}:switch" => roots::switch, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:activate" => roots::activate, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:deactivate" => roots::deactivate, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:remove" => roots::remove, KEY_ADMINISTRATORS;
+    GET "/v1/tenants/{tenant}/jobs" => jobs::list, READERS;
+    GET "/v1/tenants/{tenant}/jobs/{job}" => jobs::show, READERS;
     GET "/v1/tenants/{tenant}/services" => services::list, READERS;
     POST "/v1/tenants/{tenant}/services" => services::register, ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/services/{service}" => services::show, READERS;

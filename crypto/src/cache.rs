@@ -144,6 +144,12 @@ impl L3Cache {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
+    /// Keys of one tenant that are hot now.
+    #[must_use]
+    pub fn len_of(&self, tenant: TenantHandle) -> usize {
+        self.read(tenant).len_of(tenant)
+    }
+
     /// Whether no key is hot.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use model::id::{Realm, ServiceHandle, TenantHandle};
+use model::id::{Realm, RootHandle, ServiceHandle, TenantHandle};
 use model::sealer::lp;
 use zeroize::Zeroizing;
 
@@ -137,6 +137,26 @@ impl Keyring {
         Ok(Seed::from_secret(key, self.realm, tenant, service))
     }
 
+    /// Seals the configuration of a tenant's own root, which may hold credentials, for its place.
+    #[must_use]
+    pub fn seal_root_settings(&self, tenant: TenantHandle, root: RootHandle, settings: &[u8]) -> Vec<u8> {
+        self.seal_under_current(&self.root_settings_aad(tenant, root), settings)
+    }
+
+    /// Opens what [`Keyring::seal_root_settings`] made for this tenant and root; the buffer is wiped when
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub fn open_root_settings(
+        &self,
+        tenant: TenantHandle,
+        root: RootHandle,
+        record: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+        self.open_bytes(&self.root_settings_aad(tenant, root), record)
+    }
+
     /// The whole keyring sealed under `kek`, to be stored beside `kek`'s wraps.
     #[must_use]
     pub fn sealed(&self, kek: &Kek) -> Vec<u8> {
@@ -189,6 +209,11 @@ impl Keyring {
 
     fn term_aad(&self, term: u32) -> Vec<u8> {
         lp(&[labels::AAD_TERM.as_bytes(), self.realm.as_bytes(), &term.to_be_bytes()])
+    }
+
+    fn root_settings_aad(&self, tenant: TenantHandle, root: RootHandle) -> Vec<u8> {
+        let label = labels::AAD_ROOT_SETTINGS.as_bytes();
+        lp(&[label, self.realm.as_bytes(), tenant.as_bytes(), root.as_bytes()])
     }
 
     fn seed_aad(&self, tenant: TenantHandle, service: ServiceHandle) -> Vec<u8> {

@@ -49,6 +49,8 @@ labels! {
     AAD_MATERIAL = "keyraft/v1/aad/material";
     /// AAD: a service seed sealed by the barrier.
     AAD_SEED = "keyraft/v1/aad/seed";
+    /// AAD: the configuration of a tenant's own root, sealed by the barrier.
+    AAD_ROOT_SETTINGS = "keyraft/v1/aad/root-settings";
     /// AAD: a new barrier term sealed under the current one.
     AAD_TERM = "keyraft/v1/aad/term";
     /// AAD: the body of the barrier keyring under its key-encryption key.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use audit::{Batch, Entry, Kind, Operation, Outcome};
 use crypto::random;
 use model::command::{Action, Answer, IdempotencyKey};
-use model::commands::{AddL2Version, CreateTenant};
+use model::commands::CreateTenant;
 use model::id::{L2Version, ServiceName, TenantHandle, TenantName};
 use model::refusal::Refusal;
 use model::service::{Service, ServicePolicy, ServiceType};
@@ -17,6 +17,8 @@ use raft_store::Proposed;
 
 use crate::engine::{DRAWS_MAX, Engine};
 use crate::refused::Refused;
+use crate::roots::unavailable;
+use crate::rotation::announce;
 
 /// Who administers, and from where: for the audit record.
 #[derive(Clone, Debug)]
@@ -61,6 +63,8 @@ const ADMIN_OPERATIONS: u16 = 0x4000;
 const CREATE_BACKUP: u16 = 0x5000;
 /// An action that was not even tried: the caller has no role for it.
 const FORBIDDEN: u16 = 0x7fff;
+/// Added to it for what is no replicated command, such as a test; the record's name tells which.
+const NOT_A_COMMAND: usize = 0x0fff;
 
 impl Engine {
     /// Makes a tenant with its first L2 version, wrapped by the platform's root.
@@ -79,7 +83,9 @@ impl Engine {
         };
         for _ in 0..DRAWS_MAX {
             let handle = TenantHandle(random::bytes());
-            let (commitment, wrap) = self.roots.make_l2(handle, L2Version(1)).await?;
+            let state = &self.store.generation().state;
+            let made = self.roots.make_l2(state, handle, &[], L2Version(1)).await;
+            let (commitment, wraps) = made.map_err(unavailable)?;
             let command = CreateTenant {
                 handle,
                 name: new.name.clone(),
@@ -88,7 +94,7 @@ impl Engine {
                 lease_ms: new.lease_ms,
                 auto_register: new.auto_register,
                 l2_commitment: commitment.0,
-                wraps: vec![wrap],
+                wraps,
             };
             match self.administer(who, handle, new.name.as_str(), command, idempotency).await {
                 Err(Refused::Refused(Refusal::HandleTaken)) => {}
@@ -112,10 +118,10 @@ impl Engine {
     ) -> Result<Arc<Tenant>, Refused> {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
-        let version = known.next_version().ok_or(Refused::Refused(Refusal::VersionConflict))?;
-        let (commitment, wrap) = self.roots.make_l2(tenant, version).await?;
-        let command = AddL2Version { tenant, version, commitment: commitment.0, wraps: vec![wrap] };
-        self.administer(who, tenant, &known.l2_name(version), command, idempotency).await?;
+        let command = self.next_version(&generation.state, known).await?;
+        let name = known.l2_name(command.version);
+        self.administer(who, tenant, &name, command, idempotency).await?;
+        announce(self, tenant);
         self.tenant(tenant)
     }
 
@@ -230,7 +236,28 @@ impl Engine {
         self.append(batch).await
     }
 
-    async fn note_admin(
+    /// Proposes what this node decided by itself, and records it.
+    ///
+    /// # Errors
+    /// As [`Engine::administer`].
+    pub(crate) async fn act_alone(
+        &self,
+        tenant: Option<TenantHandle>,
+        target: &str,
+        action: impl Into<Action>,
+    ) -> Result<(), Refused> {
+        let action = action.into();
+        let name = action.name();
+        let outcome = match self.store.propose(action, None).await {
+            Ok(Proposed { answer: Answer::Refused(refusal), .. }) => Err(refusal.into()),
+            Ok(proposed) => Ok(proposed.effective_everywhere_at),
+            Err(error) => Err(error.into()),
+        };
+        self.note(None, name, tenant, target, outcome.as_ref().map(|at| *at)).await?;
+        outcome.map(drop)
+    }
+
+    pub(crate) async fn note_admin(
         &self,
         who: &Administrator,
         name: &'static str,
@@ -238,22 +265,34 @@ impl Engine {
         target: &str,
         done: Result<Option<ClusterTime>, &Refused>,
     ) -> Result<(), Refused> {
-        let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        self.note(Some(who), name, tenant, target, done).await
+    }
+
+    async fn note(
+        &self,
+        who: Option<&Administrator>,
+        name: &'static str,
+        tenant: Option<TenantHandle>,
+        target: &str,
+        done: Result<Option<ClusterTime>, &Refused>,
+    ) -> Result<(), Refused> {
+        let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or(NOT_A_COMMAND);
         let code = ADMIN_OPERATIONS + u16::try_from(position).unwrap_or_default();
         let outcome = if done.is_err() { Outcome::Refused } else { Outcome::Ok };
+        let subject = who.map_or("this node by itself", |who| &who.subject);
         let detail = match done {
-            Ok(Some(at)) => format!("{}; effective_everywhere_at={at}", who.subject),
-            Ok(None) | Err(_) => who.subject.clone(),
+            Ok(Some(at)) => format!("{subject}; effective_everywhere_at={at}"),
+            Ok(None) | Err(_) => subject.to_owned(),
         };
         let mut batch = Batch::new();
         batch.push(&Entry {
             tenant,
-            certificate: who.certificate,
-            peer: Some(who.address),
+            certificate: who.and_then(|who| who.certificate),
+            peer: who.map(|who| who.address),
             identifier: target,
             reason: done.err().map_or("", Refused::cause),
             detail: &detail,
-            request: who.request,
+            request: who.map_or([0; 16], |who| who.request),
             ..Entry::new(Kind::AdminAction, Operation { code, name }, outcome, self.wall_ms())
         });
         self.append(batch).await

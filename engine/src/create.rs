@@ -4,6 +4,7 @@ use crypto::L3Place;
 use model::command::{Action, Answer};
 use model::commands::{Description, RecordObject, RegisterObject, ReplaceMaterial};
 use model::object::Body;
+use model::tenant::Access;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
 
 use crate::hot::commitments;
@@ -170,6 +171,7 @@ impl Turn<'_> {
     }
 
     fn header(&self, kind: Kind, spec: KeySpec, length_bytes: u8) -> Result<Header, Refused> {
+        self.may_make_keys()?;
         if spec.usage_mask >= 1 << 24 {
             return Err(Refused::Invalid { reason: "the usage mask has bits no identifier holds" });
         }
@@ -190,11 +192,21 @@ impl Turn<'_> {
         }))
     }
 
+    /// Whether the tenant's owner lets new keys be made.
+    pub(crate) fn may_make_keys(&self) -> Result<(), Refused> {
+        match self.tenant.access {
+            Access::Open => Ok(()),
+            Access::ReadOnly | Access::Unlinked => Err(Refused::Denied {
+                reason: "the tenant's root of trust is disabled: no new keys are made",
+            }),
+        }
+    }
+
     fn identifier(&self, header: Header) -> Result<Uid, Refused> {
         let version = header.fields().l2_version;
         let bound = commitments(&self.tenant, &self.service, version)
             .ok_or(Refused::Internal { cause: "primary_without_commitment" })?;
-        Ok(self.engine.hot.tag_key(self.tenant.handle)?.make(header, &bound))
+        Ok(self.tag_key()?.make(header, &bound))
     }
 
     /// Proposes a change and looks at its effect.

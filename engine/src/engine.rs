@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
-use crypto::{GcmIvSource, Keyring, L3Cache, NonceSource, Seed};
+use crypto::{GcmIvSource, NonceSource, Seed};
 use model::command::Answer;
 use model::commands::RegisterService;
 use model::id::{BootId, Realm, ServiceHandle, ServiceName};
@@ -15,10 +15,11 @@ use model::tenant::Tenant;
 use raft_store::Store;
 
 use crate::caller::Caller;
+use crate::held::Held;
 use crate::hot::Hot;
+use crate::older::Older;
 use crate::refused::Refused;
 use crate::roots::Roots;
-use crate::streams::Streams;
 use crate::turn::Turn;
 use crate::usage::Blocks;
 
@@ -34,8 +35,8 @@ pub struct Engine {
     pub(crate) hot: Hot,
     pub(crate) nonces: NonceSource,
     pub(crate) ivs: GcmIvSource,
-    pub(crate) streams: Streams,
     pub(crate) usage: Blocks,
+    pub(crate) older: Older,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -43,16 +44,14 @@ pub struct Engine {
 
 /// What the engine is made of.
 pub struct Parts {
-    /// The replicated store, ready, its cache guard over `cache`.
+    /// The replicated store, ready, its cache guard being `held`.
     pub store: Store,
     /// The audit log of this boot.
     pub audit: AuditLog,
     /// The roots of trust this node has open.
     pub roots: Roots,
-    /// The barrier keyring, unsealed.
-    pub keyring: Arc<Keyring>,
-    /// The cache of L3 keys.
-    pub cache: Arc<L3Cache>,
+    /// What the node holds in memory.
+    pub held: Arc<Held>,
     /// The number of this process start.
     pub boot: BootId,
 }
@@ -66,13 +65,13 @@ impl Engine {
         let cluster = parts.store.identity().cluster;
         Ok(Self {
             ivs: GcmIvSource::new(cluster, parts.boot),
-            streams: Streams::default(),
             usage: Blocks::default(),
-            realm: parts.keyring.realm(),
+            older: Older::default(),
+            realm: parts.held.keyring().realm(),
             store: parts.store,
             audit: parts.audit,
             roots: parts.roots,
-            hot: Hot::new(parts.keyring, parts.cache),
+            hot: Hot::new(parts.held),
             nonces: NonceSource::new(parts.boot)?,
             boot: parts.boot,
             requests: AtomicU64::new(0),
@@ -106,6 +105,30 @@ impl Engine {
     #[must_use]
     pub fn hot_keys(&self) -> usize {
         self.hot.len()
+    }
+
+    /// The key reference of the platform's root for tenants.
+    #[must_use]
+    pub fn platform_root(&self) -> String {
+        self.roots.platform().l1_ref().to_owned()
+    }
+
+    /// How a configured root was described, its credentials left out.
+    #[must_use]
+    pub fn root_config(&self, root: &model::root::Root) -> Option<keystore::RootConfig> {
+        self.roots.described(root).ok().map(|described| described.config)
+    }
+
+    /// Identifiers of older versions that are used on this node.
+    #[must_use]
+    pub fn older(&self) -> &Older {
+        &self.older
+    }
+
+    /// What this node holds in memory for each tenant.
+    #[must_use]
+    pub fn held(&self) -> &Held {
+        self.hot.held()
     }
 
     /// Whether this node may answer: its lease is valid and its audit log works.

@@ -7,14 +7,22 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod background;
 mod caller;
 mod create;
+mod described;
 mod engine;
+mod held;
 mod hot;
+mod jobs;
 mod lifecycle;
 mod objects;
+mod older;
+mod probes;
 mod refused;
+mod root_admin;
 mod roots;
+mod rotation;
 mod staged;
 mod streams;
 mod tickets;
@@ -24,14 +32,18 @@ mod usage;
 mod use_key;
 
 pub use admin::{Administered, Administrator, NewTenant};
+pub use background::run as run_background;
 pub use caller::Caller;
 pub use create::KeySpec;
+pub use described::Described;
 pub use engine::{Engine, Parts};
-pub use hot::Guard;
+pub use held::Held;
 pub use lifecycle::Change;
 pub use objects::{DerivedKey, Found, length_bits, material_bytes};
+pub use older::{InUse, OLDER_MAX, Older};
 pub use refused::Refused;
 pub use roots::Roots;
+pub use rotation::KeyRotation;
 pub use streams::{STREAM_IDLE, Stream, Work};
 pub use turn::Turn;
 pub use use_key::Use;

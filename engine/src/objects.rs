@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crypto::{Commitments, HotL3, L2Commitment, L3Place, SeedCommitment};
+use crypto::{Commitments, HotL3, L2Commitment, L3Place, SeedCommitment, UidKey};
 use model::object::{ALIAS_BYTES_MAX, Body, Object, Place};
 use model::uid::{Fields, Header, Kind, Uid};
 use zeroize::Zeroizing;
@@ -134,7 +134,7 @@ impl Turn<'_> {
         let fields = uid.header.fields();
         let known = commitments(&self.tenant, &self.service, fields.l2_version);
         let bound = known.unwrap_or(Commitments { l2: L2Commitment([0; 32]), seed: SeedCommitment([0; 32]) });
-        let genuine = self.engine.hot.tag_key(self.tenant.handle)?.verify(&uid, &bound);
+        let genuine = self.tag_key()?.verify(&uid, &bound);
         Ok(if parsed.is_none() {
             self.aliased(identifier)
         } else if fields.tenant != self.tenant.handle {
@@ -278,9 +278,14 @@ impl Turn<'_> {
         })
     }
 
+    /// The key of the tenant's identifier tags.
+    pub(crate) fn tag_key(&self) -> Result<Arc<UidKey>, Refused> {
+        self.engine.hot.tag_key(self.tenant.handle, self.generation.index)
+    }
+
     pub(crate) async fn l3(&self, place: L3Place) -> Result<Arc<HotL3>, Refused> {
         let engine = self.engine;
-        engine.hot.l3(&engine.roots, self.generation.index, &self.tenant, &self.service, place).await
+        engine.hot.l3(&engine.roots, &self.generation, &self.tenant, &self.service, place).await
     }
 }
 

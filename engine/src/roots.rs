@@ -1,28 +1,44 @@
 //! The roots of trust this node has open, and how a tenant's L2 is wrapped and unwrapped by them.
+//!
+//! The platform's root is open from the start. A tenant's own root is opened from its replicated
+//! configuration when it is first needed here, and must then tell the very key reference it told when it was
+//! tested: a wrap never meets another key because somebody edited something.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use crypto::{L1Payload, L2, L2Commitment};
-use keystore::{Context, RootError, RootKeystore, Wrapped};
-use model::id::{L2Version, Realm, TenantHandle};
+use crypto::{Keyring, L1Payload, L2, L2Commitment};
+use keystore::{Context, Report, RootError, RootKeystore, Site, Who, Wrapped};
+use model::id::{L2Version, Realm, RootHandle, TenantHandle};
+use model::root::{L1State, Root, WhichRoot};
+use model::state::State;
 use model::tenant::{Tenant, Wrap};
 
+use crate::described::Described;
 use crate::refused::Refused;
 
-/// Every open root by its immutable reference; one of them serves tenants that brought none.
+/// How long opening a root may take: it is a log-in and a look at the key, and a person waits for it.
+const OPEN_MAX: Duration = Duration::from_secs(25);
+/// A root that did not answer is not asked again for so long: each try costs its callers a whole time-out.
+const REST: Duration = Duration::from_secs(1);
+
+/// Every open root.
 pub struct Roots {
     realm: Realm,
-    by_ref: BTreeMap<String, Arc<dyn RootKeystore>>,
     platform: Arc<dyn RootKeystore>,
+    site: Arc<Site>,
+    keyring: Arc<Keyring>,
+    open: RwLock<HashMap<(TenantHandle, RootHandle), Arc<dyn RootKeystore>>>,
+    resting: Mutex<HashMap<WhichRoot, (Instant, RootError)>>,
 }
 
 impl Roots {
-    /// With the platform's root for tenants.
+    /// With the platform's root for tenants that brought none, and what this node allows theirs.
     #[must_use]
-    pub fn new(realm: Realm, platform: Arc<dyn RootKeystore>) -> Self {
-        let by_ref = BTreeMap::from([(platform.l1_ref().to_owned(), Arc::clone(&platform))]);
-        Self { realm, by_ref, platform }
+    pub fn new(keyring: Arc<Keyring>, platform: Arc<dyn RootKeystore>, site: Arc<Site>) -> Self {
+        let (open, resting) = (RwLock::default(), Mutex::default());
+        Self { realm: keyring.realm(), platform, site, keyring, open, resting }
     }
 
     /// The platform's root for tenants.
@@ -31,71 +47,262 @@ impl Roots {
         &self.platform
     }
 
-    /// Makes and wraps the L2 key of one version under the platform's root.
+    /// Tests a root as its owner describes it: everything it must be able to do, tried. Nothing is kept.
+    pub async fn test(&self, described: &Described) -> Report {
+        keystore::test(&described.config, &described.credentials, &self.site).await
+    }
+
+    /// How a configured root was described.
     ///
     /// # Errors
-    /// [`Refused::KeyUnavailable`] with what the root said.
+    /// [`RootError::Corrupt`] if its sealed configuration does not open.
+    pub fn described(&self, root: &Root) -> Result<Described, RootError> {
+        let sealed = self.keyring.open_root_settings(root.tenant, root.handle, &root.settings);
+        let described = sealed.ok().and_then(|bytes| Described::from_bytes(&bytes));
+        described.ok_or_else(|| {
+            tracing::error!(root = %root.name, "a root's configuration does not open");
+            RootError::Corrupt {
+                root: root.l1_ref.clone(),
+                detail: "its sealed configuration does not open".into(),
+            }
+        })
+    }
+
+    /// A configured root, opened on first use; `None` stands for the platform's.
+    ///
+    /// # Errors
+    /// What the root said when it was opened.
+    pub async fn root(&self, root: Option<&Root>) -> Result<Arc<dyn RootKeystore>, RootError> {
+        let Some(root) = root else { return Ok(Arc::clone(&self.platform)) };
+        let key = (root.tenant, root.handle);
+        let known = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let described = self.described(root)?;
+        let opening = keystore::open(&described.config, &described.credentials, &self.site);
+        let opened = match tokio::time::timeout(OPEN_MAX, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(silent(&root.l1_ref, OPEN_MAX)),
+        };
+        if opened.l1_ref() != root.l1_ref {
+            return Err(RootError::Misconfigured {
+                root: root.l1_ref.clone(),
+                who: Who::KeyOwner,
+                missing: format!("its configuration leads to another key by now, {}", opened.l1_ref()),
+                fix: "configure the other key as a root of its own and migrate to it".to_owned(),
+            });
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(open.entry(key).or_insert(opened)))
+    }
+
+    /// Closes roots that are configured no more.
+    pub fn close_removed(&self, state: &State) {
+        let gone = |key: &(TenantHandle, RootHandle)| state.root(key.0, key.1).is_none();
+        if self.open.read().unwrap_or_else(PoisonError::into_inner).keys().any(gone) {
+            self.open.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !gone(key));
+        }
+    }
+
+    /// Makes the L2 key of one version and wraps it by each of these roots (none: the platform's).
+    ///
+    /// # Errors
+    /// [`RootError`] of the first root that refused.
     pub async fn make_l2(
         &self,
+        state: &State,
         tenant: TenantHandle,
+        roots: &[RootHandle],
         version: L2Version,
-    ) -> Result<(L2Commitment, Wrap), Refused> {
-        let root = &self.platform;
-        let l2 = L2::generate(self.realm, tenant, version).map_err(no_memory)?;
-        let commitment = l2.commitment();
-        let payload = L1Payload::of_l2(&l2, root.l1_ref()).map_err(|_| corrupt())?;
-        drop(l2);
-        let wrapped = root.wrap(self.context(tenant, version), payload).await.map_err(unavailable)?;
-        Ok((commitment, Wrap { revision: 1, l1_ref: wrapped.l1_ref, wrapped: wrapped.blob }))
+    ) -> Result<(L2Commitment, Vec<Wrap>), RootError> {
+        let l2 = L2::generate(self.realm, tenant, version)?;
+        let wraps = self.wrap_l2(state, tenant, roots, version, &l2, 1).await?;
+        Ok((l2.commitment(), wraps))
+    }
+
+    /// Wraps an L2 key by each of these roots (none: the platform's), and unwraps each wrap again: a wrap that
+    /// does not give back the committed key is never kept.
+    ///
+    /// # Errors
+    /// [`RootError`] of the first root that refused.
+    pub async fn wrap_l2(
+        &self,
+        state: &State,
+        tenant: TenantHandle,
+        roots: &[RootHandle],
+        version: L2Version,
+        l2: &L2,
+        revision: u32,
+    ) -> Result<Vec<Wrap>, RootError> {
+        let context = Context::tenant_l2(self.realm, tenant, version);
+        let mut wraps = Vec::new();
+        for root in self.of(state, tenant, roots).await? {
+            let payload = L1Payload::of_l2(l2, root.l1_ref()).map_err(|_| corrupt(root.l1_ref()))?;
+            let wrapped = root.wrap(context, payload).await?;
+            let back = root.unwrap(context, &wrapped).await?;
+            back.into_l2(self.realm, tenant, version, &wrapped.l1_ref, &l2.commitment())
+                .map_err(|_| corrupt(root.l1_ref()))?;
+            wraps.push(Wrap { revision, l1_ref: wrapped.l1_ref, wrapped: wrapped.blob });
+        }
+        Ok(wraps)
     }
 
     /// Unwraps a tenant's L2 key by the first of its roots that does so, and checks the commitment.
     ///
     /// # Errors
     /// [`Refused::KeyUnavailable`] with what the last root said.
-    pub async fn unwrap_l2(&self, tenant: &Tenant, version: L2Version) -> Result<L2, Refused> {
+    pub async fn unwrap_l2(&self, state: &State, tenant: &Tenant, version: L2Version) -> Result<L2, Refused> {
+        self.unwrap_l2_by(state, tenant, version, None).await
+    }
+
+    /// As [`Roots::unwrap_l2`], by these roots alone (none: the platform's), each of which must do so.
+    ///
+    /// # Errors
+    /// [`Refused::KeyUnavailable`] with what the first root that refused said.
+    pub async fn prove(
+        &self,
+        state: &State,
+        tenant: &Tenant,
+        version: L2Version,
+        roots: &[RootHandle],
+    ) -> Result<(), Refused> {
+        for root in self.of(state, tenant.handle, roots).await.map_err(unavailable)? {
+            drop(self.unwrap_l2_by(state, tenant, version, Some(root.l1_ref())).await?);
+        }
+        Ok(())
+    }
+
+    async fn unwrap_l2_by(
+        &self,
+        state: &State,
+        tenant: &Tenant,
+        version: L2Version,
+        only: Option<&str>,
+    ) -> Result<L2, Refused> {
         let l2 = tenant.version(version).ok_or(Refused::NotFound { cause: "l2_version_unknown" })?;
         let mut refused = Refused::KeyUnavailable { reason: "no wrap is left of it".to_owned() };
-        for wrap in &l2.wraps {
-            let Some(root) = self.by_ref.get(&wrap.l1_ref) else {
-                refused = Refused::KeyUnavailable {
-                    reason: format!("its root {} is not configured on this node", wrap.l1_ref),
-                };
-                continue;
-            };
-            let wrapped = Wrapped { l1_ref: wrap.l1_ref.clone(), blob: wrap.wrapped.clone() };
-            match root.unwrap(self.context(tenant.handle, version), &wrapped).await {
-                Ok(payload) => {
-                    let commitment = L2Commitment(l2.commitment);
-                    return payload
-                        .into_l2(self.realm, tenant.handle, version, &wrap.l1_ref, &commitment)
-                        .map_err(|error| {
-                            tracing::error!(tenant = %tenant.name, %version, root = %wrap.l1_ref, %error,
-                                "a root answered with something else than the tenant's key");
-                            corrupt()
-                        });
+        let mut wraps: Vec<&Wrap> =
+            l2.wraps.iter().filter(|wrap| only.is_none_or(|only| wrap.l1_ref == only)).collect();
+        wraps.sort_by_key(|wrap| !self.answers(state, tenant.handle, wrap));
+        for wrap in wraps {
+            let unwrapped = match self.unwrap(state, tenant.handle, version, wrap).await {
+                Ok(payload) => payload,
+                Err(error) => {
+                    refused = unavailable(error);
+                    continue;
                 }
-                Err(error) => refused = unavailable(error),
-            }
+            };
+            let commitment = L2Commitment(l2.commitment);
+            return unwrapped.into_l2(self.realm, tenant.handle, version, &wrap.l1_ref, &commitment).map_err(
+                |error| {
+                    tracing::error!(tenant = %tenant.name, %version, root = %wrap.l1_ref, %error,
+                        "a root answered with something else than the tenant's key");
+                    unavailable(corrupt(&wrap.l1_ref))
+                },
+            );
         }
         Err(refused)
     }
 
-    fn context(&self, tenant: TenantHandle, version: L2Version) -> Context {
-        Context::tenant_l2(self.realm, tenant, version)
+    async fn unwrap(
+        &self,
+        state: &State,
+        tenant: TenantHandle,
+        version: L2Version,
+        wrap: &Wrap,
+    ) -> Result<L1Payload, RootError> {
+        let which = self.which(state, tenant, wrap).ok_or_else(|| RootError::Misconfigured {
+            root: wrap.l1_ref.clone(),
+            who: Who::Operator,
+            missing: "it is not configured on this node".to_owned(),
+            fix: "configure the key that wrapped this tenant".to_owned(),
+        })?;
+        if let Some(error) = self.rests(which) {
+            return Err(error);
+        }
+        let configured = which.and_then(|(tenant, root)| state.root(tenant, root));
+        let wrapped = Wrapped { l1_ref: wrap.l1_ref.clone(), blob: wrap.wrapped.clone() };
+        let context = Context::tenant_l2(self.realm, tenant, version);
+        let answer = match self.root(configured.map(AsRef::as_ref)).await {
+            Ok(root) => root.unwrap(context, &wrapped).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error @ RootError::Unreachable { .. }) = &answer {
+            let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+            resting.insert(which, (Instant::now(), error.clone()));
+        }
+        answer
+    }
+
+    /// The error of a root that did not answer a moment ago.
+    fn rests(&self, root: WhichRoot) -> Option<RootError> {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        match resting.get(&root) {
+            Some((since, error)) if since.elapsed() < REST => Some(error.clone()),
+            Some(_) => {
+                resting.remove(&root);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The root that made a wrap.
+    fn which(&self, state: &State, tenant: TenantHandle, wrap: &Wrap) -> Option<WhichRoot> {
+        if wrap.l1_ref == self.platform.l1_ref() {
+            return Some(None);
+        }
+        let own = state.roots(tenant).find(|root| root.l1_ref == wrap.l1_ref)?;
+        Some(Some((tenant, own.handle)))
+    }
+
+    /// Whether the newest evidence says that the root of a wrap answers; one that was never probed may.
+    fn answers(&self, state: &State, tenant: TenantHandle, wrap: &Wrap) -> bool {
+        let evidence = self.which(state, tenant, wrap).and_then(|root| state.l1(root));
+        evidence.is_none_or(|l1| l1.state == L1State::Enabled)
+    }
+
+    async fn of(
+        &self,
+        state: &State,
+        tenant: TenantHandle,
+        roots: &[RootHandle],
+    ) -> Result<Vec<Arc<dyn RootKeystore>>, RootError> {
+        if roots.is_empty() {
+            return Ok(vec![Arc::clone(&self.platform)]);
+        }
+        let mut open = Vec::new();
+        for handle in roots {
+            let root = state.root(tenant, *handle).ok_or_else(|| RootError::Misconfigured {
+                root: handle.to_string(),
+                who: Who::Operator,
+                missing: "the tenant has no such root any more".to_owned(),
+                fix: "configure it again".to_owned(),
+            })?;
+            open.push(self.root(Some(root)).await?);
+        }
+        Ok(open)
     }
 }
 
-fn unavailable(error: RootError) -> Refused {
+/// No answer within a time that is ours, not the provider's.
+pub(crate) fn silent(root: &str, within: Duration) -> RootError {
+    let detail = format!("no answer within {} s", within.as_secs());
+    RootError::Unreachable { root: root.to_owned(), detail }
+}
+
+pub(crate) fn unavailable(error: RootError) -> Refused {
     tracing::warn!(%error, "a root of trust refused");
-    Refused::KeyUnavailable { reason: error.to_string() }
+    match error {
+        RootError::Memory(error) => Refused::NotNow { reason: error.to_string() },
+        error => Refused::KeyUnavailable { reason: error.to_string() },
+    }
 }
 
-fn no_memory(error: crypto::ArenaError) -> Refused {
-    tracing::error!(%error, "no secret memory left");
-    Refused::NotNow { reason: error.to_string() }
-}
-
-fn corrupt() -> Refused {
-    Refused::KeyUnavailable { reason: "the root answered with something else than the key".to_owned() }
+fn corrupt(l1_ref: &str) -> RootError {
+    RootError::Corrupt {
+        root: l1_ref.to_owned(),
+        detail: "the root answered with something else than the key".into(),
+    }
 }

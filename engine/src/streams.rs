@@ -71,8 +71,12 @@ struct Owner {
 pub(crate) struct Streams(Mutex<HashMap<[u8; RANDOM_BYTES], (Stream, Instant)>>);
 
 impl Streams {
-    fn put(&self, stream: Stream) -> Result<(), Refused> {
+    /// `ended` is asked under the lock: whether the stream's tenant was purged since it was begun.
+    fn put(&self, stream: Stream, ended: impl FnOnce() -> bool) -> Result<(), Refused> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended() {
+            return Err(Refused::NotNow { reason: "the key was withdrawn meanwhile".to_owned() });
+        }
         open.retain(|_, (_, touched)| touched.elapsed() < STREAM_IDLE);
         let owner = stream.owner;
         let own = |(other, _): &&(Stream, Instant)| {
@@ -84,6 +88,12 @@ impl Streams {
         }
         open.insert(random_of(&stream.value), (stream, Instant::now()));
         Ok(())
+    }
+
+    /// Ends every stream of a tenant.
+    pub(crate) fn end_all_of(&self, tenant: TenantHandle) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, (stream, _)| stream.owner.tenant != tenant);
     }
 
     fn take(&self, value: &[u8; VALUE_BYTES], owner: Owner) -> Option<Stream> {
@@ -144,7 +154,8 @@ impl Turn<'_> {
             });
         }
         let value = stream.value.to_vec();
-        self.engine.streams.put(stream)?;
+        let held = self.engine.hot.held();
+        held.streams.put(stream, || held.is_closed(self.tenant.handle, self.generation.index))?;
         Ok(value)
     }
 
@@ -171,7 +182,7 @@ impl Turn<'_> {
             return Err(Refused::NotNow { reason: reason.to_owned() });
         }
         self.check_lease()?;
-        self.engine.streams.take(value, self.owner(operation)).ok_or(Refused::NoStream)
+        self.engine.hot.held().streams.take(value, self.owner(operation)).ok_or(Refused::NoStream)
     }
 
     fn owner(&self, operation: u32) -> Owner {
@@ -186,7 +197,7 @@ impl Turn<'_> {
         found: Option<&Found>,
     ) -> Result<[u8; 16], Refused> {
         let identifier = found.map(Found::identifier).unwrap_or_default();
-        let key = self.engine.hot.tag_key(self.tenant.handle)?;
+        let key = self.tag_key()?;
         let service = self.service.handle;
         let operation = operation.to_be_bytes();
         Ok(key.stream_code(&[&value[..32], service.as_bytes(), &operation, identifier.as_bytes()]))
@@ -215,7 +226,7 @@ mod tests {
         let streams = Streams::default();
         let open = stream(7, owner);
         let value = open.value;
-        streams.put(open).unwrap();
+        streams.put(open, || false).unwrap();
         for other in others {
             assert!(streams.take(&value, other).is_none());
         }
@@ -233,10 +244,13 @@ mod tests {
         for n in 0..STREAMS_PER_SERVICE_MAX {
             let mut open = stream(0, owner);
             open.value[16..24].copy_from_slice(&(n as u64).to_be_bytes());
-            streams.put(open).unwrap();
+            streams.put(open, || false).unwrap();
         }
-        assert!(matches!(streams.put(stream(0xff, owner)), Err(Refused::NotNow { .. })));
+        assert!(matches!(streams.put(stream(0xff, owner), || false), Err(Refused::NotNow { .. })));
         let other = Owner { service: ServiceHandle([3; 4]), ..owner };
-        assert!(streams.put(stream(0xfe, other)).is_ok());
+        assert!(streams.put(stream(0xfd, other), || true).is_err(), "purged meanwhile");
+        assert!(streams.put(stream(0xfe, other), || false).is_ok());
+        streams.end_all_of(owner.tenant);
+        assert!(streams.put(stream(0xff, owner), || false).is_ok());
     }
 }

@@ -66,7 +66,7 @@ impl Turn<'_> {
             return Err(unknown);
         }
         let bound = commitments(&self.tenant, &self.service, fields.l2_version).ok_or(unknown.clone())?;
-        if !self.engine.hot.tag_key(self.tenant.handle)?.verify(&uid, &bound) {
+        if !self.tag_key()?.verify(&uid, &bound) {
             return Err(unknown);
         }
         let ticket = self.state().ticket(&uid).filter(|ticket| ticket.lasts_at(self.now()));

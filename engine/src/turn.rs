@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Batch, Entry, Kind, Operation, Outcome};
-use model::id::{L2Version, LogIndex, TenantHandle};
+use model::id::{LogIndex, TenantHandle};
+use model::root::{Gate, L1State};
 use model::service::{Service, ServiceState};
 use model::state::State;
-use model::tenant::{Tenant, TenantState};
+use model::tenant::{Access, Tenant, TenantState};
 use model::time::ClusterTime;
 use model::uid::{Uid, UidText};
 use raft_store::Gen;
@@ -79,7 +80,7 @@ impl Footing {
     }
 
     /// The tenant and service, if both may be served.
-    fn verdict(&self) -> Result<(Arc<Tenant>, Arc<Service>), Verdict> {
+    fn verdict(&self, now: ClusterTime) -> Result<(Arc<Tenant>, Arc<Service>), Verdict> {
         let ended = |reason, at, tenant| Err(Verdict::Withdrawn { reason, at, tenant });
         if let Some(at) = self.denied {
             return ended("the certificate is denied", at, None);
@@ -98,6 +99,13 @@ impl Footing {
                 return ended("the tenant was terminated", tenant.withdrawn_at, Some(tenant.handle));
             }
         }
+        if tenant.access == Access::Unlinked {
+            let reason = "the tenant is unlinked from its root of trust";
+            return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
+        }
+        if let Gate::Closed { state, since, at } = self.generation.state.gate(tenant, now) {
+            return Err(Verdict::RootClosed { state, since, at, tenant: tenant.handle });
+        }
         let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };
         let reason = match service.state {
             ServiceState::Active => return Ok((Arc::clone(tenant), Arc::clone(service))),
@@ -108,6 +116,12 @@ impl Footing {
     }
 }
 
+/// What is told while the tenant's root keeps its keys closed.
+fn closed(state: L1State, since: ClusterTime) -> Refused {
+    let reason = format!("its root of trust is {} (closed since {since})", state.as_str());
+    Refused::KeyUnavailable { reason }
+}
+
 /// Why a caller may not be served.
 enum Verdict {
     NoTenant,
@@ -116,6 +130,14 @@ enum Verdict {
         reason: &'static str,
         at: LogIndex,
         tenant: Option<TenantHandle>,
+    },
+    /// Its tenant's root ended the use of its keys, or is silent for too long: told once that holds on every
+    /// node.
+    RootClosed {
+        state: L1State,
+        since: ClusterTime,
+        at: LogIndex,
+        tenant: TenantHandle,
     },
     Unregistered(Arc<Tenant>),
 }
@@ -128,6 +150,14 @@ impl Verdict {
                 Ok(()) => Refused::Identity { reason },
                 Err(not_yet) => not_yet,
             },
+            // A grace that ran out did so by cluster time, on every node alike.
+            Self::RootClosed { state, since, at: LogIndex(0), .. } => closed(state, since),
+            Self::RootClosed { state, since, at, tenant } => {
+                match engine.until_everywhere(at, Some(tenant)).await {
+                    Ok(()) => closed(state, since),
+                    Err(not_yet) => not_yet,
+                }
+            }
             Self::Unregistered(_) => Refused::Internal { cause: "registered_service_not_published" },
         }
     }
@@ -142,16 +172,16 @@ impl<'e> Turn<'e> {
     /// caller may not be served.
     pub(crate) async fn begin(engine: &'e Engine, caller: &'e Caller) -> Result<Self, Refused> {
         let mut footing = Footing::take(engine, caller)?;
-        let mut verdict = footing.verdict();
+        let mut verdict = footing.verdict(engine.store.now());
         if verdict.is_err() {
             Box::pin(engine.store.read_index()).await?;
             footing = Footing::take(engine, caller)?;
-            verdict = footing.verdict();
+            verdict = footing.verdict(engine.store.now());
         }
         if let Err(Verdict::Unregistered(tenant)) = &verdict {
             Box::pin(engine.register_on_first_contact(tenant, caller)).await?;
             footing = Footing::take(engine, caller)?;
-            verdict = footing.verdict();
+            verdict = footing.verdict(engine.store.now());
         }
         let (tenant, service) = match verdict {
             Ok(served) => served,
@@ -220,7 +250,7 @@ impl<'e> Turn<'e> {
         let footing = Footing::take(self.engine, self.caller)?;
         // Nothing is told of it here: the next request learns what ended, once that holds everywhere.
         let ended = |_| Refused::NotNow { reason: "the caller's standing changed meanwhile".to_owned() };
-        let (tenant, service) = footing.verdict().map_err(ended)?;
+        let (tenant, service) = footing.verdict(self.engine.store.now()).map_err(ended)?;
         // The lease stays the first one captured: what was answered under it must pass its check.
         self.generation = footing.generation;
         (self.tenant, self.service) = (tenant, service);
@@ -271,7 +301,15 @@ impl<'e> Turn<'e> {
     ) {
         let elapsed = self.started.elapsed();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let l2_version = self.l2_version_of(identifier);
+        let uid = self.made(identifier).or_else(|| Uid::parse(identifier));
+        let l2_version = uid.map(|uid| uid.header.fields().l2_version);
+        let primary = self.tenant.primary().map(|primary| primary.version);
+        if let Some(uid) = uid
+            && outcome == Outcome::Ok
+            && l2_version != primary
+        {
+            self.engine.older.saw(uid, self.now);
+        }
         let effective = self.effective_everywhere_at.take();
         let detail = effective.map(|at| format!("effective_everywhere_at={at}")).unwrap_or_default();
         self.batch.push(&Entry {
@@ -298,11 +336,6 @@ impl<'e> Turn<'e> {
     /// The identifier behind a text, if it is the one this turn made last.
     pub(crate) fn made(&self, identifier: &str) -> Option<Uid> {
         self.made.as_ref().filter(|(text, _)| text.as_str() == identifier).map(|(_, uid)| *uid)
-    }
-
-    fn l2_version_of(&self, identifier: &str) -> Option<L2Version> {
-        let uid = self.made(identifier).or_else(|| Uid::parse(identifier))?;
-        Some(uid.header.fields().l2_version)
     }
 
     /// Makes the audit records durable and checks the lease once more. Only after `Ok` may the answer

@@ -35,7 +35,7 @@ impl Engine {
         let version = tenant.primary().ok_or(missing.clone())?.version;
         let header = crypto::service_root(Kdf::Hkdf, tenant.handle, service.handle, version);
         let bound = commitments(tenant, service, version).ok_or(missing)?;
-        Ok(self.hot.tag_key(tenant.handle)?.make(header, &bound))
+        Ok(self.hot.tag_key(tenant.handle, self.store.generation().index)?.make(header, &bound))
     }
 }
 
@@ -79,7 +79,7 @@ impl Turn<'_> {
     /// # Errors
     /// [`Refused::NotNow`] once this boot's IVs are spent.
     pub fn server_iv(&self, found: &Found) -> Result<[u8; 12], Refused> {
-        let key = self.engine.hot.tag_key(self.tenant.handle)?;
+        let key = self.tag_key()?;
         let iv = self.engine.ivs.next(&key, &found.uid().header);
         iv.map_err(|spent| Refused::NotNow { reason: spent.to_string() })
     }
@@ -103,6 +103,7 @@ impl Turn<'_> {
         if spec.usage_mask >= 1 << 24 {
             return Err(Refused::Invalid { reason: "the usage mask has bits no identifier holds" });
         }
+        self.may_make_keys()?;
         let place = L3Place::of(&root.uid().header);
         let hot = self.l3(place).await?;
         self.check_lease()?;
@@ -123,6 +124,6 @@ impl Turn<'_> {
         });
         let bound = commitments(&self.tenant, &self.service, place.l2_version)
             .ok_or(Refused::Internal { cause: "root_without_commitment" })?;
-        Ok(self.engine.hot.tag_key(place.tenant)?.make(header, &bound))
+        Ok(self.tag_key()?.make(header, &bound))
     }
 }

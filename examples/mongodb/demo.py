@@ -3,6 +3,7 @@ keys rotated under a running application, and the cost of all that beside a key 
 
 Environment: what `. .keyraft/env` sets; MONGODB_URI for a real MongoDB, else a stub in this process."""
 import argparse
+import json
 import os
 import sys
 import time
@@ -16,11 +17,16 @@ from pymongo import MongoClient
 from pymongo.errors import EncryptionError, PyMongoError
 
 import figures
+from administration import Administration
 from application import CODEC_OPTIONS, DATA_KEY, ENCRYPTED, LOOKUP_KEY, Customers, customer
 from keyservice import Kmip, Local, automatic_decryption, encryption
 from stub import Stub
 
 DOCUMENTS = 200
+# The name under which the tenant keeps its own root, in mode customer.
+CUSTOMER_ROOT = "example"
+# Which key that is: of `keyraft dev --root software`, unless ROOT_CONFIG and ROOT_CREDENTIALS say otherwise (JSON).
+DEV_ROOT = '{"provider": "software", "key": "customer"}'
 # An application that runs through the rotation keeps data keys this long (the driver's default is a minute).
 KEY_CACHE_MS = 1_000
 # BSON binary subtype of encrypted fields; bytes 1 to 16 of such a value are the data key's UUID.
@@ -148,6 +154,49 @@ class Demo:
             assert reader.with_email(customer(7)["email"]) == [customer(7)], "look-up by an encrypted field"
         print("     %d documents from before and after read back, look-ups by encrypted e-mail too" % number)
 
+    def migrate(self):
+        """The tenant's keys move to a root of its own, while an application runs; then data keys are wrapped under
+        master keys that the platform's root never saw."""
+        running, _ = self.application(self.kmip(), key_expiration_ms=KEY_CACHE_MS)
+        administration, keys = Administration(), self.kmip()
+        assert running.read(1) == customer(1)
+        root = administration.bring_root(CUSTOMER_ROOT, json.loads(os.environ.get("ROOT_CONFIG", DEV_ROOT)),
+                                         json.loads(os.environ.get("ROOT_CREDENTIALS", "null")))
+        print("     root %s: %s" % (root["name"], root["key"]))
+        began = time.perf_counter()
+        job = administration.switch(CUSTOMER_ROOT)
+        print("     moved in %.0f ms; proved by %d nodes" % (1e3 * (time.perf_counter() - began), len(job["proved_by"])))
+        for version in administration.versions():
+            assert version["roots"] == [root["key"]], "a wrap by another root is left: %s" % version
+        assert running.read(2) == customer(2), "the running application reads on"
+
+        # Until now the master keys are those of before the move; the application's own use of them shows.
+        fresh, _ = self.application(self.kmip())
+        assert fresh.read(3) == customer(3) and fresh.with_email(customer(7)["email"]) == [customer(7)]
+        before, now = administration.older_in_use()
+        assert before, "nobody used a master key of before the move"
+        print("     identifiers of older versions in use: %d" % len(before))
+        self.crypt.rewrap_many_data_key({}, keys.provider, keys.master_key)
+        # Whoever still holds an unwrapped data key keeps it for the time of its cache.
+        time.sleep(KEY_CACHE_MS / 1e3)
+        _, now = administration.older_in_use()
+        time.sleep(1.1)  # the nodes tell whole seconds
+        fresh, _ = self.application(self.kmip())
+        for reader in (running, fresh):
+            assert all(reader.read(one) == customer(one) for one in range(1, DOCUMENTS + 1)), "a document was lost"
+            assert reader.with_email(customer(7)["email"]) == [customer(7)], "look-up by an encrypted field"
+        after, _ = administration.older_in_use(since=now + 1)
+        assert not after, "still in use: %s" % ", ".join(sorted(after))
+        print("     identifiers of older versions in use: 0")
+
+    def return_to_platform(self):
+        """For the next run: the tenant as it was. Keys of both roots go on."""
+        administration = Administration()
+        administration.switch("platform")
+        administration.remove(CUSTOMER_ROOT)
+        fresh, _ = self.application(self.kmip())
+        assert fresh.read(1) == customer(1)
+
     def measure(self):
         keys, local = self.kmip(), Local()
         vault = self.name + ".__keyVaultLocal"
@@ -175,18 +224,24 @@ STEPS = [
     ("rotate under a running application", Demo.rotate), ("figures", Demo.measure),
 ]
 
+# Mode customer: a key store of its own comes in between.
+CUSTOMER_STEPS = [("move to a root of the tenant's own", Demo.migrate), ("back to the platform's root", Demo.return_to_platform)]
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--mode", choices=["plain", "delegated"], default="plain",
+    parser.add_argument("--mode", choices=["plain", "delegated", "customer"], default="plain",
                         help="plain: the driver fetches the master key and wraps data keys itself; "
-                             "delegated: keyraft wraps them, the master key never leaves it")
+                             "delegated: keyraft wraps them, the master key never leaves it; customer: as delegated, "
+                             "and the tenant moves to a root of its own while the application runs")
     parser.add_argument("--no-figures", action="store_true",
                         help="measure nothing: for a machine that is busy with other things")
     arguments = parser.parse_args()
     mode, steps = arguments.mode, STEPS[:-1] if arguments.no_figures else STEPS
+    if mode == "customer":
+        steps = STEPS[:5] + CUSTOMER_STEPS + steps[5:]
     missing = [name for name in ("KMIP_HOST", "KMIP_PORT", "KMIP_PORTS", "KMIP_CA", "KMIP_CERT", "KMIP_KEY", "KMIP_CERT2",
-                                 "KMIP_KEY2") if name not in os.environ]
+                                 "KMIP_KEY2") + ("KEYRAFT_CACERT", "KEYRAFT_TOKEN", "KEYRAFT_ADDRS") * (mode == "customer") if name not in os.environ]
     if missing:
         sys.exit("the environment lacks %s: start a cluster (make run), then run this through ./run" % ", ".join(missing))
     uri = os.environ.get("MONGODB_URI")
@@ -200,7 +255,7 @@ def main():
         database = "A STUB in this process, not MongoDB; set MONGODB_URI for a real one"
     print("database: %s" % database)
     print("keys: keyraft at %s, ports %s, mode %s" % (os.environ["KMIP_HOST"], os.environ["KMIP_PORTS"], mode))
-    demo = Demo(uri or stub.uri, mode == "delegated")
+    demo = Demo(uri or stub.uri, mode != "plain")
     try:
         for name, step in steps:
             began = time.perf_counter()

@@ -122,6 +122,8 @@ fn refusal_reason(refusal: &Refusal, version: Version) -> ResultReason {
         Refusal::AttributeUnknown => ResultReason::AttributeNotFound,
         Refusal::TenantSuspended { .. }
         | Refusal::TenantTerminated { .. }
+        | Refusal::TenantUnlinked { .. }
+        | Refusal::TenantReadOnly { .. }
         | Refusal::ServiceSuspended { .. }
         | Refusal::ServiceShredded { .. } => ResultReason::PermissionDenied,
         _ => ResultReason::GeneralFailure,

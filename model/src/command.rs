@@ -6,14 +6,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
-    CommitTogether, CreateTenant, DenyCertificates, DestroyObject, EndTicket, IssueBootId, IssueTicket,
-    JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, RecordObject, RecoverObject,
-    RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
-    RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SuspendService,
-    SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
+    ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates, ArchiveObject,
+    ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates, DestroyObject,
+    DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueTicket, JoinNode, LeaseTookEffect,
+    LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, RecordObject, RecoverObject, RegisterObject,
+    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
+    ReturnUsage, RevokeObject, RollBackJob, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
+    ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant,
+    UnlinkTenant, UseTicket,
 };
-use crate::id::{BootId, CommandId, L2Version, LogIndex, NodeId, ServiceHandle, TenantHandle};
+use crate::id::{
+    BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
+};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 use crate::time::ClusterTime;
@@ -230,6 +234,36 @@ commands! {
     LeaseUsage => "lease_usage", withdraws: |_, _| false;
     /// What a node did not use of its blocks.
     ReturnUsage => "return_usage", withdraws: |_, _| false;
+    /// The kill switch: total lock until the tenant is linked again.
+    UnlinkTenant => "unlink_tenant", withdraws: |_, _| true;
+    /// Ends the lock.
+    RelinkTenant => "relink_tenant", withdraws: |_, _| false;
+    /// Existing keys are given, no new ones are made.
+    DisableTenant => "disable_tenant", withdraws: |_, _| true;
+    /// New keys are made again.
+    EnableTenant => "enable_tenant", withdraws: |_, _| false;
+    /// A root of a tenant's own that passed its test.
+    ConfigureRoot => "configure_root", withdraws: |_, _| false;
+    /// Forgets a root that wraps nothing.
+    RemoveRoot => "remove_root", withdraws: |_, _| false;
+    /// Grace without an answer of the root, and rotation by age; a shorter grace may close a tenant.
+    SetRootPolicy => "set_root_policy", withdraws: |_, _| true;
+    /// Evidence about the health of roots.
+    NoteProbes => "note_probes", withdraws: NoteProbes::withdraws_at;
+    /// Begins a job on a tenant.
+    StartJob => "start_job", withdraws: |_, _| false;
+    /// Leaves a step of a job.
+    AdvanceJob => "advance_job", withdraws: |_, _| false;
+    /// Wraps by the roots to be.
+    AddWraps => "add_wraps", withdraws: |_, _| false;
+    /// A node unwraps by the roots to be.
+    NoteProof => "note_proof", withdraws: |_, _| false;
+    /// The roots to be become the tenant's.
+    SwitchRoots => "switch_roots", withdraws: |_, _| false;
+    /// Drops the wraps of roots that left.
+    DropWraps => "drop_wraps", withdraws: |_, _| false;
+    /// Makes everything as it was before a job.
+    RollBackJob => "roll_back_job", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.
@@ -254,6 +288,10 @@ pub enum Answer {
     Refused(Refusal),
     /// The node has this id, now or already.
     Node(NodeId),
+    /// The root is configured.
+    Root(RootHandle),
+    /// The job has begun.
+    Job(JobId),
 }
 
 /// The outcome of applying one log entry.

@@ -84,6 +84,14 @@ byte_id!(
     ServiceHandle, 4
 );
 byte_id!(
+    /// A root of trust of a tenant's own: random, unique within its tenant.
+    RootHandle, 4
+);
+byte_id!(
+    /// A job on a tenant: random, made by its proposer.
+    JobId, 8
+);
+byte_id!(
     /// Sixteen random bytes made by the proposer of a command; bound into the sealed log payload.
     CommandId, 16
 );
@@ -180,6 +188,10 @@ label_name!(
 label_name!(
     /// A service's name, unique within its tenant.
     ServiceName, "service name"
+);
+label_name!(
+    /// A root's name, unique within its tenant while the root is configured.
+    RootName, "root name"
 );
 
 /// Longest name in characters: one DNS label (RFC 1035 2.3.4), because names travel in SAN entries.

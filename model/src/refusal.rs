@@ -137,6 +137,42 @@ pub enum Refusal {
     /// The node was not told to leave.
     #[error("the node is not retiring")]
     NodeNotRetiring,
+    /// The tenant is unlinked from its root: link it again first.
+    #[error("the tenant is unlinked from its root of trust; relink it first")]
+    TenantUnlinked {
+        /// Log index of the unlinking.
+        at: LogIndex,
+    },
+    /// The tenant's root is disabled: no new keys.
+    #[error("the tenant's root of trust is disabled: no new keys are made until it is enabled")]
+    TenantReadOnly {
+        /// Log index of the disabling.
+        at: LogIndex,
+    },
+    /// The tenant has no such root.
+    #[error("the tenant has no such root")]
+    RootUnknown,
+    /// The tenant has a root of this name, or of this key.
+    #[error("the tenant has a root of this name or of this key")]
+    RootExists,
+    /// The root wraps the tenant's keys, or a job is about to make it so.
+    #[error("the root is in use; migrate the tenant to another one first")]
+    RootInUse,
+    /// The tenant has no such job.
+    #[error("the tenant has no such job")]
+    JobUnknown,
+    /// One job at a time.
+    #[error("a job is running on the tenant; wait for its end")]
+    JobRunning,
+    /// The job is at another step by now.
+    #[error("the job is at another step by now")]
+    JobMoved,
+    /// The root to be has closed meanwhile.
+    #[error("the root to be refuses its key by now")]
+    RootClosed,
+    /// The job would change nothing, or names a root twice.
+    #[error("the job would change nothing, or names a root twice")]
+    JobPointless,
     /// A list of actions is empty, too long, or not about objects of one tenant.
     #[error("a commit holds 1 to {max} actions about objects of one tenant")]
     BadTogether {
@@ -155,7 +191,9 @@ impl Refusal {
             | Self::TenantSuspended { at }
             | Self::TenantTerminated { at }
             | Self::ServiceSuspended { at }
-            | Self::ServiceShredded { at } => Some(*at),
+            | Self::ServiceShredded { at }
+            | Self::TenantUnlinked { at }
+            | Self::TenantReadOnly { at } => Some(*at),
             Self::WrongState { at, .. } => (*at != LogIndex(0)).then_some(*at),
             Self::TenantUnknown
             | Self::TenantNameTaken
@@ -180,6 +218,14 @@ impl Refusal {
             | Self::GroupMoved
             | Self::NodeUnknown
             | Self::NodeNotRetiring
+            | Self::RootUnknown
+            | Self::RootExists
+            | Self::RootInUse
+            | Self::JobUnknown
+            | Self::JobRunning
+            | Self::JobMoved
+            | Self::JobPointless
+            | Self::RootClosed
             | Self::BadTogether { .. } => None,
         }
     }
@@ -226,6 +272,18 @@ pub enum Limit {
     Certificates,
     /// Bytes of the reason of a denial.
     DenialReason,
+    /// Roots of a tenant.
+    Roots,
+    /// Bytes of a root's configuration.
+    RootSettings,
+    /// How long hot keys outlive the silence of a root.
+    L1Grace,
+    /// The age at which a key is rotated.
+    RotateAfter,
+    /// Bytes of what is said about a root or a job.
+    Detail,
+    /// Probes of one entry.
+    Probes,
 }
 
 impl std::fmt::Display for Limit {
@@ -249,6 +307,12 @@ impl std::fmt::Display for Limit {
             Self::Denied => "the number of denied certificates",
             Self::Certificates => "the number of certificates in one request",
             Self::DenialReason => "the length of the reason in bytes",
+            Self::Roots => "the number of roots of a tenant",
+            Self::RootSettings => "the bytes of a root's configuration",
+            Self::L1Grace => "the grace without an answer of the root",
+            Self::RotateAfter => "the age at which the key is rotated",
+            Self::Detail => "the length of the reason",
+            Self::Probes => "the number of probes in one entry",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
         })
     }

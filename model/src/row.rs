@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
 use crate::departure::Departure;
-use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, TenantHandle};
+use crate::id::{BootId, JobId, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle};
+use crate::job::Job;
 use crate::object::{Object, Place};
+use crate::root::{L1, Root, WhichRoot};
 use crate::service::Service;
 use crate::tenant::Tenant;
 use crate::ticket::Ticket;
@@ -38,6 +40,12 @@ pub enum RowKey {
     Departure(NodeId),
     /// A certificate that is denied.
     Denial(CertificateId),
+    /// A root of trust of a tenant's own.
+    Root(TenantHandle, RootHandle),
+    /// A job on a tenant.
+    Job(TenantHandle, JobId),
+    /// What is known of a root's health.
+    L1(WhichRoot),
 }
 
 impl RowKey {
@@ -56,6 +64,9 @@ impl RowKey {
             Self::Group(..) => 8,
             Self::Departure(_) => 9,
             Self::Denial(_) => 10,
+            Self::Root(..) => 11,
+            Self::Job(..) => 12,
+            Self::L1(_) => 13,
         }
     }
 
@@ -67,13 +78,17 @@ impl RowKey {
             | Self::Service(tenant, _)
             | Self::Object(tenant, _)
             | Self::Ticket(tenant, _)
-            | Self::Group(tenant, ..) => Some(*tenant),
+            | Self::Group(tenant, ..)
+            | Self::Root(tenant, _)
+            | Self::Job(tenant, _)
+            | Self::L1(Some((tenant, _))) => Some(*tenant),
             Self::Cluster
             | Self::Idempotency(_)
             | Self::Node(_)
             | Self::Boot(_)
             | Self::Departure(_)
-            | Self::Denial(_) => None,
+            | Self::Denial(_)
+            | Self::L1(None) => None,
         }
     }
 }
@@ -103,6 +118,12 @@ pub enum Row {
     Departure(Departure),
     /// See [`RowKey::Denial`].
     Denial(Denial),
+    /// See [`RowKey::Root`].
+    Root(Root),
+    /// See [`RowKey::Job`].
+    Job(Job),
+    /// See [`RowKey::L1`].
+    L1(L1),
 }
 
 /// Facts about the cluster as a whole.

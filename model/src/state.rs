@@ -9,12 +9,17 @@ use std::sync::Arc;
 use crate::certificate::{CertificateId, Denial};
 use crate::command::{Action, Answer, Applied, Command};
 use crate::departure::Departure;
-use crate::id::{BootId, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use crate::id::{
+    BootId, JobId, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
+    TenantName,
+};
+use crate::job::{Job, Step};
 use crate::object::{Name, Object, Place};
 use crate::refusal::{Limit, Refusal};
+use crate::root::{Gate, L1, Root, WhichRoot};
 use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
-use crate::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
+use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
@@ -87,6 +92,11 @@ pub struct State {
     pub(crate) join_attempts: OrdMap<[u8; 16], NodeId>,
     pub(crate) departures: OrdMap<NodeId, Departure>,
     pub(crate) denied: OrdMap<CertificateId, Arc<Denial>>,
+    pub(crate) roots: OrdMap<(TenantHandle, RootHandle), Arc<Root>>,
+    pub(crate) jobs: OrdMap<(TenantHandle, JobId), Arc<Job>>,
+    /// The one job of a tenant that has work left.
+    pub(crate) running_jobs: OrdMap<TenantHandle, JobId>,
+    pub(crate) l1: OrdMap<WhichRoot, Arc<L1>>,
 }
 
 impl State {
@@ -122,6 +132,10 @@ impl State {
             join_attempts: OrdMap::new(),
             departures: OrdMap::new(),
             denied: OrdMap::new(),
+            roots: OrdMap::new(),
+            jobs: OrdMap::new(),
+            running_jobs: OrdMap::new(),
+            l1: OrdMap::new(),
         }
     }
 
@@ -378,6 +392,70 @@ impl State {
         self.denied.iter()
     }
 
+    /// A root of a tenant's own.
+    #[must_use]
+    pub fn root(&self, tenant: TenantHandle, handle: RootHandle) -> Option<&Arc<Root>> {
+        self.roots.get(&(tenant, handle))
+    }
+
+    /// A root of a tenant's own, by name.
+    #[must_use]
+    pub fn root_named(&self, tenant: TenantHandle, name: &RootName) -> Option<&Arc<Root>> {
+        self.roots(tenant).find(|root| root.name == *name)
+    }
+
+    /// The roots a tenant has configured, used or not.
+    pub fn roots(&self, tenant: TenantHandle) -> impl Iterator<Item = &Arc<Root>> {
+        let range = (tenant, RootHandle([0; 4]))..=(tenant, RootHandle([0xff; 4]));
+        self.roots.range(range).map(|(_, root)| root)
+    }
+
+    /// What is known of a root's health; `None` before its first probe.
+    #[must_use]
+    pub fn l1(&self, root: WhichRoot) -> Option<&Arc<L1>> {
+        self.l1.get(&root)
+    }
+
+    /// Every root that wraps a tenant's keys, with the tenants' own ones in the order of their tenants.
+    pub fn roots_in_use(&self) -> impl Iterator<Item = WhichRoot> + '_ {
+        let own = self
+            .roots
+            .keys()
+            .filter(|(tenant, root)| self.tenant(*tenant).is_some_and(|tenant| tenant.roots.contains(root)));
+        std::iter::once(None).chain(own.copied().map(Some))
+    }
+
+    /// Whether a tenant's roots allow its keys to be used at a moment.
+    #[must_use]
+    pub fn gate(&self, tenant: &Tenant, now: ClusterTime) -> Gate {
+        let of = |root: WhichRoot| self.l1(root).map_or(Gate::Open, |l1| l1.gate(tenant.l1_grace_ms, now));
+        let own = tenant.roots.iter().map(|root| of(Some((tenant.handle, *root))));
+        own.reduce(Gate::or).unwrap_or_else(|| of(None))
+    }
+
+    /// A job of a tenant.
+    #[must_use]
+    pub fn job(&self, tenant: TenantHandle, id: JobId) -> Option<&Arc<Job>> {
+        self.jobs.get(&(tenant, id))
+    }
+
+    /// All jobs of a tenant that are remembered.
+    pub fn jobs_of(&self, tenant: TenantHandle) -> impl Iterator<Item = &Arc<Job>> {
+        let range = (tenant, JobId([0; 8]))..=(tenant, JobId([0xff; 8]));
+        self.jobs.range(range).map(|(_, job)| job)
+    }
+
+    /// The job of a tenant that has work left.
+    #[must_use]
+    pub fn running_job(&self, tenant: TenantHandle) -> Option<&Arc<Job>> {
+        self.job(tenant, *self.running_jobs.get(&tenant)?)
+    }
+
+    /// Every job that has work left.
+    pub fn running_jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.running_jobs.iter().filter_map(|(tenant, id)| self.job(*tenant, *id))
+    }
+
     // -- what commands ask and do ------------------------------------------------------------
 
     /// A tenant that is not terminated.
@@ -389,9 +467,41 @@ impl State {
         }
     }
 
+    /// A tenant that is neither terminated nor unlinked.
+    pub(crate) fn linked_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
+        let tenant = self.living_tenant(handle)?;
+        match tenant.access {
+            Access::Unlinked => Err(Refusal::TenantUnlinked { at: tenant.withdrawn_at }),
+            Access::Open | Access::ReadOnly => Ok(tenant),
+        }
+    }
+
+    /// A tenant that may have new keys.
+    pub(crate) fn growing_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
+        let tenant = self.active_tenant(handle)?;
+        match tenant.access {
+            Access::ReadOnly => Err(Refusal::TenantReadOnly { at: tenant.withdrawn_at }),
+            Access::Open | Access::Unlinked => Ok(tenant),
+        }
+    }
+
+    /// The tenants a root serves, each with its grace in milliseconds.
+    pub(crate) fn hanging_on(&self, root: WhichRoot) -> impl Iterator<Item = (TenantHandle, u64)> + '_ {
+        let own = root.and_then(|(tenant, _)| self.tenant(tenant)).into_iter();
+        let platform = self.tenants.values().filter(move |tenant| root.is_none() && tenant.roots.is_empty());
+        own.filter(move |tenant| root.is_some_and(|(_, root)| tenant.roots.contains(&root)))
+            .chain(platform)
+            .map(|tenant| (tenant.handle, tenant.l1_grace_ms))
+    }
+
+    /// See [`State::gate`].
+    pub(crate) fn gate_of(&self, tenant: TenantHandle, now: ClusterTime) -> Option<Gate> {
+        self.tenant(tenant).map(|tenant| self.gate(tenant, now))
+    }
+
     /// A tenant that is served.
     pub(crate) fn active_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
-        let tenant = self.living_tenant(handle)?;
+        let tenant = self.linked_tenant(handle)?;
         match tenant.state {
             TenantState::Suspended | TenantState::Quarantined => {
                 Err(Refusal::TenantSuspended { at: tenant.withdrawn_at })
@@ -507,6 +617,53 @@ impl State {
         };
     }
 
+    pub(crate) fn put_root(&mut self, root: Root, changes: &mut Changes) {
+        let key = (root.tenant, root.handle);
+        changes.rows.push((RowKey::Root(key.0, key.1), Some(Row::Root(root.clone()))));
+        self.roots.insert(key, Arc::new(root));
+    }
+
+    /// Forgets a root with what is known of its health.
+    pub(crate) fn remove_root(&mut self, tenant: TenantHandle, root: RootHandle, changes: &mut Changes) {
+        self.roots.remove(&(tenant, root));
+        changes.rows.push((RowKey::Root(tenant, root), None));
+        self.forget_l1(Some((tenant, root)), changes);
+    }
+
+    pub(crate) fn forget_l1(&mut self, root: WhichRoot, changes: &mut Changes) {
+        if self.l1.remove(&root).is_some() {
+            changes.rows.push((RowKey::L1(root), None));
+        }
+    }
+
+    /// The end of a tenant: its roots' configurations are erased, and no job has work left.
+    pub(crate) fn forget_roots(&mut self, tenant: TenantHandle, at: &At, changes: &mut Changes) {
+        let roots: Vec<RootHandle> = self.roots(tenant).map(|root| root.handle).collect();
+        for root in roots {
+            self.remove_root(tenant, root, changes);
+        }
+        if let Some(job) = self.running_job(tenant).map(|job| Job::clone(job)) {
+            let detail = "the tenant was terminated".to_owned();
+            let (updated, revision) = (at.time, at.index);
+            self.put_job(Job { step: Step::RolledBack, detail, updated, revision, ..job }, changes);
+        }
+    }
+
+    pub(crate) fn put_job(&mut self, job: Job, changes: &mut Changes) {
+        changes.rows.push((RowKey::Job(job.tenant, job.id), Some(Row::Job(job.clone()))));
+        self.insert_job(job);
+    }
+
+    pub(crate) fn remove_job(&mut self, tenant: TenantHandle, id: JobId, changes: &mut Changes) {
+        self.jobs.remove(&(tenant, id));
+        changes.rows.push((RowKey::Job(tenant, id), None));
+    }
+
+    pub(crate) fn put_l1(&mut self, root: WhichRoot, l1: L1, changes: &mut Changes) {
+        changes.rows.push((RowKey::L1(root), Some(Row::L1(l1.clone()))));
+        self.l1.insert(root, Arc::new(l1));
+    }
+
     // -- rows to maps ------------------------------------------------------------------------
 
     /// Rebuilds the state from its rows, in any order.
@@ -551,6 +708,17 @@ impl State {
                 (RowKey::Denial(id), Row::Denial(row)) => {
                     state.denied.insert(id, Arc::new(row));
                 }
+                (RowKey::Root(tenant, handle), Row::Root(row))
+                    if (row.tenant, row.handle) == (tenant, handle) =>
+                {
+                    state.roots.insert((tenant, handle), Arc::new(row));
+                }
+                (RowKey::Job(tenant, id), Row::Job(row)) if (row.tenant, row.id) == (tenant, id) => {
+                    state.insert_job(row);
+                }
+                (RowKey::L1(root), Row::L1(row)) => {
+                    state.l1.insert(root, Arc::new(row));
+                }
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -589,6 +757,10 @@ impl State {
             self.departures.iter().map(|(key, row)| (RowKey::Departure(*key), Row::Departure(*row)));
         let denied =
             self.denied.iter().map(|(key, row)| (RowKey::Denial(*key), Row::Denial((**row).clone())));
+        let roots =
+            self.roots.iter().map(|(key, row)| (RowKey::Root(key.0, key.1), Row::Root((**row).clone())));
+        let jobs = self.jobs.iter().map(|(key, row)| (RowKey::Job(key.0, key.1), Row::Job((**row).clone())));
+        let l1 = self.l1.iter().map(|(key, row)| (RowKey::L1(*key), Row::L1((**row).clone())));
         cluster
             .chain(tenants)
             .chain(services)
@@ -600,6 +772,9 @@ impl State {
             .chain(groups)
             .chain(departures)
             .chain(denied)
+            .chain(roots)
+            .chain(jobs)
+            .chain(l1)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {
@@ -663,6 +838,15 @@ impl State {
 
     fn insert_ticket(&mut self, ticket: Ticket) {
         self.tickets.insert(ticket_key(&ticket.uid), Arc::new(ticket));
+    }
+
+    fn insert_job(&mut self, job: Job) {
+        if job.step.is_running() {
+            self.running_jobs.insert(job.tenant, job.id);
+        } else if self.running_jobs.get(&job.tenant) == Some(&job.id) {
+            self.running_jobs.remove(&job.tenant);
+        }
+        self.jobs.insert((job.tenant, job.id), Arc::new(job));
     }
 
     fn insert_joined(&mut self, joined: Joined) {

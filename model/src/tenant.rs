@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
+use crate::id::{L2Version, LogIndex, RootHandle, TenantHandle, TenantName};
 use crate::time::ClusterTime;
 
 /// Default freshness lease in milliseconds (CONSISTENCY 2: strict 2 s, default 3 s, relaxed to 60 s).
@@ -62,6 +62,30 @@ pub struct Lowering {
     pub at: LogIndex,
 }
 
+/// What the tenant's owner allows its root to be used for (DESIGN 4, levels of stopping). It stands beside
+/// [`TenantState`]: resuming a suspended tenant links nothing again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Access {
+    /// Keys are made and given.
+    Open,
+    /// Existing keys are given, no new ones are made.
+    ReadOnly,
+    /// Total lock: nothing is given, and no key of the tenant is in any node's memory.
+    Unlinked,
+}
+
+impl Access {
+    /// The word used in every interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "linked",
+            Self::ReadOnly => "disabled",
+            Self::Unlinked => "unlinked",
+        }
+    }
+}
+
 /// A tenant's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
@@ -75,6 +99,14 @@ pub struct Tenant {
     pub labels: BTreeMap<String, String>,
     /// Where it is in its life.
     pub state: TenantState,
+    /// What its root may be used for.
+    pub access: Access,
+    /// Its own roots, by which every new L2 version is wrapped; any one unwraps. Empty: the platform's root.
+    pub roots: Vec<RootHandle>,
+    /// How long hot keys serve on while no root answers, in milliseconds.
+    pub l1_grace_ms: u64,
+    /// Age at which the primary L2 version is replaced, in milliseconds.
+    pub rotate_after_ms: u64,
     /// Freshness lease in milliseconds: what a request checks its captured lease against.
     pub lease_ms: u32,
     /// A lowering of the lease that some node may not apply yet.

@@ -6,8 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::command::Action;
 use model::commands::*;
-use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use model::id::{
+    JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
+    TenantName,
+};
+use model::job::{JobKind, Step};
 use model::object::{Place, Revocation};
+use model::root::L1State;
 use model::service::{ServicePolicy, ServiceType};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
@@ -149,7 +154,44 @@ fn table() -> Vec<(Action, bool)> {
         (DenyCertificates { certificates: Vec::new(), reason: String::new() }.into(), true),
         (AllowCertificates { certificates: Vec::new() }.into(), false),
     ]);
+    rows.extend(roots());
     rows
+}
+
+fn roots() -> Vec<(Action, bool)> {
+    let (root, id) = (RootHandle([2; 4]), JobId([3; 8]));
+    let name = RootName::parse("hsm").unwrap();
+    let (provider, l1_ref) = ("software".to_owned(), "software:1".to_owned());
+    let probe = |state| {
+        let probe = Probe { root: None, began: ClusterTime(1), state, detail: String::new() };
+        NoteProbes { by: NodeId(1), probes: vec![probe] }.into()
+    };
+    vec![
+        (UnlinkTenant { tenant: T }.into(), true),
+        (RelinkTenant { tenant: T }.into(), false),
+        (DisableTenant { tenant: T }.into(), true),
+        (EnableTenant { tenant: T }.into(), false),
+        (
+            ConfigureRoot { tenant: T, handle: root, name, provider, l1_ref, settings: Vec::new() }.into(),
+            false,
+        ),
+        (RemoveRoot { tenant: T, root }.into(), false),
+        (SetRootPolicy { tenant: T, l1_grace_ms: 1, rotate_after_ms: 2 }.into(), true),
+        (probe(L1State::Enabled), false),
+        (probe(L1State::Unreachable), true),
+        (probe(L1State::Unknown), true),
+        (probe(L1State::Disabled), true),
+        (probe(L1State::Forbidden), true),
+        (probe(L1State::PendingDeletion), true),
+        (probe(L1State::Deleted), true),
+        (StartJob { tenant: T, id, kind: JobKind::Migrate, to: vec![root] }.into(), false),
+        (AdvanceJob { tenant: T, id, from: Step::Wrap, total: 1 }.into(), false),
+        (AddWraps { tenant: T, id, first: 0, wraps: Vec::new() }.into(), false),
+        (NoteProof { tenant: T, id, node: NodeId(1) }.into(), false),
+        (SwitchRoots { tenant: T, id, fresh: None }.into(), false),
+        (DropWraps { tenant: T, id }.into(), false),
+        (RollBackJob { tenant: T, id, reason: String::new() }.into(), false),
+    ]
 }
 
 #[test]

@@ -7,12 +7,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use engine::{Administrator, Engine, NewTenant, Refused};
+use engine::{Administrator, Engine, KeyRotation, NewTenant, Refused};
 use model::command::{Action, IdempotencyKey};
 use model::commands::{ResumeTenant, SetTenantLabels, SuspendTenant, TerminateTenant};
 use model::id::{LogIndex, TenantHandle, TenantName};
 use model::refusal::Refusal;
-use model::tenant::{LEASE_MS_DEFAULT, Tenant, TenantState};
+use model::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -71,6 +71,12 @@ pub struct TenantView {
     /// Since when, or from when on, what was withdrawn holds on every node: seconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_everywhere_at: Option<f64>,
+    /// What its root of trust is used for: `linked`, `disabled` (no new keys) or `unlinked` (locked).
+    access: &'static str,
+    /// How long hot keys serve on while no root answers, in milliseconds.
+    l1_grace_ms: u64,
+    /// Age at which its key is rotated, in milliseconds.
+    rotate_after_ms: u64,
     /// Its region.
     region: String,
     /// Its labels.
@@ -108,6 +114,10 @@ pub struct VersionView {
     primary: bool,
     /// The roots that wrap it.
     roots: Vec<String>,
+    /// `L2_internal` under the platform's root, `L2_customer` under one of the tenant's own.
+    level: &'static str,
+    /// From when on it makes, or made, new keys, in seconds since the epoch.
+    effective_time: u64,
     /// When it was made, in seconds since the epoch.
     created: u64,
 }
@@ -130,6 +140,9 @@ fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
         handle: tenant.handle.to_string(),
         state,
         effective_everywhere_at: effect.seconds(),
+        access: tenant.access.as_str(),
+        l1_grace_ms: tenant.l1_grace_ms,
+        rotate_after_ms: tenant.rotate_after_ms,
         region: tenant.region.clone(),
         labels: tenant.labels.clone(),
         lease_ms: tenant.lease_ms,
@@ -153,6 +166,9 @@ pub(super) fn tagged(status: StatusCode, tenant: &Tenant, effect: &Effect) -> Re
 /// How far the withdrawal of a tenant has come; there is none while it is active.
 async fn effect(engine: &Engine, tenant: &Tenant) -> Effect {
     match tenant.state {
+        TenantState::Active if tenant.access != Access::Open => {
+            Effect::of(engine, tenant.withdrawn_at, tenant.handle).await
+        }
         TenantState::Active => Effect::NOTHING,
         TenantState::Suspended | TenantState::Quarantined | TenantState::Terminated => {
             Effect::of(engine, tenant.withdrawn_at, tenant.handle).await
@@ -161,7 +177,7 @@ async fn effect(engine: &Engine, tenant: &Tenant) -> Effect {
 }
 
 /// A tenant as it is now, not older than the request.
-async fn shown(engine: &Engine, name: &str) -> Result<Response, Problem> {
+pub(super) async fn shown(engine: &Engine, name: &str) -> Result<Response, Problem> {
     let tenant = find(engine, name).await?;
     Ok(tagged(StatusCode::OK, &tenant, &effect(engine, &tenant).await))
 }
@@ -236,6 +252,8 @@ pub async fn versions(
         version: l2.version.0,
         primary: primary == Some(l2.version),
         roots: l2.wraps.iter().map(|wrap| wrap.l1_ref.clone()).collect(),
+        level: KeyRotation::of(&tenant, l2).level,
+        effective_time: l2.created.as_secs(),
         created: l2.created.as_secs(),
     });
     Ok(Json(VersionList { items: items.collect() }))
@@ -271,18 +289,18 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem>
         .ok_or_else(|| Problem::bad_request("If-Match is not an entity tag"))
 }
 
-/// A request for one of the verbs below.
-struct Wish<'a> {
-    app: &'a App,
-    who: &'a Administrator,
-    name: &'a str,
-    verb: &'static str,
-    headers: &'a HeaderMap,
+/// A request for a verb.
+pub(super) struct Wish<'a> {
+    pub app: &'a App,
+    pub who: &'a Administrator,
+    pub name: &'a str,
+    pub verb: &'a str,
+    pub headers: &'a HeaderMap,
 }
 
 impl Wish<'_> {
     /// The idempotency key, the tenant, and the engine to ask.
-    async fn read(&self) -> Result<(&Engine, Arc<Tenant>, Option<IdempotencyKey>), Problem> {
+    pub async fn read(&self) -> Result<(&Engine, Arc<Tenant>, Option<IdempotencyKey>), Problem> {
         let request: [&[u8]; 4] = [b"POST\n", self.name.as_bytes(), b":", self.verb.as_bytes()];
         let key = idempotency::key(self.headers, &self.who.subject, &request)?;
         let engine = self.app.engine()?;
@@ -290,7 +308,7 @@ impl Wish<'_> {
     }
 
     /// Proposes what the verb means; answers the tenant as it is then.
-    async fn act<A: Into<Action>>(
+    pub async fn act<A: Into<Action>>(
         &self,
         action: impl FnOnce(TenantHandle) -> A,
     ) -> Result<Response, Problem> {

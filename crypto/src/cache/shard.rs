@@ -50,6 +50,10 @@ impl Shard {
         self.keys.len()
     }
 
+    pub(super) fn len_of(&self, tenant: TenantHandle) -> usize {
+        self.of_tenant(tenant).count()
+    }
+
     pub(super) fn get(&self, place: &L3Place) -> Option<Arc<HotL3>> {
         self.keys.get(place).cloned()
     }

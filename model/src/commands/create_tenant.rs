@@ -10,8 +10,9 @@ use super::tenant_lease::check_lease;
 use crate::command::{Answer, Apply};
 use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
 use crate::refusal::Refusal;
+use crate::root::{L1_GRACE_MS_DEFAULT, ROTATE_AFTER_MS_DEFAULT};
 use crate::state::{At, Changes, State};
-use crate::tenant::{L2, Tenant, TenantState, Wrap};
+use crate::tenant::{Access, L2, Tenant, TenantState, Wrap};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,10 @@ impl Apply for CreateTenant {
             region: self.region.clone(),
             labels: self.labels.clone(),
             state: TenantState::Active,
+            access: Access::Open,
+            roots: Vec::new(),
+            l1_grace_ms: L1_GRACE_MS_DEFAULT,
+            rotate_after_ms: ROTATE_AFTER_MS_DEFAULT,
             lease_ms: self.lease_ms,
             lowered: None,
             auto_register: self.auto_register,

@@ -24,6 +24,10 @@ pub struct AddL2Version {
 impl Apply for AddL2Version {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
         let tenant = state.active_tenant(self.tenant)?;
+        if state.running_job(self.tenant).is_some() {
+            // The job wraps the versions it found when it began.
+            return Err(Refusal::JobRunning);
+        }
         if tenant.versions.len() >= L2_VERSIONS_MAX {
             return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
         }

@@ -107,6 +107,7 @@ impl Apply for ReplaceMaterial {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         check_material(&self.record)?;
         let fields = self.uid.header.fields();
+        state.growing_tenant(fields.tenant)?;
         state.active_service(fields.tenant, fields.service)?;
         let object = state.object(fields.tenant, &self.uid).ok_or(Refusal::ObjectUnknown)?;
         if fields.kind != Kind::Registered {
@@ -163,6 +164,7 @@ fn check_new(state: &State, uid: &Uid, kind: Kind, description: &Description) ->
     if fields.kind != kind {
         return Err(Refusal::WrongKind);
     }
+    state.growing_tenant(fields.tenant)?;
     state.active_service(fields.tenant, fields.service)?;
     if state.object(fields.tenant, uid).is_some() {
         return Err(Refusal::ObjectExists);

@@ -60,6 +60,7 @@ impl Apply for TerminateTenant {
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
         withdraw(state, self.tenant, TenantState::Terminated, at, changes);
+        state.forget_roots(self.tenant, at, changes);
         Answer::Done
     }
 }
@@ -71,6 +72,7 @@ fn withdraw(state: &mut State, handle: TenantHandle, to: TenantState, at: &At, c
     tenant.withdrawn_at = at.index;
     if to == TenantState::Terminated {
         tenant.versions.clear();
+        tenant.roots.clear();
     }
     state.put_tenant(tenant, changes);
     changes.effects.push(Effect::PurgeTenant(handle));

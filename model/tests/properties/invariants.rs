@@ -8,10 +8,11 @@ use model::departure::Departure;
 use model::id::{LogIndex, NodeId, TenantHandle};
 use model::object::{Body, KeyState, Object};
 use model::refusal::Refusal;
+use model::root::Gate;
 use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
-use model::tenant::{Tenant, TenantState};
+use model::tenant::{Access, Tenant, TenantState};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
@@ -48,6 +49,8 @@ pub fn judge(moment: &Moment<'_>) {
     barriers_wait_for_every_lease_that_may_be_applied(moment);
     a_node_leaves_once_and_for_ever(moment);
     a_denial_stands_until_it_is_taken_back(moment);
+    versions_open_by_their_tenants_roots_alone(moment);
+    a_switch_leaves_old_roots_behind(moment);
 }
 
 /// CONSISTENCY 2: a lower length is waited for under the old one until a second command says it took effect.
@@ -364,6 +367,8 @@ fn a_refusal_that_tells_of_a_withdrawal_names_it(m: &Moment<'_>) {
     let ended = match refusal {
         Refusal::TenantSuspended { .. }
         | Refusal::TenantTerminated { .. }
+        | Refusal::TenantUnlinked { .. }
+        | Refusal::TenantReadOnly { .. }
         | Refusal::ServiceSuspended { .. }
         | Refusal::ServiceShredded { .. } => true,
         Refusal::Archived { .. } => true,
@@ -374,12 +379,62 @@ fn a_refusal_that_tells_of_a_withdrawal_names_it(m: &Moment<'_>) {
     assert_eq!(m.entry.applied.withdrawal, refusal.withdrawal());
 }
 
+/// A tenant whose last root closes leaves every node's memory, and no other does.
+fn closing_purges(m: &Moment<'_>) {
+    let now = m.after.cluster().time;
+    let closed =
+        |state: &State, handle| matches!(state.gate(state.tenant(handle).unwrap(), now), Gate::Closed { .. });
+    for tenant in m.after.tenants().map(|tenant| tenant.handle) {
+        let purged = m.entry.applied.changes.effects.contains(&Effect::PurgeTenant(tenant));
+        assert!(purged || closed(m.before, tenant) || !closed(m.after, tenant), "closed, and not purged");
+        assert!(!purged || closed(m.after, tenant), "purged, and not closed");
+    }
+}
+
+/// Whatever a job does, wherever it stops: every version opens by each of its tenant's roots, and when no job
+/// runs, by no other. A customer's tenant thus has no second durable wrap under a key of the platform.
+fn versions_open_by_their_tenants_roots_alone(m: &Moment<'_>) {
+    for tenant in m.after.tenants() {
+        let own =
+            |root| m.after.root(tenant.handle, root).expect("a root in use is configured").l1_ref.clone();
+        let roots: BTreeSet<String> = match tenant.roots.as_slice() {
+            [] => BTreeSet::from(["software:root-1".to_owned()]),
+            own_roots => own_roots.iter().map(|root| own(*root)).collect(),
+        };
+        for l2 in &tenant.versions {
+            let wraps: BTreeSet<String> = l2.wraps.iter().map(|wrap| wrap.l1_ref.clone()).collect();
+            assert_eq!(wraps.len(), l2.wraps.len(), "one wrap by each root");
+            assert!(roots.is_subset(&wraps), "version {} does not open by {roots:?}: {wraps:?}", l2.version);
+            let job = m.after.running_job(tenant.handle);
+            assert!(job.is_some() || roots == wraps, "version {} still opens by {wraps:?}", l2.version);
+        }
+    }
+}
+
+/// Keys made after a migration come from a version that the root which left has never wrapped.
+fn a_switch_leaves_old_roots_behind(m: &Moment<'_>) {
+    let Action::SwitchRoots(step) = &m.entry.command.action else { return };
+    if matches!(m.entry.applied.answer, Answer::Refused(_)) || m.entry.replays.is_some() {
+        return;
+    }
+    let (before, after) = (m.before.tenant(step.tenant).unwrap(), m.after.tenant(step.tenant).unwrap());
+    let job = m.after.job(step.tenant, step.id).unwrap();
+    assert_eq!((&before.roots, &after.roots), (&job.from, &job.to));
+    let fresh = after.primary().unwrap();
+    assert_eq!(job.drops_a_root(), before.primary().unwrap().version != fresh.version);
+    if job.drops_a_root() {
+        assert_eq!(fresh.wraps.len(), job.to.len().max(1), "wrapped by the roots to be alone");
+    }
+}
+
 fn withdrawals_purge_cached_keys(m: &Moment<'_>) {
     if matches!(m.entry.applied.answer, Answer::Refused(_)) || m.entry.replays.is_some() {
         return;
     }
     let expected = match &m.entry.command.action {
         Action::SuspendTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
+        Action::UnlinkTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
+        Action::NoteProbes(_) => return closing_purges(m),
         Action::TerminateTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
         Action::SuspendService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
         Action::ShredService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
@@ -406,7 +461,9 @@ fn objects_are_counted_and_listed_newest_first(m: &Moment<'_>) {
 /// Whether a node would hand the key out to its own service.
 fn is_gettable(state: &State, object: &Object, now: ClusterTime) -> bool {
     let fields = object.uid.header.fields();
-    let tenant = state.tenant(fields.tenant).is_some_and(|tenant| tenant.state == TenantState::Active);
+    let tenant = state
+        .tenant(fields.tenant)
+        .is_some_and(|tenant| tenant.state == TenantState::Active && tenant.access != Access::Unlinked);
     let Some(service) = state.service(fields.tenant, fields.service) else { return false };
     let lawful = match object.lifecycle.state_at(now) {
         KeyState::PreActive | KeyState::Active => true,

@@ -133,6 +133,15 @@ const REACHED: &[&str] = &[
     "TicketSpent",
     "GroupMoved",
     "WrongKind",
+    "TenantUnlinked",
+    "TenantReadOnly",
+    "RootUnknown",
+    "RootExists",
+    "RootInUse",
+    "JobUnknown",
+    "JobRunning",
+    "JobMoved",
+    "JobPointless",
 ];
 
 fn variant(refusal: &model::refusal::Refusal) -> String {

@@ -5,15 +5,22 @@ use std::collections::BTreeMap;
 use model::certificate::{CertificateId, Serial};
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, AdvanceGroup, AllowCertificates, ArchiveObject, ChangeAttributes,
-    CommitTogether, CreateTenant, Dates, DenyCertificates, Description, DestroyObject, EndTicket,
-    IssueBootId, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, RecordObject,
-    RecoverObject, RegisterObject, RegisterService, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
-    ReturnUsage, RevokeObject, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService,
-    SuspendService, SuspendTenant, TakeUsage, TerminateTenant, UseTicket,
+    ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates, ArchiveObject,
+    ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates, Description,
+    DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueTicket, JoinNode,
+    LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, Probe, RecordObject,
+    RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService,
+    ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob, SetRootPolicy, SetServicePolicy,
+    SetTenantLabels, SetTenantLease, ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots,
+    TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
-use model::id::{L2Version, LogIndex, NodeId, ServiceHandle, ServiceName, TenantHandle, TenantName};
+use model::id::{
+    JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
+    TenantName,
+};
+use model::job::{JobKind, Step as JobStep};
 use model::object::{Name, Place, Revocation, StoredAttribute, Usage};
+use model::root::L1State;
 use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Wrap;
 use model::ticket::{Purpose, TICKET_MS_MAX};
@@ -52,9 +59,14 @@ pub const NEXT_VERSION: L2Version = L2Version(u16::MAX);
 /// [`LeaseUsage`] or [`ReturnUsage`].
 pub const ITS_REVISION: LogIndex = LogIndex(u64::MAX);
 
-/// A whole history. It begins with two tenants and a service each, so that most steps find something.
+/// A whole history. It begins with two tenants and a service each, so that most steps find something. One in
+/// three is mostly about roots, whose jobs take many steps in a row.
 pub fn history() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 1..STEPS_MAX).prop_map(|steps| {
+    prop_oneof![2 => steps(action().boxed()), 1 => steps(prop_oneof![1 => tenants(), 9 => roots()].boxed())]
+}
+
+fn steps(action: BoxedStrategy<Action>) -> BoxedStrategy<Vec<Step>> {
+    let history = vec(step(action), 1..STEPS_MAX).prop_map(|steps| {
         let mut all = Vec::new();
         for tenant in 0..2 {
             all.push(quiet(create_tenant(tenant, tenant, REGION, 3_000)));
@@ -62,21 +74,22 @@ pub fn history() -> impl Strategy<Value = Vec<Step>> {
         }
         all.extend(steps);
         all
-    })
+    });
+    history.boxed()
 }
 
 fn quiet(action: Action) -> Step {
     Step { clock_ms: 1, proposal: Proposal::New(action, None) }
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step(action: BoxedStrategy<Action>) -> impl Strategy<Value = Step> {
     let clock_ms = prop_oneof![
         20 => 0..3_000_i64,
         3 => -10_000..0_i64,
         1 => Just(25 * 60 * 60 * 1_000),
     ];
     let proposal = prop_oneof![
-        12 => (action(), option::weighted(0.3, 0..6_u8)).prop_map(|(action, key)| Proposal::New(action, key)),
+        12 => (action, option::weighted(0.3, 0..6_u8)).prop_map(|(action, key)| Proposal::New(action, key)),
         2 => any::<usize>().prop_map(Proposal::Repeat),
     ];
     (clock_ms, proposal).prop_map(|(clock_ms, proposal)| Step { clock_ms, proposal })
@@ -84,12 +97,13 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        6 => tenants(),
-        1 => leases(),
-        2 => cluster(),
-        8 => services(),
-        20 => objects(),
-        6 => tickets(),
+        6 => tenants().boxed(),
+        1 => leases().boxed(),
+        2 => cluster().boxed(),
+        8 => services().boxed(),
+        20 => objects().boxed(),
+        6 => tickets().boxed(),
+        1 => roots().boxed(),
     ]
 }
 
@@ -155,6 +169,77 @@ fn tenants() -> impl Strategy<Value = Action> {
             wraps: vec![wrap()],
         }.into()),
     ]
+}
+
+/// The step commands name no job: the world fills in the one that runs, and what its step needs.
+fn roots() -> impl Strategy<Value = Action> {
+    let root = || prop_oneof![4 => 0..2_u8, 1 => Just(2_u8)];
+    let to = vec(root().prop_map(root_handle), 0..3);
+    let kind = prop_oneof![5 => Just(JobKind::Migrate), 1 => Just(JobKind::Rewrap)];
+    let state = prop_oneof![
+        6 => Just(L1State::Enabled),
+        2 => Just(L1State::Unreachable),
+        1 => Just(L1State::Disabled),
+    ];
+    let access = prop_oneof![
+        1 => handle().prop_map(|h| UnlinkTenant { tenant: tenant(h) }.into()),
+        3 => handle().prop_map(|h| RelinkTenant { tenant: tenant(h) }.into()),
+        1 => handle().prop_map(|h| DisableTenant { tenant: tenant(h) }.into()),
+        2 => handle().prop_map(|h| EnableTenant { tenant: tenant(h) }.into()),
+    ];
+    prop_oneof![
+        3 => access,
+        6 => (handle(), root()).prop_map(|(h, root)| ConfigureRoot {
+            tenant: tenant(h),
+            handle: root_handle(root),
+            name: RootName::parse(&format!("root-{root}")).unwrap(),
+            provider: "software".to_owned(),
+            l1_ref: format!("software:customer-{root}"),
+            settings: vec![root; 8],
+        }.into()),
+        1 => (handle(), root()).prop_map(|(h, root)| RemoveRoot {
+            tenant: tenant(h),
+            root: root_handle(root),
+        }.into()),
+        1 => (handle(), 0..90_000_000_u64).prop_map(|(h, l1_grace_ms)| SetRootPolicy {
+            tenant: tenant(h),
+            l1_grace_ms,
+            rotate_after_ms: 2 * l1_grace_ms,
+        }.into()),
+        2 => (option::of((handle(), root())), state).prop_map(|(root, state)| NoteProbes {
+            by: NodeId(1),
+            probes: vec![Probe {
+                root: root.map(|(h, root)| (tenant(h), root_handle(root))),
+                began: crate::world::NOW,
+                state,
+                detail: String::new(),
+            }],
+        }.into()),
+        5 => (handle(), any::<u8>(), kind, to).prop_map(|(h, id, kind, to)| StartJob {
+            tenant: tenant(h),
+            id: JobId([id; 8]),
+            kind,
+            to,
+        }.into()),
+        24 => (handle(), 0..12_u8).prop_map(|(h, number)| job_step(h, number)),
+    ]
+}
+
+/// A step of a job; what it says of the job is filled in when it is proposed.
+fn job_step(h: u8, number: u8) -> Action {
+    let (tenant, id) = (tenant(h), JobId([0; 8]));
+    match number {
+        0..=3 => AdvanceJob { tenant, id, from: JobStep::Validate, total: 0 }.into(),
+        4..=6 => AddWraps { tenant, id, first: 0, wraps: Vec::new() }.into(),
+        7 | 8 => NoteProof { tenant, id, node: NodeId(u64::from(number)) }.into(),
+        9 => SwitchRoots { tenant, id, fresh: None }.into(),
+        10 => DropWraps { tenant, id }.into(),
+        _ => RollBackJob { tenant, id, reason: "why".to_owned() }.into(),
+    }
+}
+
+fn root_handle(number: u8) -> RootHandle {
+    RootHandle([9, 0, 0, number])
 }
 
 fn services() -> impl Strategy<Value = Action> {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use model::command::{Action, Answer, Applied, Command, IdempotencyKey, Stamp};
-use model::commands::{LeaseUsage, ReturnUsage};
-use model::id::{CommandId, L2Version, LogIndex};
+use model::commands::{FreshVersion, LeaseUsage, ReturnUsage};
+use model::id::{CommandId, L2Version, LogIndex, RootHandle};
 use model::row::{Row, RowKey};
 use model::state::State;
+use model::tenant::Wrap;
 use model::time::ClusterTime;
 
 use crate::invariants;
@@ -17,6 +18,9 @@ use crate::script::{ITS_REVISION, NEXT_VERSION, Proposal, Step};
 pub const REGION: &str = "eu-1";
 /// When histories begin, in seconds since the epoch.
 pub const START_S: u64 = 1_800_000_000;
+
+/// Stands for "now" in a generated probe.
+pub const NOW: ClusterTime = ClusterTime(u64::MAX);
 
 /// One applied log entry.
 #[derive(Clone, Debug)]
@@ -144,9 +148,54 @@ impl World {
                 let lowered = self.state.tenant(command.tenant).and_then(|tenant| tenant.lowered);
                 command.lowered_at = lowered.map_or(LogIndex(0), |lowered| lowered.at);
             }
-            _ => {}
+            Action::NoteProbes(command) => {
+                for probe in command.probes.iter_mut().filter(|probe| probe.began == NOW) {
+                    probe.began = self.stamp().time;
+                }
+            }
+            _ => self.resolve_job(&mut action),
         }
         action
+    }
+
+    /// Makes a step speak of the job that runs on its tenant, with what the step needs.
+    fn resolve_job(&self, action: &mut Action) {
+        let wraps = |tenant, to: &[RootHandle]| -> Vec<Wrap> {
+            let of = |l1_ref: String| Wrap { revision: 2, l1_ref, wrapped: vec![6; 64] };
+            let own = to.iter().filter_map(|root| self.state.root(tenant, *root));
+            let own: Vec<Wrap> = own.map(|root| of(root.l1_ref.clone())).collect();
+            if to.is_empty() { vec![of("software:root-1".to_owned())] } else { own }
+        };
+        let running = |tenant| self.state.running_job(tenant).zip(self.state.tenant(tenant));
+        match action {
+            Action::AdvanceJob(step) => {
+                if let Some((job, _)) = running(step.tenant) {
+                    (step.id, step.from) = (job.id, job.step);
+                }
+            }
+            Action::AddWraps(step) => {
+                if let Some((job, tenant)) = running(step.tenant) {
+                    let left = tenant.versions.len().saturating_sub(job.done as usize).min(2);
+                    (step.id, step.first) = (job.id, job.done);
+                    step.wraps = vec![wraps(step.tenant, &job.to); left];
+                }
+            }
+            Action::SwitchRoots(step) => {
+                if let Some((job, tenant)) = running(step.tenant) {
+                    step.id = job.id;
+                    let version = tenant.primary().and_then(|primary| primary.version.next());
+                    step.fresh = version.filter(|_| job.drops_a_root()).map(|version| FreshVersion {
+                        version,
+                        commitment: [3; 32],
+                        wraps: wraps(step.tenant, &job.to),
+                    });
+                }
+            }
+            Action::NoteProof(step) => step.id = running(step.tenant).map_or(step.id, |(job, _)| job.id),
+            Action::DropWraps(step) => step.id = running(step.tenant).map_or(step.id, |(job, _)| job.id),
+            Action::RollBackJob(step) => step.id = running(step.tenant).map_or(step.id, |(job, _)| job.id),
+            _ => {}
+        }
     }
 
     fn earlier_request(&self, choice: usize) -> Option<Command> {

@@ -10,6 +10,7 @@ mod key;
 mod kmip;
 mod operator;
 mod output;
+mod root;
 mod service;
 mod status;
 mod tenant;
@@ -63,8 +64,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Measures Create and Get over mutual TLS
     Bench(bench::BenchArgs),
-    /// Makes root keys
-    Root(RootArgs),
+    /// Makes root keys; tests and switches the roots of tenants
+    Root(root::RootArgs),
     /// Holds one HSM's module for a node, which starts it
     #[command(hide = true)]
     HsmWorker,
@@ -72,27 +73,6 @@ enum Command {
     Completion {
         /// For which shell
         shell: clap_complete::Shell,
-    },
-}
-
-#[derive(Args)]
-struct RootArgs {
-    #[command(subcommand)]
-    command: RootCommand,
-}
-
-#[derive(Subcommand)]
-enum RootCommand {
-    /// Makes a root key in a file: for development only
-    Create {
-        /// The file, which must not exist
-        file: PathBuf,
-    },
-    /// Makes the key that settings name, inside its PKCS#11 token
-    CreateKey {
-        /// File with the settings of the root, as in [platform_root.*]
-        #[arg(long)]
-        settings: PathBuf,
     },
 }
 
@@ -163,7 +143,7 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::run(&args),
         Command::Operator(args) => operator::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Root(args) => root(&args),
+        Command::Root(args) => root::run(&args),
         Command::HsmWorker => Ok(keystore::providers::pkcs11::worker::run()),
         Command::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
@@ -171,19 +151,6 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-#[allow(clippy::print_stdout)] // the answer of a command
-fn root(args: &RootArgs) -> anyhow::Result<ExitCode> {
-    use keystore::RootKeystore as _;
-    let made = match &args.command {
-        RootCommand::Create { file } => {
-            keystore::providers::software::DangerSoftwareRoot::create(file)?.l1_ref().to_owned()
-        }
-        RootCommand::CreateKey { settings } => crate::dev::create_root_key(settings)?,
-    };
-    println!("{made}");
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs something that waits, for commands that need no runtime otherwise.

@@ -76,6 +76,31 @@ enum Command {
         /// The tenant
         name: String,
     },
+    /// The kill switch: locks the tenant and empties every node's memory of its keys
+    Unlink {
+        /// The tenant
+        name: String,
+    },
+    /// Ends the lock, once a root of the tenant unwraps its key
+    Relink {
+        /// The tenant
+        name: String,
+    },
+    /// Read-only: existing keys are given, no new ones are made
+    Disable {
+        /// The tenant
+        name: String,
+    },
+    /// Makes new keys again
+    Enable {
+        /// The tenant
+        name: String,
+    },
+    /// Has the tenant's roots wrap its key anew; waits for the end
+    Rewrap {
+        /// The tenant
+        name: String,
+    },
     /// Erases the tenant's keys for ever
     Terminate {
         /// The tenant
@@ -86,9 +111,11 @@ enum Command {
     },
 }
 
-const COLUMNS: &[output::Column] = &[
+/// Columns of tenants.
+pub const COLUMNS: &[output::Column] = &[
     ("NAME", "/name"),
     ("STATE", "/state"),
+    ("ROOT", "/access"),
     ("REGION", "/region"),
     ("PRIMARY KEY", "/primary"),
     ("LEASE MS", "/lease_ms"),
@@ -150,6 +177,11 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
         Command::Suspend { name } => act(name, "suspend")?,
         Command::Resume { name } => act(name, "resume")?,
         Command::Rotate { name } => act(name, "rotate")?,
+        Command::Unlink { name } => act(name, "unlink")?,
+        Command::Relink { name } => act(name, "relink")?,
+        Command::Disable { name } => act(name, "disable")?,
+        Command::Enable { name } => act(name, "enable")?,
+        Command::Rewrap { name } => super::root::wait(&api, name, act(name, "rewrap")?)?,
         Command::Terminate { name, confirm } => {
             anyhow::ensure!(
                 name == confirm,
@@ -158,7 +190,11 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
             act(name, "terminate")?
         }
     };
-    let columns = if matches!(args.command, Command::Versions { .. }) { VERSION_COLUMNS } else { COLUMNS };
+    let columns = match args.command {
+        Command::Versions { .. } => VERSION_COLUMNS,
+        Command::Rewrap { .. } => super::root::JOB_COLUMNS,
+        _ => COLUMNS,
+    };
     output::print(args.connection.output, &answer, columns);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,5 @@
-//! The platform's two roots of a development cluster: key files, or keys in a SoftHSM2 token.
+//! The roots of a development cluster: key files, or keys in a SoftHSM2 token. Two are the platform's, two are
+//! there for tenants that bring their own.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,6 +8,7 @@ use anyhow::{Context as _, bail};
 use keystore::RootSettings;
 use keystore::providers::pkcs11;
 use keystore::providers::software::DangerSoftwareRoot;
+use serde_json::json;
 
 use super::RootKind;
 use super::certificates::write_private;
@@ -15,8 +17,9 @@ use super::nodes::{shell_text, toml_text};
 
 /// The two roots and what each is for; the number is the PKCS#11 key id.
 const ROOTS: [(&str, u8); 2] = [("barrier", 1), ("tenants", 2)];
-/// A root key file that a tenant may be given, under this name.
-const CUSTOMER: &str = "customer";
+/// Roots that tenants may bring as their own, by name; the number is the PKCS#11 key id. For each there are
+/// `<data>/roots/<name>.json` and `<name>.credentials.json`, for `keyraft root configure`.
+const CUSTOMERS: [(&str, u8); 2] = [("customer", 3), ("customer-2", 4)];
 /// The label of the SoftHSM2 token.
 const TOKEN: &str = "keyraft-dev";
 /// Where Debian and others install the module.
@@ -29,11 +32,32 @@ const MODULES: [&str; 3] = [
 /// Makes both roots, unless they are there.
 pub fn prepare(layout: &Layout, kind: RootKind) -> anyhow::Result<()> {
     std::fs::create_dir_all(layout.roots())?;
-    make_key_file(layout, CUSTOMER)?;
+    CUSTOMERS.iter().try_for_each(|(root, _)| make_key_file(layout, root))?;
     match kind {
-        RootKind::Software => ROOTS.iter().try_for_each(|(root, _)| make_key_file(layout, root)),
-        RootKind::Softhsm => prepare_softhsm(layout),
+        RootKind::Software => ROOTS.iter().try_for_each(|(root, _)| make_key_file(layout, root))?,
+        RootKind::Softhsm => prepare_softhsm(layout)?,
     }
+    CUSTOMERS.iter().try_for_each(|(root, id)| describe(layout, kind, root, *id))
+}
+
+/// How a customer would describe a root: its configuration, and its credentials.
+fn describe(layout: &Layout, kind: RootKind, root: &str, id: u8) -> anyhow::Result<()> {
+    let (config, credentials) = match kind {
+        RootKind::Software => {
+            (json!({ "provider": "software", "key": root }), json!({ "kind": "workload_identity" }))
+        }
+        RootKind::Softhsm => {
+            let key_id = format!("{id:02x}");
+            let pin = std::fs::read_to_string(layout.roots().join("pin"))?;
+            (
+                json!({ "provider": "pkcs11", "hsm": "softhsm", "token": TOKEN, "key_label": root,
+                    "key_id": key_id }),
+                json!({ "kind": "pin", "pin": pin.trim() }),
+            )
+        }
+    };
+    write_private(&layout.roots().join(format!("{root}.json")), &config.to_string())?;
+    write_private(&layout.roots().join(format!("{root}.credentials.json")), &credentials.to_string())
 }
 
 /// The tables `[roots]` and `[platform_root.*]` of a node's configuration.
@@ -43,10 +67,11 @@ pub fn configuration(layout: &Layout, kind: &str) -> String {
 
 /// What roots of tenants may be here: a key file, keys in SoftHSM2, services on this machine.
 fn site(layout: &Layout) -> String {
+    let keys = CUSTOMERS.map(|(root, _)| format!("{root} = {}", toml_text(&key_file(layout, root))));
     let files = format!(
         "[roots]\ndanger_allow_loopback = true\nallow = [\"localhost:*\", \"127.0.0.1:*\"]\n\
-         danger_key_files = {{ {CUSTOMER} = {} }}\n\n",
-        toml_text(&key_file(layout, CUSTOMER)),
+         danger_key_files = {{ {} }}\n\n",
+        keys.join(", "),
     );
     match module() {
         Some(module) => format!("{files}[roots.hsm.softhsm]\nmodule = \"{module}\"\n\n"),
@@ -136,9 +161,9 @@ fn prepare_softhsm(layout: &Layout) -> anyhow::Result<()> {
     Ok(std::fs::rename(fresh, configuration)?)
 }
 
-/// Makes both keys inside the token. A process of its own, because a module reads its environment once.
+/// Makes the keys inside the token. A process of its own, because a module reads its environment once.
 fn create_keys(layout: &Layout, softhsm: &std::path::Path) -> anyhow::Result<()> {
-    for (root, id) in ROOTS {
+    for (root, id) in ROOTS.into_iter().chain(CUSTOMERS) {
         let settings = layout.roots().join(format!("{root}.toml"));
         write_private(&settings, &token_settings(layout, root, id))?;
         let output = Command::new(std::env::current_exe()?)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crypto::Keyring;
-use engine::Guard;
+use engine::Held;
 use keystore::RootKeystore;
 use model::id::{ClusterId, Realm};
 use raft_store::join::JoinRequest;
@@ -126,11 +126,6 @@ fn addresses(config: &Config) -> Addresses {
 }
 
 impl Lineage {
-    /// The realm all derivations are bound to.
-    pub fn realm(&self) -> Realm {
-        self.identity.realm
-    }
-
     /// The barrier keyring, unsealed.
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring)
@@ -145,7 +140,7 @@ impl Lineage {
     ///
     /// # Errors
     /// If the data does not open, or the peer port cannot be used.
-    pub async fn start(&self, config: &Config, env: Production, guard: Arc<Guard>) -> anyhow::Result<Store> {
+    pub async fn start(&self, config: &Config, env: Production, held: Arc<Held>) -> anyhow::Result<Store> {
         let sealed = self.sealed.clone();
         let settings = Settings {
             addresses: addresses(config),
@@ -163,6 +158,6 @@ impl Lineage {
             ..Settings::default()
         };
         let sealer = Arc::clone(&self.keyring);
-        Ok(env.start(settings, self.identity.clone(), sealer, guard).await?)
+        Ok(env.start(settings, self.identity.clone(), sealer, held).await?)
     }
 }

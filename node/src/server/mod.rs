@@ -29,7 +29,7 @@ use anyhow::{Context as _, bail};
 use audit::AuditLog;
 use clap::Args;
 use crypto::L3Cache;
-use engine::{Engine, Guard, Parts, Roots};
+use engine::{Engine, Held, Parts, Roots};
 use raft_store::Production;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -95,8 +95,8 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let env = env.with_journal(&data.journal());
     let lineage = lineage::enter(config, &data, &env, barrier_root.as_ref()).await?;
     let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
-    let guard = Arc::new(Guard(Arc::clone(&cache)));
-    let store = lineage.start(config, env, guard).await?;
+    let held = Arc::new(Held::new(lineage.keyring(), cache));
+    let store = lineage.start(config, env, Arc::clone(&held)).await?;
 
     let metrics = telemetry::Metrics::new();
     let app = App::new(who(config).await?, metrics.scrape());
@@ -124,9 +124,8 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let engine = Arc::new(Engine::new(Parts {
         store: store.clone(),
         audit: audit.clone(),
-        roots: Roots::new(lineage.realm(), tenants_root),
-        keyring: lineage.keyring(),
-        cache,
+        roots: Roots::new(lineage.keyring(), tenants_root, Arc::new(config.roots.clone())),
+        held,
         boot,
     })?);
     let maker = lineage.backups(store.clone(), config.backup.clone());
@@ -143,6 +142,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let lists = (Arc::new(config.clone()), certificates.authorities.clone());
     servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));
     servers.spawn(usage::follow(Arc::clone(&engine), draining.clone()));
+    servers.spawn(engine::run_background(Arc::clone(&engine), draining.clone()));
     kmip_server::announce_https(config.listen.operator.port());
     app.mount_kmip(Arc::new(https::KmipOverHttps(Arc::clone(&service))));
     servers.spawn(kmip_server::serve(service, listeners.kmip, draining));

@@ -3,6 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use engine::Engine;
+use model::root::Gate;
+use model::tenant::Access;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -53,7 +57,26 @@ struct Gauges {
     backups_failed: Gauge<i64, AtomicI64>,
     condemned: Gauge<i64, AtomicI64>,
     disk_low: Gauge<i64, AtomicI64>,
+    locked_slots: Family<OfTenant, Gauge<i64, AtomicI64>>,
+    grace_s: Family<OfTenant, Gauge<i64, AtomicI64>>,
+    roots: Family<InState, Gauge<i64, AtomicI64>>,
+    jobs: Gauge<i64, AtomicI64>,
 }
+
+/// Names a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: String,
+}
+
+/// Names a state of a root's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: &'static str,
+}
+
+/// Most tenants with a series of their own: those that are locked or count down, and somebody looks at.
+const TENANTS_MAX: usize = 1_000;
 
 impl Metrics {
     /// All metrics at zero.
@@ -85,6 +108,18 @@ impl Metrics {
         for (name, help, gauge) in rows {
             registry.register(name, help, gauge.clone());
         }
+        registry.register(
+            "keyraft_tenant_arena_slots_in_use",
+            "Keys in secret memory of a tenant that is locked: unlinked, or closed by its root",
+            gauges.locked_slots.clone(),
+        );
+        registry.register(
+            "keyraft_l1_grace_remaining_seconds",
+            "What is left until a tenant whose roots do not answer is closed",
+            gauges.grace_s.clone(),
+        );
+        registry.register("keyraft_roots", "Roots in use, by what they last said", gauges.roots.clone());
+        registry.register("keyraft_jobs_running", "Jobs with work left", gauges.jobs.clone());
         registry.register(
             "keyraft_lease_remaining_seconds",
             "What is left of the freshness lease",
@@ -142,5 +177,35 @@ impl Gauges {
         self.disk_low.set(i64::from(engine.store().disk_low()));
         self.backup_last_s.set(number(backups.last_s()));
         self.backups_failed.set(number(backups.failed()));
+        self.read_roots(engine);
+    }
+
+    fn read_roots(&self, engine: &Engine) {
+        let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        let (generation, now) = (engine.store().generation(), engine.store().now());
+        let state = &generation.state;
+        (self.locked_slots.clear(), self.grace_s.clear(), self.roots.clear());
+        self.jobs.set(count(state.running_jobs().count()));
+        for root in state.roots_in_use() {
+            let state = state.l1(root).map_or("not probed", |l1| l1.state.as_str());
+            self.roots.get_or_create(&InState { state }).inc();
+        }
+        let concerned = state.tenants().filter_map(|tenant| {
+            let gate = state.gate(tenant, now);
+            (tenant.access == Access::Unlinked || gate != Gate::Open).then_some((tenant, gate))
+        });
+        for (tenant, gate) in concerned.take(TENANTS_MAX) {
+            let name = OfTenant { tenant: tenant.name.to_string() };
+            match gate {
+                Gate::Grace { until } if tenant.access != Access::Unlinked => {
+                    let left = i64::try_from(until.0.saturating_sub(now.0) / 1000).unwrap_or(i64::MAX);
+                    self.grace_s.get_or_create(&name).set(left);
+                }
+                _ => {
+                    let slots = count(engine.held().slots_in_use(tenant.handle));
+                    self.locked_slots.get_or_create(&name).set(slots);
+                }
+            }
+        }
     }
 }

@@ -11,14 +11,14 @@ use crate::support::{Cluster, PATIENCE, text};
 use crate::wire::{self, Credentials};
 
 /// An answer of a web server.
-struct Answer {
-    status: u16,
-    media_type: String,
-    body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub media_type: String,
+    pub body: Vec<u8>,
 }
 
 /// One request over a connection of its own; `None` when the handshake or the line fails.
-async fn http(
+pub async fn http(
     cluster: &Cluster,
     port: u16,
     credentials: Option<&Credentials>,
@@ -59,7 +59,8 @@ async fn exchange(cluster: &Cluster, credentials: &Credentials, encoding: Encodi
     to_ttlv(encoding, &answer.body, &Limits::DEFAULT).expect("an answer in its encoding").to_vec()
 }
 
-fn operator_port(cluster: &Cluster) -> u16 {
+/// The operator port of node 0.
+pub fn operator_port(cluster: &Cluster) -> u16 {
     cluster.ports.admin + 50
 }
 

@@ -26,6 +26,7 @@ mod renewals;
 mod replays;
 mod rest;
 mod revocation;
+mod roots;
 mod semantics;
 mod services;
 mod stream;

@@ -90,12 +90,18 @@ impl Cluster {
 
     /// The same, with more settings (TOML) for every node.
     pub fn start_with(settings: &str) -> Self {
+        Self::start_as(settings, &[])
+    }
+
+    /// The same, with more arguments of `keyraft dev` too.
+    pub fn start_as(settings: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("it's a cluster");
         let more = folder.path().join("settings.toml");
         fs::write(&more, settings).expect("a file of settings");
         let mut cluster = Self { data, ports: Ports::free(), dev: None, restarted: Vec::new(), folder };
-        cluster.launch(&["--settings", more.to_str().expect("text")]);
+        let own = ["--settings", more.to_str().expect("text")];
+        cluster.launch(&[own.as_slice(), arguments].concat());
         cluster
     }
 

@@ -7,7 +7,9 @@ use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::*;
 use model::departure::Departure;
 use model::id::*;
+use model::job::{Job, JobKind, Step};
 use model::object::*;
+use model::root::{L1, L1State, Root};
 use model::row::{Cluster, Joined, Remembered, Row, RowKey};
 use model::service::*;
 use model::tenant::*;
@@ -16,6 +18,8 @@ use model::time::ClusterTime;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
 
 pub const TENANT: TenantHandle = TenantHandle([0xa1, 0xa2, 0xa3, 0xa4]);
+pub const ROOT: RootHandle = RootHandle([0xe1, 0xe2, 0xe3, 0xe4]);
+pub const JOB: JobId = JobId([0xf1; 8]);
 pub const SERVICE: ServiceHandle = ServiceHandle([0xb1, 0xb2, 0xb3, 0xb4]);
 
 pub fn command(id: u8, action: impl Into<Action>) -> Command {
@@ -187,6 +191,43 @@ pub fn actions() -> Vec<Action> {
         AllowCertificates { certificates: vec![issued()] }.into(),
         LeaseUsage { uid: recorded, since: LogIndex(13), amount: 7 }.into(),
         ReturnUsage { uid: recorded, since: LogIndex(13), amount: 8 }.into(),
+        UnlinkTenant { tenant }.into(),
+        RelinkTenant { tenant }.into(),
+        DisableTenant { tenant }.into(),
+        EnableTenant { tenant }.into(),
+        ConfigureRoot {
+            tenant,
+            handle: ROOT,
+            name: RootName::parse("hsm").unwrap(),
+            provider: "software".into(),
+            l1_ref: "software:2".into(),
+            settings: vec![0x53; 4],
+        }
+        .into(),
+        RemoveRoot { tenant, root: ROOT }.into(),
+        SetRootPolicy { tenant, l1_grace_ms: 3_600_000, rotate_after_ms: 7_776_000_000 }.into(),
+        NoteProbes {
+            by: NodeId(3),
+            probes: vec![Probe {
+                root: Some((tenant, ROOT)),
+                began: ClusterTime(1_700_000_000_000),
+                state: L1State::Unreachable,
+                detail: "no route".into(),
+            }],
+        }
+        .into(),
+        StartJob { tenant, id: JOB, kind: JobKind::Migrate, to: vec![ROOT] }.into(),
+        AdvanceJob { tenant, id: JOB, from: Step::Validate, total: 2 }.into(),
+        AddWraps { tenant, id: JOB, first: 1, wraps: vec![vec![wrap()]] }.into(),
+        NoteProof { tenant, id: JOB, node: NodeId(3) }.into(),
+        SwitchRoots {
+            tenant,
+            id: JOB,
+            fresh: Some(FreshVersion { version: L2Version(3), commitment: [3; 32], wraps: vec![wrap()] }),
+        }
+        .into(),
+        DropWraps { tenant, id: JOB }.into(),
+        RollBackJob { tenant, id: JOB, reason: "why".into() }.into(),
     ]
 }
 
@@ -236,6 +277,10 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         region: "eu-1".into(),
         labels: BTreeMap::from([("team".into(), "blue".into())]),
         state: TenantState::Suspended,
+        access: Access::ReadOnly,
+        roots: vec![ROOT],
+        l1_grace_ms: 3_600_000,
+        rotate_after_ms: 7_776_000_000,
         lease_ms: 3_000,
         lowered: Some(Lowering { from_ms: 9_000, at: LogIndex(5) }),
         auto_register: true,
@@ -301,5 +346,52 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("departure_retired", RowKey::Departure(NodeId(3)), Row::Departure(Departure::Retired { at: time })),
         ("denial_issued", RowKey::Denial(issued()), Row::Denial(denial.clone())),
         ("denial_key", RowKey::Denial(denied_key()), Row::Denial(denial)),
+        ("root", RowKey::Root(TENANT, ROOT), Row::Root(root(time))),
+        ("job", RowKey::Job(TENANT, JOB), Row::Job(job(time))),
+        ("l1", RowKey::L1(Some((TENANT, ROOT))), Row::L1(l1(time))),
+        ("l1_platform", RowKey::L1(None), Row::L1(l1(time))),
     ]
+}
+
+fn root(created: ClusterTime) -> Root {
+    Root {
+        tenant: TENANT,
+        handle: ROOT,
+        name: RootName::parse("hsm").unwrap(),
+        provider: "software".into(),
+        l1_ref: "software:2".into(),
+        settings: vec![0x53; 4],
+        created,
+        revision: LogIndex(15),
+    }
+}
+
+fn job(time: ClusterTime) -> Job {
+    Job {
+        tenant: TENANT,
+        id: JOB,
+        kind: JobKind::Migrate,
+        step: Step::Prove,
+        from: vec![RootHandle([1; 4])],
+        to: vec![ROOT],
+        done: 1,
+        total: 3,
+        proofs: vec![NodeId(3)],
+        detail: "waits".into(),
+        started: time,
+        updated: time,
+        revision: LogIndex(16),
+    }
+}
+
+fn l1(time: ClusterTime) -> L1 {
+    L1 {
+        state: L1State::Disabled,
+        ok_at: time,
+        probed_at: time,
+        since: time,
+        by: NodeId(3),
+        detail: "its owner said so".into(),
+        closed_at: LogIndex(17),
+    }
 }

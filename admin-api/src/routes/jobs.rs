@@ -1,0 +1,117 @@
+//! Jobs on tenants: what runs, how far it is, why it was rolled back.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use model::id::{JobId, RootHandle};
+use model::job::{Job, JobKind};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::tenants::{Wish, find};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::problem::Problem;
+
+/// A job on a tenant.
+#[derive(Serialize, ToSchema)]
+pub struct JobView {
+    /// Names it.
+    id: String,
+    /// `migrate` or `rewrap`.
+    kind: &'static str,
+    /// `running`, `succeeded` or `rolled back`.
+    state: &'static str,
+    /// `validate`, `wrap`, `prove`, `switch`, `drop`, then `succeeded` or `rolled back`.
+    step: &'static str,
+    /// Versions wrapped, or nodes that proved, of `total`.
+    done: u32,
+    /// What `done` counts up to in this step.
+    total: u32,
+    /// The roots before it.
+    from: Vec<String>,
+    /// The roots after it.
+    to: Vec<String>,
+    /// Nodes that have unwrapped by the roots to be.
+    proved_by: Vec<u64>,
+    /// Why it was rolled back.
+    detail: String,
+    /// When it began, in seconds since the epoch.
+    started: u64,
+    /// When it last moved, in seconds since the epoch.
+    updated: u64,
+}
+
+/// Jobs.
+#[derive(Serialize, ToSchema)]
+pub struct JobList {
+    /// Newest first.
+    items: Vec<JobView>,
+}
+
+pub(super) fn view(state: &model::state::State, job: &Job) -> JobView {
+    let name = |root: &RootHandle| {
+        state.root(job.tenant, *root).map_or_else(|| root.to_string(), |root| root.name.to_string())
+    };
+    let names = |roots: &[RootHandle]| match roots {
+        [] => vec!["platform".to_owned()],
+        roots => roots.iter().map(name).collect(),
+    };
+    JobView {
+        id: job.id.to_string(),
+        kind: job.kind.as_str(),
+        state: if job.step.is_running() { "running" } else { job.step.as_str() },
+        step: job.step.as_str(),
+        done: job.done,
+        total: job.total,
+        from: names(&job.from),
+        to: names(&job.to),
+        proved_by: job.proofs.iter().map(|node| node.0).collect(),
+        detail: job.detail.clone(),
+        started: job.started.as_secs(),
+        updated: job.updated.as_secs(),
+    }
+}
+
+/// Lists the jobs of a tenant that are remembered.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/jobs", params(("tenant" = String, Path)), responses(
+    (status = 200, body = JobList), (status = 404, body = Problem)))]
+pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<JobList>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let generation = engine.store().generation();
+    let mut jobs: Vec<_> = generation.state.jobs_of(tenant.handle).collect();
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.started, job.revision)));
+    Ok(Json(JobList { items: jobs.into_iter().map(|job| view(&generation.state, job)).collect() }))
+}
+
+/// Shows a job of a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/jobs/{job}",
+    params(("tenant" = String, Path), ("job" = String, Path)), responses(
+    (status = 200, body = JobView), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<JobView>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let id: JobId = id.parse().map_err(|_| Problem::not_found("job"))?;
+    let job = engine.job(tenant.handle, id).ok_or_else(|| Problem::not_found("job"))?;
+    Ok(Json(view(&engine.store().generation().state, &job)))
+}
+
+/// Has the tenant's roots wrap every version of its key anew, by a job: after the key in a root was rotated.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:rewrap", params(("tenant" = String, Path)), responses(
+    (status = 202, body = JobView), (status = 409, body = Problem)))]
+pub async fn rewrap(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "rewrap", headers: &headers };
+    let (engine, tenant, key) = wish.read().await?;
+    let job = engine.start_job(wish.who, &tenant, JobKind::Rewrap, tenant.roots.clone(), key).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(&engine.store().generation().state, &job))).into_response())
+}

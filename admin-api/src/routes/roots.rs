@@ -1,0 +1,436 @@
+//! Roots of trust: the tenants' own ones, tested before they are kept, and the switch that locks a tenant.
+//!
+//! A configuration goes in and never comes out: it may hold credentials.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use engine::{Administrator, Described, Engine};
+use keystore::{Credentials, Report, RootConfig};
+use model::command::IdempotencyKey;
+use model::commands::{DisableTenant, EnableTenant};
+use model::id::{RootHandle, RootName};
+use model::job::JobKind;
+use model::root::{Gate, L1, L1State, Root, WhichRoot};
+use model::tenant::Tenant;
+use model::time::ClusterTime;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::jobs::{self, JobView};
+use super::tenants::{Wish, find, shown};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::idempotency;
+use crate::json::Body;
+use crate::problem::Problem;
+
+/// The name under which the platform's root stands among a tenant's.
+const PLATFORM: &str = "platform";
+/// A change of roots reaches the last node within this, or the answer says that it has not yet.
+const EVERYWHERE_MAX: Duration = Duration::from_secs(5);
+
+/// A root to test.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestRootRequest {
+    /// Which key, where: `provider`, and what belongs to that provider.
+    #[schema(value_type = Object)]
+    config: RootConfig,
+    /// What proves us there: `kind`, and the texts of that kind. Never given back.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    credentials: serde_json::Value,
+}
+
+/// A root to keep.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigureRootRequest {
+    /// A DNS label, unique in the tenant; not `platform`.
+    name: String,
+    /// Which key, where: `provider`, and what belongs to that provider.
+    #[schema(value_type = Object)]
+    config: RootConfig,
+    /// What proves us there: `kind`, and the texts of that kind. Never given back.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    credentials: serde_json::Value,
+}
+
+/// What a tenant decides about all its roots.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RootPolicyRequest {
+    /// How long hot keys serve on while no root answers, in milliseconds; at most a day.
+    l1_grace_ms: u64,
+    /// Age at which the tenant's key is rotated, in milliseconds; at least a day.
+    rotate_after_ms: u64,
+}
+
+/// A root of a tenant.
+#[derive(Serialize, ToSchema)]
+pub struct RootView {
+    /// Its name; `platform` for the platform's own.
+    name: String,
+    /// Its provider.
+    provider: String,
+    /// The immutable key reference.
+    key: String,
+    /// Which key, where; credentials are never shown.
+    #[schema(value_type = Option<Object>)]
+    config: Option<RootConfig>,
+    /// Whether it wraps the tenant's keys.
+    in_use: bool,
+    /// `inactive`, `active` or `error`.
+    state: &'static str,
+    /// `enabled`, `disabled`, `forbidden`, `unreachable`, `pending deletion`, `deleted`, `unknown`; absent
+    /// before the first probe.
+    key_state: Option<&'static str>,
+    /// Its own words when something is wrong.
+    detail: String,
+    /// Since when it has been in this state, in seconds since the epoch.
+    since: Option<u64>,
+    /// When the last probe that succeeded began, in seconds since the epoch.
+    ok_at: Option<u64>,
+    /// Without an answer, hot keys serve until then, in seconds since the epoch.
+    serves_until: Option<u64>,
+    /// When it was configured, in seconds since the epoch.
+    created: Option<u64>,
+    /// When the last node came to know of a change just made; absent if one has not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_everywhere_at: Option<u64>,
+}
+
+/// Roots.
+#[derive(Serialize, ToSchema)]
+pub struct RootList {
+    /// The platform's first, if it is in use.
+    items: Vec<RootView>,
+}
+
+fn view(engine: &Engine, tenant: &Tenant, root: Option<&Root>) -> RootView {
+    let generation = engine.store().generation();
+    let which: WhichRoot = root.map(|root| (root.tenant, root.handle));
+    let l1 = generation.state.l1(which);
+    let in_use = match root {
+        Some(root) => tenant.roots.contains(&root.handle),
+        None => tenant.roots.is_empty(),
+    };
+    let key = root.map_or_else(|| engine.platform_root(), |root| root.l1_ref.clone());
+    RootView {
+        name: root.map_or(PLATFORM.to_owned(), |root| root.name.to_string()),
+        provider: key.split(':').next().unwrap_or_default().to_owned(),
+        key,
+        config: root.and_then(|root| engine.root_config(root)),
+        in_use,
+        state: word(in_use, l1),
+        key_state: l1.map(|l1| l1.state.as_str()),
+        detail: l1.map(|l1| l1.detail.clone()).unwrap_or_default(),
+        since: l1.map(|l1| l1.since.as_secs()),
+        ok_at: l1.map(|l1| l1.ok_at.as_secs()),
+        serves_until: l1.and_then(|l1| countdown(tenant, l1, engine.store().now())),
+        created: root.map(|root| root.created.as_secs()),
+        applied_everywhere_at: None,
+    }
+}
+
+/// The three states people are shown.
+fn word(in_use: bool, l1: Option<&Arc<L1>>) -> &'static str {
+    match l1.map(|l1| l1.state) {
+        _ if !in_use => "inactive",
+        None | Some(L1State::Enabled) => "active",
+        Some(_) => "error",
+    }
+}
+
+fn countdown(tenant: &Tenant, l1: &L1, now: ClusterTime) -> Option<u64> {
+    match l1.gate(tenant.l1_grace_ms, now) {
+        Gate::Grace { until } => Some(until.as_secs()),
+        Gate::Open | Gate::Closed { .. } => None,
+    }
+}
+
+/// Lists the roots of a tenant, with their health.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/roots", params(("tenant" = String, Path)), responses(
+    (status = 200, body = RootList), (status = 404, body = Problem)))]
+pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<RootList>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let generation = engine.store().generation();
+    let platform = tenant.roots.is_empty().then(|| view(engine, &tenant, None));
+    let own = generation.state.roots(tenant.handle).map(|root| view(engine, &tenant, Some(root)));
+    Ok(Json(RootList { items: platform.into_iter().chain(own).collect() }))
+}
+
+/// Shows a root of a tenant.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/roots/{root}",
+    params(("tenant" = String, Path), ("root" = String, Path)), responses(
+    (status = 200, body = RootView), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    Path((name, root)): Path<(String, String)>,
+) -> Result<Json<RootView>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let root = named(engine, &tenant, &root)?;
+    Ok(Json(view(engine, &tenant, root.as_deref())))
+}
+
+/// Tests a root: wraps and unwraps random bytes, asks for permissions and evidence. Nothing is kept; the
+/// report says who must do what when it does not pass.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots:test", params(("tenant" = String, Path)),
+    request_body = TestRootRequest, responses((status = 200, body = serde_json::Value), (status = 400, body = Problem)))]
+pub async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(request): Body<TestRootRequest>,
+) -> Result<Json<Report>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let described = described(request.config, &request.credentials)?;
+    Ok(Json(engine.test_root(&caller.administrator, &tenant, &described).await?))
+}
+
+/// Keeps a root that passes its test. It wraps nothing until the tenant is switched to it.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots", params(("tenant" = String, Path)),
+    request_body = ConfigureRootRequest, responses((status = 201, body = RootView),
+    (status = 409, body = Problem), (status = 502, body = Problem)))]
+pub async fn configure(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(request): Body<ConfigureRootRequest>,
+) -> Result<Response, Problem> {
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    let key = idempotency::key(
+        &headers,
+        &caller.administrator.subject,
+        &[b"POST roots\n", name.as_bytes(), &bytes],
+    )?;
+    let root_name =
+        RootName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
+    if root_name.as_str() == PLATFORM {
+        return Err(Problem::bad_request("the name platform stands for the platform's own root"));
+    }
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let described = described(request.config, &request.credentials)?;
+    let root = engine.configure_root(&caller.administrator, &tenant, &root_name, &described, key).await?;
+    let everywhere = engine.applied_everywhere(root.revision, EVERYWHERE_MAX).await;
+    let mut view = view(engine, &tenant, Some(&root));
+    view.applied_everywhere_at = everywhere.then(|| engine.store().now().as_secs());
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// A request for a verb of a root, with what it is about.
+struct Errand<'a> {
+    engine: &'a Engine,
+    who: &'a Administrator,
+    tenant: Arc<Tenant>,
+    /// `None` for the platform's.
+    root: Option<Arc<Root>>,
+    key: Option<IdempotencyKey>,
+}
+
+impl<'a> Errand<'a> {
+    async fn of(
+        app: &'a App,
+        caller: &'a Caller,
+        (name, root): (&str, &str),
+        verb: &str,
+        headers: &HeaderMap,
+    ) -> Result<Self, Problem> {
+        let who = &caller.administrator;
+        let request =
+            [b"POST root\n".as_slice(), name.as_bytes(), b"/", root.as_bytes(), b":", verb.as_bytes()];
+        let key = idempotency::key(headers, &who.subject, &request)?;
+        let engine = app.engine()?;
+        let tenant = find(engine, name).await?;
+        let root = named(engine, &tenant, root)?;
+        Ok(Self { engine, who, tenant, root, key })
+    }
+
+    /// Begins the job that makes these roots the tenant's.
+    async fn migrate(self, to: Vec<RootHandle>) -> Result<Response, Problem> {
+        let job = self.engine.start_job(self.who, &self.tenant, JobKind::Migrate, to, self.key).await?;
+        let job = jobs::view(&self.engine.store().generation().state, &job);
+        Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+    }
+}
+
+/// Makes this root the tenant's only one, by a job; `platform` goes back to the platform's.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:switch",
+    params(("tenant" = String, Path), ("root" = String, Path)), responses(
+    (status = 202, body = JobView), (status = 409, body = Problem)))]
+pub async fn switch(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, root)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let errand = Errand::of(&app, &caller, (&name, &root), "switch", &headers).await?;
+    let to = errand.root.iter().map(|root| root.handle).collect();
+    errand.migrate(to).await
+}
+
+/// Adds this root to those of the tenant, by a job: any one of them unwraps.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:activate",
+    params(("tenant" = String, Path), ("root" = String, Path)), responses(
+    (status = 202, body = JobView), (status = 409, body = Problem)))]
+pub async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, root)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let errand = Errand::of(&app, &caller, (&name, &root), "activate", &headers).await?;
+    let Some(root) = &errand.root else {
+        return Err(Problem::bad_request("the platform's root stands alone: switch to it"));
+    };
+    let to = errand.tenant.roots.iter().copied().chain([root.handle]).collect();
+    errand.migrate(to).await
+}
+
+/// Takes this root from those of the tenant, by a job; the last one gives way to the platform's.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:deactivate",
+    params(("tenant" = String, Path), ("root" = String, Path)), responses(
+    (status = 202, body = JobView), (status = 409, body = Problem)))]
+pub async fn deactivate(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, root)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let errand = Errand::of(&app, &caller, (&name, &root), "deactivate", &headers).await?;
+    let leaves = errand.root.as_ref().map(|root| root.handle);
+    let to = errand.tenant.roots.iter().filter(|other| Some(**other) != leaves).copied().collect();
+    errand.migrate(to).await
+}
+
+/// Forgets a root that wraps nothing, with its configuration.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:remove",
+    params(("tenant" = String, Path), ("root" = String, Path)), responses(
+    (status = 204), (status = 409, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, root)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let errand = Errand::of(&app, &caller, (&name, &root), "remove", &headers).await?;
+    let Some(root) = &errand.root else {
+        return Err(Problem::bad_request("the platform's root is not a tenant's to remove"));
+    };
+    errand.engine.remove_root(errand.who, root, errand.key).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Decides how long hot keys outlive the silence of the tenant's roots, and when its key is rotated by age.
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/root-policy", params(("tenant" = String, Path)),
+    request_body = RootPolicyRequest, responses((status = 204), (status = 422, body = Problem)))]
+pub async fn policy(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(request): Body<RootPolicyRequest>,
+) -> Result<StatusCode, Problem> {
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    let key = idempotency::key(
+        &headers,
+        &caller.administrator.subject,
+        &[b"PUT root-policy\n", name.as_bytes(), &bytes],
+    )?;
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    engine
+        .set_root_policy(&caller.administrator, &tenant, request.l1_grace_ms, request.rotate_after_ms, key)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The kill switch: answered when no node gives the tenant's keys or holds one of them.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:unlink", params(("tenant" = String, Path)), responses(
+    (status = 200, body = super::tenants::TenantView), (status = 504, body = Problem)))]
+pub async fn unlink(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "unlink", headers: &headers };
+    let (engine, tenant, key) = wish.read().await?;
+    engine.unlink_tenant(wish.who, &tenant, key).await?;
+    shown(engine, &name).await
+}
+
+/// Ends the lock, once a root of the tenant unwraps its key.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:relink", params(("tenant" = String, Path)), responses(
+    (status = 200, body = super::tenants::TenantView), (status = 502, body = Problem)))]
+pub async fn relink(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "relink", headers: &headers };
+    let (engine, tenant, key) = wish.read().await?;
+    engine.relink_tenant(wish.who, &tenant, key).await?;
+    shown(engine, &name).await
+}
+
+/// Read-only: existing keys are given, no new ones are made; answered when that holds on every node.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:disable", params(("tenant" = String, Path)), responses(
+    (status = 200, body = super::tenants::TenantView), (status = 504, body = Problem)))]
+pub async fn disable(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish =
+        Wish { app: &app, who: &caller.administrator, name: &name, verb: "disable", headers: &headers };
+    wish.act(|tenant| DisableTenant { tenant }).await
+}
+
+/// New keys are made again.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}:enable", params(("tenant" = String, Path)), responses(
+    (status = 200, body = super::tenants::TenantView), (status = 409, body = Problem)))]
+pub async fn enable(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "enable", headers: &headers };
+    wish.act(|tenant| EnableTenant { tenant }).await
+}
+
+/// A root by name; `None` for the platform's.
+fn named(engine: &Engine, tenant: &Tenant, name: &str) -> Result<Option<Arc<Root>>, Problem> {
+    if name == PLATFORM {
+        return Ok(None);
+    }
+    let name = RootName::parse(name).map_err(|_| Problem::not_found("root"))?;
+    let generation = engine.store().generation();
+    let root = generation.state.root_named(tenant.handle, &name).cloned();
+    root.map(Some).ok_or_else(|| Problem::not_found("root"))
+}
+
+fn described(config: RootConfig, credentials: &serde_json::Value) -> Result<Described, Problem> {
+    let credentials = match credentials {
+        serde_json::Value::Null => Credentials::default(),
+        given => {
+            let bytes = zeroize::Zeroizing::new(serde_json::to_vec(given).unwrap_or_default());
+            Credentials::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?
+        }
+    };
+    Ok(Described { config, credentials })
+}

@@ -1,0 +1,143 @@
+//! What this node holds in memory for each tenant, and how it is let go: hot L3 keys, the keys of identifier
+//! tags, messages in parts.
+//!
+//! A withdrawal about a whole tenant ends all three. Whatever a request of an older generation still brings is
+//! then not kept (CONSISTENCY 7): each table compares under its own lock, and the mark is set before the table
+//! is emptied.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crypto::{Keyring, L3Cache, Purged, Scope, UidKey};
+use model::id::{LogIndex, TenantHandle};
+use model::state::Effect;
+use raft_store::CacheGuard;
+
+use crate::refused::Refused;
+use crate::streams::Streams;
+
+/// See the module. Shared by the engine and the store, which purges as it publishes.
+pub struct Held {
+    keyring: Arc<Keyring>,
+    pub(crate) cache: Arc<L3Cache>,
+    pub(crate) streams: Streams,
+    tag_keys: RwLock<HashMap<TenantHandle, Arc<UidKey>>>,
+    closed: RwLock<HashMap<TenantHandle, LogIndex>>,
+    /// Purged keys that a request may still hold.
+    leaving: Mutex<Vec<(TenantHandle, Purged)>>,
+}
+
+impl Held {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(keyring: Arc<Keyring>, cache: Arc<L3Cache>) -> Self {
+        Self {
+            keyring,
+            cache,
+            streams: Streams::default(),
+            tag_keys: RwLock::default(),
+            closed: RwLock::default(),
+            leaving: Mutex::default(),
+        }
+    }
+
+    /// The barrier keyring.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Slots of secret memory that hold a tenant's keys on this node, those a request has not let go yet
+    /// included.
+    #[must_use]
+    pub fn slots_in_use(&self, tenant: TenantHandle) -> usize {
+        let tag =
+            usize::from(self.tag_keys.read().unwrap_or_else(PoisonError::into_inner).contains_key(&tenant));
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|(_, purged)| !purged.zeroed());
+        let held = leaving.iter().filter(|(of, _)| *of == tenant).map(|(_, purged)| purged.pending());
+        self.cache.len_of(tenant) + tag + held.sum::<usize>()
+    }
+
+    /// The key of a tenant's identifier tags, for a request of this generation.
+    pub(crate) fn tag_key(&self, tenant: TenantHandle, generation: LogIndex) -> Result<Arc<UidKey>, Refused> {
+        let known = self.tag_keys.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let key = self.keyring.uid_root().tenant_key(tenant).map_err(|error| {
+            tracing::error!(%error, "no secret memory left");
+            Refused::NotNow { reason: error.to_string() }
+        })?;
+        let key = Arc::new(key);
+        let mut keys = self.tag_keys.write().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed(tenant, generation) {
+            return Ok(key);
+        }
+        Ok(Arc::clone(keys.entry(tenant).or_insert(key)))
+    }
+
+    /// Whether everything of a tenant was let go after this generation.
+    pub(crate) fn is_closed(&self, tenant: TenantHandle, generation: LogIndex) -> bool {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        closed.get(&tenant).is_some_and(|closed| *closed > generation)
+    }
+
+    fn let_go(&self, tenant: TenantHandle, index: LogIndex) {
+        self.closed.write().unwrap_or_else(PoisonError::into_inner).insert(tenant, index);
+        self.tag_keys.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        self.streams.end_all_of(tenant);
+    }
+}
+
+fn scope(effect: &Effect) -> (TenantHandle, Scope) {
+    match *effect {
+        Effect::PurgeTenant(tenant) => (tenant, Scope::Tenant(tenant)),
+        Effect::PurgeService(tenant, service) => (tenant, Scope::Service(tenant, service)),
+    }
+}
+
+/// Ties what is held to the publishing of generations (CONSISTENCY 2).
+impl CacheGuard for Held {
+    fn close_epochs(&self, index: LogIndex, effects: &[Effect]) {
+        for effect in effects {
+            self.cache.close(scope(effect).1, index);
+        }
+    }
+
+    fn purge(&self, index: LogIndex, effects: &[Effect]) {
+        for effect in effects {
+            let (tenant, scope) = scope(effect);
+            let purged = self.cache.purge(scope, index);
+            if matches!(effect, Effect::PurgeTenant(_)) {
+                self.let_go(tenant, index);
+            }
+            tracing::info!(?effect, keys = purged.count(), in_use = purged.pending(), "keys purged");
+            if !purged.zeroed() {
+                let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+                leaving.retain(|(_, purged)| !purged.zeroed());
+                leaving.push((tenant, purged));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::id::Realm;
+
+    #[test]
+    fn a_late_request_leaves_nothing_behind() {
+        let keyring = Arc::new(Keyring::generate(Realm([1; 16])).unwrap());
+        let held = Held::new(keyring, Arc::new(L3Cache::new(64)));
+        let tenant = TenantHandle([7; 4]);
+        held.tag_key(tenant, LogIndex(4)).unwrap();
+        assert_eq!(held.slots_in_use(tenant), 1);
+        held.purge(LogIndex(5), &[Effect::PurgeTenant(tenant)]);
+        assert_eq!(held.slots_in_use(tenant), 0);
+        drop(held.tag_key(tenant, LogIndex(4)).unwrap());
+        assert_eq!(held.slots_in_use(tenant), 0, "a request of before the purge keeps nothing");
+        held.tag_key(tenant, LogIndex(5)).unwrap();
+        assert_eq!(held.slots_in_use(tenant), 1, "one of after it does");
+    }
+}

@@ -1,0 +1,196 @@
+//! Whether the roots in use still do their work: probed by turns, told to the cluster.
+//!
+//! The voters share the roots out among themselves, and another voter asks each time, so that one node's bad
+//! road to a root is not the last word about it. Evidence is stamped before the probe is sent, in cluster time
+//! (CONSISTENCY 13). No answer is never a no: only what a root says closes its tenants at once.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt as _};
+use keystore::{RootError, Withdrawal};
+use model::commands::{NoteProbes, PROBES_MAX, Probe};
+use model::id::NodeId;
+use model::root::{DETAIL_BYTES_MAX, L1State, WhichRoot};
+use model::state::State;
+use model::time::ClusterTime;
+
+use crate::engine::Engine;
+use crate::root_admin::probe;
+
+/// Between two probes of one root: with the jitter, the time-out and the write it stays below the 32 s in
+/// which a no must close every connected node.
+const EVERY_MS: u64 = 25_000;
+/// Roots are not probed all at once: each begins up to this much later.
+const JITTER_MS: u64 = 2_000;
+/// A root whose turn somebody missed is probed by any voter.
+const MISSED_MS: u64 = 2_500;
+/// A probe ends within this.
+const PROBE_MAX: Duration = Duration::from_secs(2);
+/// Probes at once.
+const AT_ONCE: usize = 64;
+/// How long a list of voters is good for.
+const VOTERS_FRESH: Duration = Duration::from_secs(5);
+
+/// Who votes and can be reached, not older than a few seconds.
+#[derive(Default)]
+pub(crate) struct Voters(Mutex<Option<(Instant, Vec<NodeId>)>>);
+
+impl Voters {
+    async fn now(&self, engine: &Engine) -> Vec<NodeId> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((asked, voters)) = known
+            && asked.elapsed() < VOTERS_FRESH
+        {
+            return voters;
+        }
+        let cluster = engine.store.cluster_status().await;
+        let live = cluster.nodes.iter().filter(|node| node.voter && node.reachable);
+        let voters: Vec<NodeId> = live.map(|node| node.status.node).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), voters.clone()));
+        voters
+    }
+}
+
+/// Probes the roots whose turn it is here; whether the cluster was told.
+pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
+    let now = engine.store.now();
+    let generation = engine.store.generation();
+    if !generation.state.roots_in_use().any(|root| overdue(&generation.state, root, now).is_some()) {
+        return true;
+    }
+    let voters = voters.now(engine).await;
+    let node = engine.store.identity().node;
+    let Some(own) = voters.iter().position(|voter| *voter == node) else { return true };
+    let roots: Vec<WhichRoot> = generation
+        .state
+        .roots_in_use()
+        .filter(|root| match overdue(&generation.state, *root, now) {
+            Some(late_ms) => late_ms >= MISSED_MS || turn(*root, now, voters.len()) == own,
+            None => false,
+        })
+        .take(PROBES_MAX)
+        .collect();
+    if roots.is_empty() {
+        return true;
+    }
+    let probes: Vec<Option<Probe>> =
+        stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
+    let probes: Vec<Probe> = probes.into_iter().flatten().collect();
+    if probes.is_empty() {
+        return false;
+    }
+    match engine.store.propose(NoteProbes { by: node, probes }, None).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%error, "the cluster could not be told what roots say");
+            false
+        }
+    }
+}
+
+/// How late the probe of a root is, in milliseconds; `None` while it is not due.
+fn overdue(state: &State, root: WhichRoot, now: ClusterTime) -> Option<u64> {
+    let Some(l1) = state.l1(root) else { return Some(0) };
+    let due = l1.probed_at.plus_ms(EVERY_MS + spread(root, 0) % JITTER_MS);
+    (now >= due).then(|| now.0 - due.0)
+}
+
+/// Whose turn it is: roots are spread over voters, and go round with every probe.
+fn turn(root: WhichRoot, now: ClusterTime, voters: usize) -> usize {
+    let round = now.0 / EVERY_MS;
+    let of = u64::try_from(voters).unwrap_or(1).max(1);
+    usize::try_from(spread(root, round) % of).unwrap_or(0)
+}
+
+/// FNV-1a over the root's name and a number: even enough to share work, and the same everywhere.
+fn spread(root: WhichRoot, salt: u64) -> u64 {
+    let (tenant, handle) = root.map_or(([0; 4], [0; 4]), |(tenant, handle)| (tenant.0, handle.0));
+    let bytes = tenant.into_iter().chain(handle).chain(salt.to_be_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
+    let generation = engine.store.generation();
+    let began = engine.store.now();
+    let asked = async {
+        let configured = match root {
+            None => None,
+            Some((tenant, handle)) => Some(generation.state.root(tenant, handle)?),
+        };
+        let opened = match engine.roots.root(configured.map(AsRef::as_ref)).await {
+            Ok(opened) => opened,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(probe(opened.as_ref(), PROBE_MAX).await.map(drop))
+    };
+    let late = || RootError::Unreachable { root: String::new(), detail: "no answer in time".to_owned() };
+    let answer = tokio::time::timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| Some(Err(late())))?;
+    let (state, detail) = match answer {
+        Ok(()) => (L1State::Enabled, String::new()),
+        Err(RootError::Memory(_)) => return None,
+        Err(error) => (state_of(&error), short(error.to_string())),
+    };
+    Some(Probe { root, began, state, detail })
+}
+
+/// What an error says about the key. Only the root's own word is a withdrawal.
+pub(crate) fn state_of(error: &RootError) -> L1State {
+    match error {
+        RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. } => L1State::Forbidden,
+        RootError::Withdrawn { withdrawal: Withdrawal::Disabled, .. } => L1State::Disabled,
+        RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. } => L1State::PendingDeletion,
+        RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. } => L1State::Deleted,
+        RootError::Unreachable { .. } | RootError::Throttled { .. } | RootError::Memory(_) => {
+            L1State::Unreachable
+        }
+        RootError::Corrupt { .. } | RootError::Misconfigured { .. } => L1State::Unknown,
+    }
+}
+
+fn short(mut text: String) -> String {
+    let mut end = text.len().min(DETAIL_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystore::Who;
+    use model::id::{RootHandle, TenantHandle};
+
+    #[test]
+    fn no_answer_is_never_a_no() {
+        let root = String::new;
+        let silent = RootError::Unreachable { root: root(), detail: root() };
+        let busy = RootError::Throttled { root: root(), retry_after: None, detail: root() };
+        let corrupt = RootError::Corrupt { root: root(), detail: "".into() };
+        let (missing, fix) = (root(), root());
+        let wrong = RootError::Misconfigured { root: root(), who: Who::Operator, missing, fix };
+        for error in [silent, busy, corrupt, wrong] {
+            assert!(!state_of(&error).is_withdrawn(), "{error}");
+        }
+        let all =
+            [Withdrawal::Denied, Withdrawal::Disabled, Withdrawal::PendingDeletion, Withdrawal::Destroyed];
+        for withdrawal in all {
+            let no = RootError::Withdrawn { root: root(), withdrawal, detail: root() };
+            assert!(state_of(&no).is_withdrawn());
+        }
+    }
+
+    #[test]
+    fn roots_are_shared_out_and_go_round() {
+        let root = |number: u8| Some((TenantHandle([number; 4]), RootHandle([7; 4])));
+        let at = |round: u64| ClusterTime(round * EVERY_MS);
+        let mut load = [0_usize; 3];
+        (0..=255).for_each(|number| load[turn(root(number), at(1), 3)] += 1);
+        assert!(load.iter().all(|roots| *roots > 40), "{load:?}");
+        let asked: std::collections::BTreeSet<usize> =
+            (0..12).map(|round| turn(root(1), at(round), 3)).collect();
+        assert_eq!(asked.len(), 3, "every voter has its turn");
+    }
+}

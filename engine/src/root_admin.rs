@@ -1,0 +1,221 @@
+//! What owners do to the roots of their tenants: test, configure, remove; the kill switch and its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystore::{Health, Problem, Report, RootError, RootKeystore, Who};
+use model::command::{Answer, IdempotencyKey};
+use model::commands::{ConfigureRoot, RelinkTenant, RemoveRoot, SetRootPolicy, StartJob, UnlinkTenant};
+use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle};
+use model::job::{Job, JobKind};
+use model::refusal::Refusal;
+use model::root::Root;
+use model::tenant::{Access, Tenant};
+
+use crate::admin::{Administered, Administrator};
+use crate::described::Described;
+use crate::engine::{DRAWS_MAX, Engine};
+use crate::refused::Refused;
+use crate::roots::silent;
+
+impl Engine {
+    /// Tests a root: opens it, has it wrap and unwrap random bytes, asks what it says of its key and what we
+    /// may do there. Nothing is kept; ends within 30 s.
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`]. That the root does not work is no error but the report.
+    pub async fn test_root(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        described: &Described,
+    ) -> Result<Report, Refused> {
+        let mut report = self.roots.test(described).await;
+        if report.l1_ref.as_deref() == Some(self.roots.platform().l1_ref()) {
+            report.passed = false;
+            report.problem = Some(Problem::of(&RootError::Misconfigured {
+                root: self.platform_root(),
+                who: Who::KeyOwner,
+                missing: "this is the platform's own key".to_owned(),
+                fix: "name a key of your own".to_owned(),
+            }));
+        }
+        let failed = (!report.passed).then(|| not_passed(&report));
+        self.note_admin(
+            who,
+            "test_root",
+            Some(tenant.handle),
+            tenant.name.as_str(),
+            failed.as_ref().map_or(Ok(None), Err),
+        )
+        .await?;
+        Ok(report)
+    }
+
+    /// Keeps a root's configuration, sealed, once it has passed its test. It wraps nothing yet.
+    ///
+    /// # Errors
+    /// [`Refused::KeyUnavailable`] if it did not pass; [`Refused::Refused`] with the state's reason.
+    pub async fn configure_root(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        name: &RootName,
+        described: &Described,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Arc<Root>, Refused> {
+        let report = self.test_root(who, tenant, described).await?;
+        let l1_ref = report.l1_ref.clone().filter(|_| report.passed).ok_or_else(|| not_passed(&report))?;
+        let settings = described.to_bytes();
+        for _ in 0..DRAWS_MAX {
+            let handle = RootHandle(crypto::random::bytes());
+            let command = ConfigureRoot {
+                tenant: tenant.handle,
+                handle,
+                name: name.clone(),
+                provider: report.provider.to_owned(),
+                l1_ref: l1_ref.clone(),
+                settings: self.hot.keyring().seal_root_settings(tenant.handle, handle, &settings),
+            };
+            match self.administer(who, tenant.handle, name.as_str(), command, idempotency).await {
+                Err(Refused::Refused(Refusal::HandleTaken)) => {}
+                Err(refused) => return Err(refused),
+                Ok(Administered { answer: Answer::Root(handle), .. }) => {
+                    let generation = self.store.generation();
+                    let root = generation.state.root(tenant.handle, handle).cloned();
+                    return root.ok_or(Refused::Internal { cause: "root_not_published" });
+                }
+                Ok(_) => return Err(Refused::Internal { cause: "unexpected_answer" }),
+            }
+        }
+        Err(Refused::Internal { cause: "no_free_handle" })
+    }
+
+    /// Forgets a root that wraps nothing.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason.
+    pub async fn remove_root(
+        &self,
+        who: &Administrator,
+        root: &Root,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(), Refused> {
+        let command = RemoveRoot { tenant: root.tenant, root: root.handle };
+        self.administer(who, root.tenant, root.name.as_str(), command, idempotency).await.map(drop)
+    }
+
+    /// Decides how long hot keys outlive the silence of a tenant's roots, and when its key is rotated by age.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason.
+    pub async fn set_root_policy(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        l1_grace_ms: u64,
+        rotate_after_ms: u64,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(), Refused> {
+        let command = SetRootPolicy { tenant: tenant.handle, l1_grace_ms, rotate_after_ms };
+        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
+    }
+
+    /// The kill switch. Answered when no node gives the tenant's keys or holds one of them, except in requests
+    /// that began before.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason; [`Refused::NotEverywhereYet`].
+    pub async fn unlink_tenant(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(), Refused> {
+        let command = UnlinkTenant { tenant: tenant.handle };
+        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
+    }
+
+    /// Ends the lock, once a root of the tenant has unwrapped its key here.
+    ///
+    /// # Errors
+    /// [`Refused::KeyUnavailable`] with what the root said; [`Refused::Refused`] with the state's reason.
+    pub async fn relink_tenant(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<(), Refused> {
+        if let (Access::Unlinked, Some(primary)) = (tenant.access, tenant.primary()) {
+            let generation = self.store.generation();
+            let unwrapped = self.roots.unwrap_l2(&generation.state, tenant, primary.version).await;
+            if let Err(refused) = unwrapped {
+                let target = tenant.name.as_str();
+                self.note_admin(who, "relink_tenant", Some(tenant.handle), target, Err(&refused)).await?;
+                return Err(refused);
+            }
+        }
+        let command = RelinkTenant { tenant: tenant.handle };
+        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
+    }
+
+    /// Begins a job that makes these roots the tenant's (none: the platform's), or wraps anew by the same.
+    ///
+    /// # Errors
+    /// [`Refused::Refused`] with the state's reason; one job runs at a time.
+    pub async fn start_job(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        kind: JobKind,
+        to: Vec<RootHandle>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Arc<Job>, Refused> {
+        let id = JobId(crypto::random::bytes());
+        let command = StartJob { tenant: tenant.handle, id, kind, to };
+        let done = self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await?;
+        let Answer::Job(id) = done.answer else {
+            return Err(Refused::Internal { cause: "unexpected_answer" });
+        };
+        self.job(tenant.handle, id).ok_or(Refused::Internal { cause: "job_not_published" })
+    }
+
+    /// A job, as this node knows it.
+    #[must_use]
+    pub fn job(&self, tenant: TenantHandle, id: JobId) -> Option<Arc<Job>> {
+        self.store.generation().state.job(tenant, id).cloned()
+    }
+
+    /// Returns once every reachable node serves from at least this index, or after `within`; whether all do.
+    /// Unreachable nodes hold no lease for long: they count as not there yet.
+    pub async fn applied_everywhere(&self, index: LogIndex, within: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let cluster = self.store.cluster_status().await;
+            if cluster.nodes.iter().all(|node| node.reachable && node.status.applied >= index) {
+                return true;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Why a root is not kept.
+fn not_passed(report: &Report) -> Refused {
+    let reason = match &report.problem {
+        Some(problem) => format!("{}; {}: {}", problem.cause, problem.who, problem.next_step),
+        None => "the root did not pass its test".to_owned(),
+    };
+    Refused::KeyUnavailable { reason }
+}
+
+/// A probe that ends within a time of ours, whatever the provider's time-outs are.
+pub(crate) async fn probe(root: &dyn RootKeystore, within: Duration) -> Result<Health, RootError> {
+    match tokio::time::timeout(within, root.probe()).await {
+        Ok(answer) => answer,
+        Err(_) => Err(silent(root.l1_ref(), within)),
+    }
+}

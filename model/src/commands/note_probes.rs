@@ -1,0 +1,103 @@
+//! What probes of roots brought, several at once: a voter probes its share and writes one entry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Apply};
+use crate::id::{LogIndex, NodeId, TenantHandle};
+use crate::refusal::{Limit, Refusal};
+use crate::root::{DETAIL_BYTES_MAX, Gate, L1, L1State, WhichRoot};
+use crate::state::{At, Changes, Effect, State};
+use crate::time::ClusterTime;
+
+/// Most probes of one entry: an apply touches a bounded number of rows.
+pub const PROBES_MAX: usize = 256;
+
+/// Evidence about roots. Older evidence than what is known changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteProbes {
+    /// The node that probed.
+    pub by: NodeId,
+    /// Each about another root.
+    pub probes: Vec<Probe>,
+}
+
+/// What one probe brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The root.
+    pub root: WhichRoot,
+    /// Cluster time *before* the probe was sent.
+    pub began: ClusterTime,
+    /// What the root said.
+    pub state: L1State,
+    /// Its own words; empty when all is well.
+    pub detail: String,
+}
+
+impl NoteProbes {
+    /// Anything but "it works" may close a tenant, if only because its grace is over.
+    pub(crate) fn withdraws_at(&self, _: ClusterTime) -> bool {
+        self.probes.iter().any(|probe| probe.state != L1State::Enabled)
+    }
+}
+
+impl Apply for NoteProbes {
+    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+        if self.probes.len() > PROBES_MAX
+            || self.probes.iter().any(|probe| probe.detail.len() > DETAIL_BYTES_MAX)
+        {
+            return Err(Refusal::LimitReached { what: Limit::Probes, max: PROBES_MAX as u64 });
+        }
+        let known = |probe: &Probe| match probe.root {
+            None => true,
+            Some((tenant, root)) => state.root(tenant, root).is_some(),
+        };
+        // A root that was removed while it was probed: the others of the entry are probed again soon.
+        if self.probes.iter().all(known) { Ok(()) } else { Err(Refusal::RootUnknown) }
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        for probe in &self.probes {
+            note(state, self.by, probe, at, changes);
+        }
+        Answer::Done
+    }
+}
+
+fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Changes) {
+    let before = state.l1(probe.root).cloned();
+    if before.as_ref().is_some_and(|before| probe.began <= before.probed_at) {
+        return;
+    }
+    let ok = probe.state == L1State::Enabled;
+    let same = before.as_ref().filter(|before| before.state == probe.state);
+    let closed_at = before.as_ref().map_or(LogIndex(0), |before| before.closed_at);
+    let l1 = L1 {
+        state: probe.state,
+        // A root that never answered has its grace from the first look on.
+        ok_at: if ok { probe.began } else { before.as_ref().map_or(probe.began, |before| before.ok_at) },
+        probed_at: probe.began,
+        since: same.map_or(at.time, |before| before.since),
+        by,
+        detail: probe.detail.clone(),
+        closed_at: if probe.state.is_withdrawn() && same.is_none() { at.index } else { closed_at },
+    };
+    let closes = |l1: &L1, grace_ms, now| matches!(l1.gate(grace_ms, now), Gate::Closed { .. });
+    let newly_closed = |grace_ms| {
+        let was = before.as_ref().is_some_and(|before| closes(before, grace_ms, before.probed_at));
+        !was && closes(&l1, grace_ms, at.time)
+    };
+    let tenants: Vec<(TenantHandle, u64)> =
+        if ok { Vec::new() } else { state.hanging_on(probe.root).collect() };
+    let concerned: Vec<TenantHandle> = tenants
+        .into_iter()
+        .filter(|(_, grace_ms)| newly_closed(*grace_ms))
+        .map(|(tenant, _)| tenant)
+        .collect();
+    state.put_l1(probe.root, l1, changes);
+    for tenant in concerned {
+        if matches!(state.gate_of(tenant, at.time), Some(Gate::Closed { .. })) {
+            changes.effects.push(Effect::PurgeTenant(tenant));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A tenant's own roots of trust, what is known of each root's health, and whether a tenant may be served.
+//!
+//! A root's configuration is kept sealed by the barrier keyring: it may hold credentials, and nothing here or
+//! above ever gives it back. Evidence about a root is stamped before the probe that brought it, in cluster
+//! time (CONSISTENCY 13), so that every node counts the same grace down to the same moment.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{LogIndex, NodeId, RootHandle, RootName, TenantHandle};
+use crate::time::ClusterTime;
+
+/// Roots a tenant may have configured: two regions with two keys each, one set in use and one to come.
+pub const ROOTS_MAX: usize = 8;
+/// Longest sealed configuration in bytes: an endpoint, a certificate chain with its key, a token.
+pub const ROOT_SETTINGS_BYTES_MAX: usize = 32 * 1024;
+/// Longest key reference in bytes, as `crypto` binds it.
+pub const L1_REF_BYTES_MAX: usize = 1_024;
+/// Longest text about a root or a job: one sentence of a provider.
+pub const DETAIL_BYTES_MAX: usize = 512;
+
+/// How long hot keys serve on without an answer of the root, unless the tenant says otherwise.
+pub const L1_GRACE_MS_DEFAULT: u64 = 60 * 60 * 1000;
+/// Longest grace a tenant may choose: after a day the owner of the key must be heard.
+pub const L1_GRACE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Age at which a tenant's key is rotated, unless the tenant says otherwise.
+pub const ROTATE_AFTER_MS_DEFAULT: u64 = 90 * 24 * 60 * 60 * 1000;
+/// Youngest age at which a key may be rotated by itself: versions are kept for ever, and there is room for
+/// a decade of them.
+pub const ROTATE_AFTER_MS_MIN: u64 = 24 * 60 * 60 * 1000;
+
+/// A root of trust of a tenant's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// The tenant it belongs to.
+    pub tenant: TenantHandle,
+    /// Random, unique in the tenant.
+    pub handle: RootHandle,
+    /// Unique in the tenant while the root is configured.
+    pub name: RootName,
+    /// Name of its provider.
+    pub provider: String,
+    /// The immutable key reference the root itself told when it was tested.
+    pub l1_ref: String,
+    /// What it takes to reach it, sealed by the barrier keyring. Never shown.
+    pub settings: Vec<u8>,
+    /// When it was configured, in cluster time.
+    pub created: ClusterTime,
+    /// Log index of the last change.
+    pub revision: LogIndex,
+}
+
+/// Which root some evidence is about: a tenant's own, or (`None`) the platform's for all other tenants.
+pub type WhichRoot = Option<(TenantHandle, RootHandle)>;
+
+/// What a root last said of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum L1State {
+    /// It wraps and unwraps.
+    Enabled,
+    /// Its owner switched it off.
+    Disabled,
+    /// We may no longer use it.
+    Forbidden,
+    /// No answer: says nothing about the key.
+    Unreachable,
+    /// Its owner ordered its deletion.
+    PendingDeletion,
+    /// It is gone.
+    Deleted,
+    /// It answered something that says nothing about the key.
+    Unknown,
+}
+
+impl L1State {
+    /// The word used in every interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Forbidden => "forbidden",
+            Self::Unreachable => "unreachable",
+            Self::PendingDeletion => "pending deletion",
+            Self::Deleted => "deleted",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the owner of the key has ended our use of it: the cluster closes at once. A missing or
+    /// meaningless answer never does.
+    #[must_use]
+    pub const fn is_withdrawn(self) -> bool {
+        match self {
+            Self::Disabled | Self::Forbidden | Self::PendingDeletion | Self::Deleted => true,
+            Self::Enabled | Self::Unreachable | Self::Unknown => false,
+        }
+    }
+}
+
+/// What is known of a root's health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct L1 {
+    /// What it last said.
+    pub state: L1State,
+    /// When the newest probe that succeeded began; the grace counts from here.
+    pub ok_at: ClusterTime,
+    /// When the newest probe of all began.
+    pub probed_at: ClusterTime,
+    /// Since when it has been in this state.
+    pub since: ClusterTime,
+    /// The node that probed last.
+    pub by: NodeId,
+    /// The root's own words; empty when all is well.
+    pub detail: String,
+    /// Log index of the evidence that closed it last; 0 if none did.
+    pub closed_at: LogIndex,
+}
+
+/// Whether a tenant's root allows its keys to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// A root answers, or none was asked yet.
+    Open,
+    /// No root answers; hot keys serve until this moment.
+    Grace {
+        /// When the tenant closes unless a root answers before.
+        until: ClusterTime,
+    },
+    /// The owner of the key ended its use, or the grace is over.
+    Closed {
+        /// What the root said.
+        state: L1State,
+        /// When it closed.
+        since: ClusterTime,
+        /// The withdrawal a caller may conclude from it; 0 for a grace that ran out.
+        at: LogIndex,
+    },
+}
+
+impl L1 {
+    /// What this root alone allows a tenant with this grace at a moment.
+    #[must_use]
+    pub fn gate(&self, grace_ms: u64, now: ClusterTime) -> Gate {
+        if self.state.is_withdrawn() {
+            return Gate::Closed { state: self.state, since: self.since, at: self.closed_at };
+        }
+        let until = self.ok_at.plus_ms(grace_ms);
+        match self.state {
+            L1State::Enabled => Gate::Open,
+            _ if now < until => Gate::Grace { until },
+            state => Gate::Closed { state, since: until, at: LogIndex(0) },
+        }
+    }
+}
+
+impl Gate {
+    /// The better of two: any one root serves.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Open, _) | (_, Self::Open) => Self::Open,
+            (Self::Grace { until: a }, Self::Grace { until: b }) => Self::Grace { until: a.max(b) },
+            (Self::Grace { until }, _) | (_, Self::Grace { until }) => Self::Grace { until },
+            (Self::Closed { since: a, .. }, Self::Closed { since: b, .. }) => {
+                // All are closed since the last of them closed.
+                if a >= b { self } else { other }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ms: u64) -> ClusterTime {
+        ClusterTime(ms)
+    }
+
+    fn root(state: L1State) -> L1 {
+        L1 {
+            state,
+            ok_at: at(1_000),
+            probed_at: at(5_000),
+            since: at(5_000),
+            by: NodeId(1),
+            detail: String::new(),
+            closed_at: LogIndex(9),
+        }
+    }
+
+    #[test]
+    fn no_answer_counts_down_and_a_no_closes_at_once() {
+        assert_eq!(root(L1State::Enabled).gate(10, at(9_000)), Gate::Open);
+        for state in [L1State::Unreachable, L1State::Unknown] {
+            assert_eq!(root(state).gate(8_000, at(8_999)), Gate::Grace { until: at(9_000) });
+            let closed = Gate::Closed { state, since: at(9_000), at: LogIndex(0) };
+            assert_eq!(root(state).gate(8_000, at(9_000)), closed);
+        }
+        for state in [L1State::Disabled, L1State::Forbidden, L1State::PendingDeletion, L1State::Deleted] {
+            let closed = Gate::Closed { state, since: at(5_000), at: LogIndex(9) };
+            assert_eq!(root(state).gate(u64::MAX, at(5_001)), closed);
+        }
+    }
+
+    #[test]
+    fn any_one_root_serves() {
+        let closed = |since| Gate::Closed { state: L1State::Deleted, since: at(since), at: LogIndex(1) };
+        let grace = |until| Gate::Grace { until: at(until) };
+        assert_eq!(closed(1).or(Gate::Open), Gate::Open);
+        assert_eq!(grace(4).or(closed(1)), grace(4));
+        assert_eq!(grace(4).or(grace(6)), grace(6));
+        assert_eq!(closed(1).or(closed(3)), closed(3));
+    }
+}

@@ -1,0 +1,248 @@
+//! `keyraft root`: root keys on this machine, and the roots of trust of tenants.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use keystore::RootKeystore as _;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::{Connection, output};
+
+/// How long `--wait` waits for a job: its slowest step gives up after a minute without progress.
+const JOB_MAX: Duration = Duration::from_secs(600);
+/// Pause between two looks at a job.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// See the module.
+#[derive(Args)]
+pub struct RootArgs {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a root key in a file: for development only
+    Create {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Makes the key that settings name, inside its PKCS#11 token
+    CreateKey {
+        /// File with the settings of the root, as in [platform_root.*]
+        #[arg(long)]
+        settings: PathBuf,
+    },
+    /// Lists the roots of a tenant with their health
+    List {
+        /// The tenant
+        tenant: String,
+    },
+    /// Has a root wrap and unwrap random bytes; keeps nothing
+    Test {
+        /// The tenant
+        tenant: String,
+        #[command(flatten)]
+        root: Described,
+    },
+    /// Keeps a root that passes its test; it wraps nothing until the tenant is switched to it
+    Configure {
+        /// The tenant
+        tenant: String,
+        /// A DNS label, unique in the tenant
+        name: String,
+        #[command(flatten)]
+        root: Described,
+    },
+    /// Makes a root the tenant's only one; `platform` goes back to the platform's
+    Switch(Target),
+    /// Adds a root to those of the tenant: any one of them unwraps
+    Activate(Target),
+    /// Takes a root from those of the tenant
+    Deactivate(Target),
+    /// Forgets a root that wraps nothing
+    Remove {
+        /// The tenant
+        tenant: String,
+        /// The root
+        name: String,
+    },
+    /// Decides how long hot keys outlive the silence of roots, and when keys are rotated
+    Policy {
+        /// The tenant
+        tenant: String,
+        /// Minutes, at most 1440
+        #[arg(long)]
+        grace_minutes: u64,
+        /// Days, at least 1
+        #[arg(long)]
+        rotate_after_days: u64,
+    },
+    /// Lists the jobs of a tenant, newest first
+    Jobs {
+        /// The tenant
+        tenant: String,
+    },
+}
+
+/// A root as its owner describes it.
+#[derive(Args)]
+struct Described {
+    /// File with which key, where, as JSON: {"provider": "pkcs11", …}
+    #[arg(long)]
+    config: PathBuf,
+    /// File with what proves us there, as JSON: {"kind": "pin", …}
+    #[arg(long)]
+    credentials: Option<PathBuf>,
+}
+
+/// A root to move a tenant to or from.
+#[derive(Args)]
+struct Target {
+    /// The tenant
+    tenant: String,
+    /// The root
+    name: String,
+    /// Waits for the end of the job; fails if it is rolled back
+    #[arg(long)]
+    wait: bool,
+}
+
+impl Described {
+    /// The body of a request, with what else belongs to it.
+    fn body(&self, mut body: Value) -> anyhow::Result<Value> {
+        body["config"] = read_json(&self.config)?;
+        if let Some(file) = &self.credentials {
+            body["credentials"] = read_json(file)?;
+        }
+        Ok(body)
+    }
+}
+
+fn read_json(file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
+    serde_json::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
+}
+
+const COLUMNS: &[output::Column] = &[
+    ("ROOT", "/name"),
+    ("IN USE", "/in_use"),
+    ("STATE", "/state"),
+    ("KEY STATE", "/key_state"),
+    ("SERVES UNTIL", "/serves_until"),
+    ("KEY", "/key"),
+];
+
+const TEST_COLUMNS: &[output::Column] = &[
+    ("PASSED", "/passed"),
+    ("STATE", "/state"),
+    ("KEY", "/l1_ref"),
+    ("PROBLEM", "/problem/cause"),
+    ("WHO", "/problem/who"),
+    ("NEXT STEP", "/problem/next_step"),
+];
+
+/// Columns of jobs.
+pub const JOB_COLUMNS: &[output::Column] = &[
+    ("JOB", "/id"),
+    ("KIND", "/kind"),
+    ("STATE", "/state"),
+    ("STEP", "/step"),
+    ("DONE", "/done"),
+    ("OF", "/total"),
+    ("TO", "/to"),
+    ("DETAIL", "/detail"),
+];
+
+/// Acts on the root named.
+///
+/// # Errors
+/// One sentence that says what is in the way.
+pub fn run(args: &RootArgs) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Create { file } => {
+            let made = keystore::providers::software::DangerSoftwareRoot::create(file)?.l1_ref().to_owned();
+            return Ok(tell(&made));
+        }
+        Command::CreateKey { settings } => return Ok(tell(&crate::dev::create_root_key(settings)?)),
+        _ => {}
+    }
+    let (answer, columns) = remote(args)?;
+    output::print(args.connection.output, &answer, columns);
+    let failed = answer["state"] == "rolled back" || answer["passed"] == false;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[allow(clippy::print_stdout)] // the answer of a command
+fn tell(made: &str) -> ExitCode {
+    println!("{made}");
+    ExitCode::SUCCESS
+}
+
+fn remote(args: &RootArgs) -> anyhow::Result<(Value, &'static [output::Column])> {
+    let api = args.connection.api()?;
+    let key = super::idempotency_key()?;
+    let roots = |tenant: &str| format!("/v1/tenants/{tenant}/roots");
+    Ok(match &args.command {
+        Command::Create { .. } | Command::CreateKey { .. } => (Value::Null, COLUMNS),
+        Command::List { tenant } => (api.get(&roots(tenant))?["items"].take(), COLUMNS),
+        Command::Test { tenant, root } => {
+            let body = root.body(json!({}))?;
+            (api.post(&format!("{}:test", roots(tenant)), &body, &key)?, TEST_COLUMNS)
+        }
+        Command::Configure { tenant, name, root } => {
+            let body = root.body(json!({ "name": name }))?;
+            (api.post(&roots(tenant), &body, &key)?, COLUMNS)
+        }
+        Command::Switch(target) => (target.job(&api, "switch", &key)?, JOB_COLUMNS),
+        Command::Activate(target) => (target.job(&api, "activate", &key)?, JOB_COLUMNS),
+        Command::Deactivate(target) => (target.job(&api, "deactivate", &key)?, JOB_COLUMNS),
+        Command::Remove { tenant, name } => {
+            api.post(&format!("{}/{name}:remove", roots(tenant)), &json!({}), &key)?;
+            (api.get(&roots(tenant))?["items"].take(), COLUMNS)
+        }
+        Command::Policy { tenant, grace_minutes, rotate_after_days } => {
+            let body = json!({
+                "l1_grace_ms": grace_minutes.saturating_mul(60_000),
+                "rotate_after_ms": rotate_after_days.saturating_mul(86_400_000),
+            });
+            api.put(&format!("/v1/tenants/{tenant}/root-policy"), &body, &key)?;
+            (api.get(&format!("/v1/tenants/{tenant}"))?, super::tenant::COLUMNS)
+        }
+        Command::Jobs { tenant } => {
+            (api.get(&format!("/v1/tenants/{tenant}/jobs"))?["items"].take(), JOB_COLUMNS)
+        }
+    })
+}
+
+impl Target {
+    fn job(&self, api: &Api, verb: &str, key: &str) -> anyhow::Result<Value> {
+        let path = format!("/v1/tenants/{}/roots/{}:{verb}", self.tenant, self.name);
+        let job = api.post(&path, &json!({}), key)?;
+        if self.wait { wait(api, &self.tenant, job) } else { Ok(job) }
+    }
+}
+
+/// Follows a job to its end.
+///
+/// # Errors
+/// If no node answers, or the job does not end.
+pub fn wait(api: &Api, tenant: &str, mut job: Value) -> anyhow::Result<Value> {
+    let path = format!("/v1/tenants/{tenant}/jobs/{}", job["id"].as_str().unwrap_or_default());
+    let deadline = Instant::now() + JOB_MAX;
+    while job["state"] == "running" {
+        anyhow::ensure!(Instant::now() < deadline, "the job still runs; see keyraft root jobs {tenant}");
+        std::thread::sleep(LOOK);
+        // A node that dies meanwhile leaves the job to the others.
+        if let Ok(newer) = api.get(&path) {
+            job = newer;
+        }
+    }
+    Ok(job)
+}

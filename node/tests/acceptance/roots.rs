@@ -1,0 +1,342 @@
+//! Roots of trust: a tenant on an HSM is unlinked and linked again, moves to a root of its own and back under
+//! load, and closes by itself when its root says no.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use client::{Connector, KeyRequest};
+use kmip::ResultReason;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::https::{http, operator_port};
+use crate::support::{Cluster, NODES, PATIENCE, text, until};
+use crate::wire::{self, Credentials};
+
+/// What a no of a root may take to close every node, and what a machine under a build may add.
+const CLOSED_WITHIN: Duration = Duration::from_secs(32 + 10);
+
+/// Versions of a tenant's key before its leader is killed in the middle of a job.
+const VERSIONS: usize = 40;
+
+/// The value of a metric of one tenant on a node; `None` if it is not there.
+async fn of_tenant(cluster: &Cluster, node: usize, metric: &str, tenant: &str) -> Option<i64> {
+    let port = operator_port(cluster) + u16::try_from(node).expect("few nodes");
+    let operator = Credentials::operator(cluster);
+    let answer = http(cluster, port, Some(&operator), ("GET", "/metrics", ""), b"").await.expect("an answer");
+    let line = format!("{metric}{{tenant=\"{tenant}\"}} ");
+    let text = text(&answer.body);
+    let value = text.lines().find_map(|found| found.strip_prefix(&line))?;
+    Some(value.parse().expect("a number"))
+}
+
+/// Asks a node until it answers, whatever it says, and returns that.
+async fn asked(cluster: &Cluster, node: usize, tenant: &str, key: &str) -> Result<Vec<u8>, client::Error> {
+    cluster.client(node, tenant).get(key).await.map(|key| key.expose().to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_on_an_hsm_is_unlinked_and_linked_again() {
+    let cluster = Cluster::start_as("", &["--root", "softhsm"]);
+    let (key, bytes) =
+        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    for node in 0..NODES {
+        assert_eq!(asked(&cluster, node, "tenant-a", &key).await.expect("its key"), bytes.expose());
+    }
+    let unlinked = cluster.json(&["tenant", "unlink", "tenant-a"]);
+    assert_eq!((&unlinked["access"], &unlinked["state"]), (&"unlinked".into(), &"active".into()));
+    for node in 0..NODES {
+        let refused = asked(&cluster, node, "tenant-a", &key).await.expect_err("a locked tenant");
+        assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
+        let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "tenant-a").await;
+        assert_eq!(slots, Some(0), "node {node} still holds keys of the tenant");
+    }
+    let other = cluster.client(1, "tenant-b").create(&KeyRequest::aes256()).await;
+    other.expect("another tenant does not notice");
+    // Suspension and lock stand beside each other: ending one does not end the other.
+    cluster.json(&["tenant", "suspend", "tenant-a"]);
+    cluster.json(&["tenant", "resume", "tenant-a"]);
+    asked(&cluster, 0, "tenant-a", &key).await.expect_err("still locked");
+
+    assert_eq!(cluster.json(&["tenant", "relink", "tenant-a"])["access"], "linked");
+    for node in 0..NODES {
+        assert_eq!(asked(&cluster, node, "tenant-a", &key).await.expect("the same key"), bytes.expose());
+    }
+    // The same on a key of the tenant's own in the HSM, whose PIN is sealed with the configuration.
+    configure(&cluster, "hsm", "customer");
+    let job = cluster.json(&["root", "switch", "tenant-a", "hsm", "--wait"]);
+    assert_eq!(job["state"], "succeeded", "{job}");
+    cluster.json(&["tenant", "unlink", "tenant-a"]);
+    asked(&cluster, 1, "tenant-a", &key).await.expect_err("a locked tenant");
+    cluster.json(&["tenant", "relink", "tenant-a"]);
+    assert_eq!(asked(&cluster, 1, "tenant-a", &key).await.expect("the same key"), bytes.expose());
+
+    cluster.json(&["tenant", "disable", "tenant-a"]);
+    let refused = cluster.client(2, "tenant-a").create(&KeyRequest::aes256()).await.expect_err("read-only");
+    assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
+    assert_eq!(asked(&cluster, 2, "tenant-a", &key).await.expect("old keys are given"), bytes.expose());
+    cluster.json(&["tenant", "enable", "tenant-a"]);
+    cluster.client(2, "tenant-a").create(&KeyRequest::aes256()).await.expect("a new key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
+    let cluster = Cluster::start();
+    let (old, bytes) =
+        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    let load = Load::start(&cluster, &[0, 1, 2], &old, bytes.expose());
+
+    let tested = cluster.json(&["root", "test", "tenant-a", "--config", &described(&cluster, "customer")]);
+    assert_eq!(
+        (&tested["passed"], &tested["evidence"][0]["good"]),
+        (&true.into(), &false.into()),
+        "{tested}"
+    );
+    let configured = configure(&cluster, "own", "customer");
+    assert_eq!(configured["state"], "inactive");
+    assert!(configured["applied_everywhere_at"].is_u64(), "{configured}");
+    assert_eq!(configured["config"]["provider"], "software");
+    assert!(!configured.to_string().contains("credentials"), "credentials never come out: {configured}");
+    let job = cluster.json(&["root", "switch", "tenant-a", "own", "--wait"]);
+    assert_eq!(job["state"], "succeeded", "{job}");
+    assert_eq!(job["proved_by"].as_array().map(Vec::len), Some(NODES), "every node proved it: {job}");
+    let own = configured["key"].clone();
+    let versions = cluster.json(&["tenant", "versions", "tenant-a"]);
+    let versions = versions.as_array().expect("versions");
+    assert_eq!(versions.len(), 2);
+    for version in versions {
+        assert_eq!(version["roots"], Value::Array(vec![own.clone()]), "no second wrap by the platform");
+    }
+    assert_eq!(versions[0]["level"], "L2_customer");
+    let (new, new_bytes) =
+        cluster.client(1, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    for node in 0..NODES {
+        assert_eq!(asked(&cluster, node, "tenant-a", &old).await.expect("the old key"), bytes.expose());
+        assert_eq!(asked(&cluster, node, "tenant-a", &new).await.expect("the new key"), new_bytes.expose());
+    }
+
+    // A second root beside the first, then the first leaves, then back to the platform.
+    configure(&cluster, "second", "customer-2");
+    for (verb, root) in [("activate", "second"), ("deactivate", "own"), ("switch", "platform")] {
+        let job = cluster.json(&["root", verb, "tenant-a", root, "--wait"]);
+        assert_eq!(job["state"], "succeeded", "{verb} {root}: {job}");
+    }
+    assert_eq!(asked(&cluster, 2, "tenant-a", &new).await.expect("the same key"), new_bytes.expose());
+    assert_eq!(cluster.json(&["tenant", "rewrap", "tenant-a"])["state"], "succeeded");
+
+    let served = load.stop().await;
+    assert!(served > 0, "the load ran");
+    for root in ["own", "second"] {
+        assert!(cluster.keyraft(&["root", "remove", "tenant-a", root]).status.success());
+    }
+    let refused = cluster.keyraft(&["root", "switch", "tenant-a", "own"]);
+    assert!(text(&refused.stderr).contains("no such root"), "{}", text(&refused.stderr));
+}
+
+/// The leader, which works on the job, is killed at ever later moments of it. Whoever leads next goes on, or
+/// rolls back; nobody else's request fails, and every key stays what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_survives_the_leader_at_every_step() {
+    let mut cluster = Cluster::start();
+    let (old, bytes) =
+        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    // Many versions to wrap: the job takes long enough to be met in the middle.
+    for _ in 0..VERSIONS {
+        cluster.json(&["tenant", "rotate", "tenant-a"]);
+    }
+    configure(&cluster, "own", "customer");
+    let mut steps = std::collections::BTreeSet::new();
+    for later_ms in [0, 20, 60, 120, 250, 500] {
+        let leader = cluster.leader();
+        let others: Vec<usize> = (0..NODES).filter(|node| *node != leader).collect();
+        let load = Load::start(&cluster, &others, &old, bytes.expose());
+        let on_own = root(&cluster, "own")["in_use"] == true;
+        let target = if on_own { "platform" } else { "own" };
+        let job = cluster.json(&["root", "switch", "tenant-a", target]);
+        tokio::time::sleep(Duration::from_millis(later_ms)).await;
+        cluster.kill(leader);
+        until("another node tells of the job", || newest_job(&cluster)["id"] == job["id"]);
+        steps.insert(newest_job(&cluster)["step"].as_str().unwrap_or_default().to_owned());
+        cluster.run(leader);
+        until("the job has ended", || {
+            newest_job(&cluster)["state"].as_str().is_some_and(|state| state != "running")
+        });
+        let ended = newest_job(&cluster);
+        let switched = root(&cluster, target);
+        assert_eq!(
+            ended["state"] == "succeeded",
+            target == "platform" || switched["in_use"] == true,
+            "{ended}"
+        );
+        assert!(load.stop().await > 0, "the surviving nodes served all the time");
+        cluster.caught_up(leader);
+        for node in 0..NODES {
+            assert_eq!(asked(&cluster, node, "tenant-a", &old).await.expect("the same key"), bytes.expose());
+        }
+        println!("leader killed {later_ms} ms after the start: {} at {}", ended["state"], ended["step"]);
+    }
+    println!("steps seen after the kill: {steps:?}");
+}
+
+fn newest_job(cluster: &Cluster) -> Value {
+    let output = cluster.keyraft(&["root", "jobs", "tenant-a", "-o", "json"]);
+    let jobs: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    jobs[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_will_not_work_is_rolled_back_and_nothing_is_kept() {
+    let cluster = Cluster::start();
+    let nowhere = cluster.data.join("nowhere.json");
+    fs::write(&nowhere, r#"{"provider":"software","key":"nowhere"}"#).expect("a file");
+    let nowhere = nowhere.to_str().expect("UTF-8");
+    let refused = cluster.keyraft(&["root", "configure", "tenant-a", "own", "--config", nowhere]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("offered: customer"), "{}", text(&refused.stderr));
+    // A path is an operator's to name, never a tenant's.
+    fs::write(nowhere, r#"{"provider":"software","danger_key_file":"/etc/passwd"}"#).expect("a file");
+    assert!(!cluster.keyraft(&["root", "test", "tenant-a", "--config", nowhere]).status.success());
+    assert_eq!(cluster.json(&["root", "list", "tenant-a"]).as_array().map(Vec::len), Some(1));
+
+    configure(&cluster, "own", "customer");
+    let (key, bytes) =
+        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    let file = key_file(&cluster, "customer");
+    let before = cluster.json(&["tenant", "versions", "tenant-a"]);
+    fs::set_permissions(&file, Permissions::from_mode(0o000)).expect("its owner switches it off");
+    let output = cluster.keyraft(&["root", "switch", "tenant-a", "own", "--wait", "-o", "json"]);
+    assert!(!output.status.success(), "a job that is rolled back is no success");
+    let job: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(job["state"], "rolled back", "{job}");
+    assert!(job["detail"].as_str().is_some_and(|detail| detail.contains("disabled")), "{job}");
+    assert_eq!(cluster.json(&["tenant", "versions", "tenant-a"]), before, "as if it had never begun");
+    assert_eq!(asked(&cluster, 1, "tenant-a", &key).await.expect("the key"), bytes.expose());
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("and on again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_says_no_closes_its_tenant_everywhere_and_opens_it_again() {
+    let cluster = Cluster::start();
+    configure(&cluster, "own", "customer");
+    cluster.json(&["root", "switch", "tenant-a", "own", "--wait"]);
+    let (key, bytes) =
+        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    until("the root was probed", || root(&cluster, "own")["key_state"] == "enabled");
+    let file = key_file(&cluster, "customer");
+    fs::set_permissions(&file, Permissions::from_mode(0o000)).expect("its owner switches it off");
+    let switched_off = Instant::now();
+    for node in 0..NODES {
+        while asked(&cluster, node, "tenant-a", &key).await.is_ok() {
+            assert!(switched_off.elapsed() < CLOSED_WITHIN, "node {node} still gives keys");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    println!("closed on every node after {:.1} s", switched_off.elapsed().as_secs_f64());
+    let own = root(&cluster, "own");
+    assert_eq!((&own["state"], &own["key_state"]), (&"error".into(), &"disabled".into()), "{own}");
+    for node in 0..NODES {
+        let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "tenant-a").await;
+        assert_eq!(slots, Some(0), "node {node} still holds keys of the tenant");
+    }
+    let other = cluster.client(1, "tenant-b").create(&KeyRequest::aes256()).await;
+    other.expect("a tenant on another root does not notice");
+
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("and on again");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match asked(&cluster, 0, "tenant-a", &key).await {
+            Ok(again) => break assert_eq!(again, bytes.expose()),
+            Err(refused) => assert!(Instant::now() < deadline, "still closed: {refused}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_rotations_under_load_fail_nothing() {
+    let cluster = Cluster::start();
+    let mut made = Vec::new();
+    let client = cluster.client(0, "tenant-a");
+    let (first, bytes) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    let load = Load::start(&cluster, &[0, 1, 2], &first, bytes.expose());
+    for _ in 0..100 {
+        cluster.json(&["tenant", "rotate", "tenant-a"]);
+        let (id, key) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
+        made.push((id, key.expose().to_vec()));
+    }
+    assert!(load.stop().await > 0, "the load ran");
+    let versions = cluster.json(&["tenant", "versions", "tenant-a"]);
+    assert_eq!(versions.as_array().map(Vec::len), Some(101));
+    for (id, key) in &made {
+        assert_eq!(&asked(&cluster, 2, "tenant-a", id).await.expect("an old key"), key);
+    }
+    assert_eq!(asked(&cluster, 1, "tenant-a", &first).await.expect("the first"), bytes.expose());
+}
+
+/// How `keyraft dev` describes a root that a tenant may bring.
+fn described(cluster: &Cluster, root: &str) -> String {
+    cluster.data.join(format!("roots/{root}.json")).to_str().expect("UTF-8").to_owned()
+}
+
+fn configure(cluster: &Cluster, name: &str, root: &str) -> Value {
+    let (config, credentials) =
+        (described(cluster, root), described(cluster, &format!("{root}.credentials")));
+    let files = ["--config", &config, "--credentials", &credentials];
+    cluster.json(&[["root", "configure", "tenant-a", name].as_slice(), &files].concat())
+}
+
+fn root(cluster: &Cluster, name: &str) -> Value {
+    let roots = cluster.json(&["root", "list", "tenant-a"]);
+    let found = roots.as_array().and_then(|roots| roots.iter().find(|root| root["name"] == name)).cloned();
+    found.unwrap_or_default()
+}
+
+fn key_file(cluster: &Cluster, store: &str) -> PathBuf {
+    cluster.data.join("roots").join(format!("{store}.key"))
+}
+
+/// Clients of `tenant-a` that make new keys and read an old one, and fail the test if one request fails.
+struct Load {
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicUsize>,
+    tasks: JoinSet<()>,
+}
+
+impl Load {
+    fn start(cluster: &Cluster, nodes: &[usize], known: &str, bytes: &[u8]) -> Self {
+        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut tasks = JoinSet::new();
+        for node in nodes.iter().flat_map(|node| [*node; 3]) {
+            let connector = Connector::all(&cluster.settings(&[node], "tenant-a", "mongodb"));
+            let connector = connector.expect("settings").remove(0);
+            let client = cluster.client(node, "tenant-a");
+            let (stop, served) = (Arc::clone(&stop), Arc::clone(&served));
+            let (known, bytes) = (known.to_owned(), bytes.to_vec());
+            tasks.spawn(async move {
+                let mut connection = connector.open().await.expect("a connection");
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = connection.exchange(&wire::create_and_get()).await;
+                    let answer = answer.unwrap_or_else(|fault| panic!("node {node}: {fault}"));
+                    assert_eq!(wire::reasons(answer), [], "node {node}");
+                    let old = client.get(&known).await.unwrap_or_else(|error| panic!("node {node}: {error}"));
+                    assert_eq!(old.expose(), bytes, "node {node} gave another key");
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        Self { stop, served, tasks }
+    }
+
+    /// Fails if one request failed.
+    async fn stop(mut self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(task) = self.tasks.join_next().await {
+            task.expect("no request failed");
+        }
+        self.served.load(Ordering::Relaxed)
+    }
+}
