@@ -221,7 +221,7 @@ fn roots() -> impl Strategy<Value = Action> {
             kind,
             to,
         }.into()),
-        24 => (handle(), 0..12_u8).prop_map(|(h, number)| job_step(h, number)),
+        60 => (handle(), 0..24_u8).prop_map(|(h, number)| job_step(h, number)),
     ]
 }
 
@@ -229,11 +229,11 @@ fn roots() -> impl Strategy<Value = Action> {
 fn job_step(h: u8, number: u8) -> Action {
     let (tenant, id) = (tenant(h), JobId([0; 8]));
     match number {
-        0..=3 => AdvanceJob { tenant, id, from: JobStep::Validate, total: 0 }.into(),
-        4..=6 => AddWraps { tenant, id, first: 0, wraps: Vec::new() }.into(),
-        7 | 8 => NoteProof { tenant, id, node: NodeId(u64::from(number)) }.into(),
-        9 => SwitchRoots { tenant, id, fresh: None }.into(),
-        10 => DropWraps { tenant, id }.into(),
+        0..=16 => AdvanceJob { tenant, id, from: JobStep::Validate, total: 0 }.into(),
+        17 | 18 => AddWraps { tenant, id, first: 0, wraps: Vec::new() }.into(),
+        19 | 20 => NoteProof { tenant, id, node: NodeId(u64::from(number)) }.into(),
+        21 => SwitchRoots { tenant, id, fresh: None }.into(),
+        22 => DropWraps { tenant, id }.into(),
         _ => RollBackJob { tenant, id, reason: "why".to_owned() }.into(),
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use model::command::{Action, Answer, Applied, Command, IdempotencyKey, Stamp};
-use model::commands::{FreshVersion, LeaseUsage, ReturnUsage};
-use model::id::{CommandId, L2Version, LogIndex, RootHandle};
+use model::commands::{AddWraps, AdvanceJob, DropWraps, FreshVersion, LeaseUsage, NoteProof, ReturnUsage, SwitchRoots};
+use model::id::{CommandId, L2Version, LogIndex, NodeId, RootHandle};
+use model::job::Step as JobStep;
 use model::row::{Row, RowKey};
 use model::state::State;
 use model::tenant::Wrap;
@@ -167,6 +168,24 @@ impl World {
             if to.is_empty() { vec![of("software:root-1".to_owned())] } else { own }
         };
         let running = |tenant| self.state.running_job(tenant).zip(self.state.tenant(tenant));
+        // A step forward is whatever the job is at: what it is for comes before it is left.
+        if let Action::AdvanceJob(AdvanceJob { tenant, id, .. }) = action
+            && let Some((job, record)) = running(*tenant)
+        {
+            let (tenant, id) = (*tenant, *id);
+            let all = job.done as usize >= record.versions.len();
+            match job.step {
+                JobStep::Wrap if !all => {
+                    *action = AddWraps { tenant, id, first: 0, wraps: Vec::new() }.into()
+                }
+                JobStep::Prove if job.proofs.is_empty() => {
+                    *action = NoteProof { tenant, id, node: NodeId(1) }.into();
+                }
+                JobStep::Switch => *action = SwitchRoots { tenant, id, fresh: None }.into(),
+                JobStep::Drop => *action = DropWraps { tenant, id }.into(),
+                _ => {}
+            }
+        }
         match action {
             Action::AdvanceJob(step) => {
                 if let Some((job, _)) = running(step.tenant) {
