@@ -189,10 +189,10 @@ fn roots() -> impl Strategy<Value = Action> {
     ];
     prop_oneof![
         3 => access,
-        6 => (handle(), root()).prop_map(|(h, root)| ConfigureRoot {
+        6 => (handle(), root(), prop::bool::weighted(0.1)).prop_map(|(h, root, other)| ConfigureRoot {
             tenant: tenant(h),
             handle: root_handle(root),
-            name: RootName::parse(&format!("root-{root}")).unwrap(),
+            name: RootName::parse(&format!("root-{}", if other { 0 } else { root })).unwrap(),
             provider: "software".to_owned(),
             l1_ref: format!("software:customer-{root}"),
             settings: vec![root; 8],
