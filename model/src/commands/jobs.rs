@@ -354,6 +354,14 @@ fn wrapped_by_all(state: &State, tenant: TenantHandle, roots: &[RootHandle], wra
     distinct && wraps.len() == roots.len().max(1)
 }
 
+/// Whether each of a tenant's roots made one of these wraps, and no other root any.
+pub(super) fn wrapped_by_its_roots(state: &State, tenant: &Tenant, wraps: &[Wrap]) -> bool {
+    if tenant.roots.is_empty() {
+        return wraps.iter().all(|wrap| is_of(state, tenant.handle, &[], wrap));
+    }
+    wrapped_by_all(state, tenant.handle, &tenant.roots, wraps)
+}
+
 /// The wraps a version has, those by the same root replaced.
 fn beside(l2: &L2, wraps: &[Wrap]) -> Vec<Wrap> {
     let replaced = |old: &&Wrap| wraps.iter().any(|new| new.l1_ref == old.l1_ref);

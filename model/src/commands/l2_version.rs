@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::jobs::wrapped_by_its_roots;
 use crate::command::{Answer, Apply};
 use crate::id::{L2Version, TenantHandle};
 use crate::refusal::{Limit, Refusal};
@@ -32,6 +33,10 @@ impl Apply for AddL2Version {
             return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
         }
         if tenant.next_version() != Some(self.version) {
+            return Err(Refusal::VersionConflict);
+        }
+        // Made while the tenant moved to other roots: a version always opens by the roots it has now.
+        if !wrapped_by_its_roots(state, tenant, &self.wraps) {
             return Err(Refusal::VersionConflict);
         }
         check_wraps(&self.wraps)

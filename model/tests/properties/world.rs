@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use model::command::{Action, Answer, Applied, Command, IdempotencyKey, Stamp};
-use model::commands::{AddWraps, AdvanceJob, DropWraps, FreshVersion, LeaseUsage, NoteProof, ReturnUsage, SwitchRoots};
-use model::id::{CommandId, L2Version, LogIndex, NodeId, RootHandle};
+use model::commands::{
+    AddWraps, AdvanceJob, DropWraps, FreshVersion, LeaseUsage, NoteProof, ReturnUsage, SwitchRoots,
+};
+use model::id::{CommandId, L2Version, LogIndex, NodeId, RootHandle, TenantHandle};
 use model::job::Step as JobStep;
 use model::row::{Row, RowKey};
 use model::state::State;
@@ -119,6 +121,9 @@ impl World {
             Action::AddL2Version(command) if command.version == NEXT_VERSION => {
                 let tenant = self.state.tenant(command.tenant);
                 let primary = tenant.and_then(|tenant| tenant.primary()).map(|l2| l2.version);
+                if let Some(tenant) = self.state.tenant(command.tenant) {
+                    command.wraps = self.wraps_by(command.tenant, &tenant.roots);
+                }
                 command.version = primary.and_then(L2Version::next).unwrap_or(L2Version(1));
             }
             Action::ChangeAttributes(command) if command.if_revision == ITS_REVISION => {
@@ -159,14 +164,17 @@ impl World {
         action
     }
 
+    /// One wrap by each of these roots of a tenant; none: the platform's.
+    fn wraps_by(&self, tenant: TenantHandle, roots: &[RootHandle]) -> Vec<Wrap> {
+        let of = |l1_ref: String| Wrap { revision: 2, l1_ref, wrapped: vec![6; 64] };
+        let own = roots.iter().filter_map(|root| self.state.root(tenant, *root));
+        let own: Vec<Wrap> = own.map(|root| of(root.l1_ref.clone())).collect();
+        if roots.is_empty() { vec![of("software:root-1".to_owned())] } else { own }
+    }
+
     /// Makes a step speak of the job that runs on its tenant, with what the step needs.
     fn resolve_job(&self, action: &mut Action) {
-        let wraps = |tenant, to: &[RootHandle]| -> Vec<Wrap> {
-            let of = |l1_ref: String| Wrap { revision: 2, l1_ref, wrapped: vec![6; 64] };
-            let own = to.iter().filter_map(|root| self.state.root(tenant, *root));
-            let own: Vec<Wrap> = own.map(|root| of(root.l1_ref.clone())).collect();
-            if to.is_empty() { vec![of("software:root-1".to_owned())] } else { own }
-        };
+        let wraps = |tenant, to: &[RootHandle]| self.wraps_by(tenant, to);
         let running = |tenant| self.state.running_job(tenant).zip(self.state.tenant(tenant));
         // A step forward is whatever the job is at: what it is for comes before it is left.
         if let Action::AdvanceJob(AdvanceJob { tenant, id, .. }) = action
@@ -202,7 +210,7 @@ impl World {
             Action::SwitchRoots(step) => {
                 if let Some((job, tenant)) = running(step.tenant) {
                     step.id = job.id;
-                    let version = tenant.primary().and_then(|primary| primary.version.next());
+                    let version = tenant.next_version();
                     step.fresh = version.filter(|_| job.drops_a_root()).map(|version| FreshVersion {
                         version,
                         commitment: [3; 32],
