@@ -10,7 +10,7 @@ const NODES: usize = 3;
 /// Who is elected.
 const SECOND: usize = 1;
 /// L, in ticks. Times are kept as ages, and an age beyond it says no more: so the model has no end of time.
-const LENGTH: u8 = 2;
+const LENGTH: u8 = 1;
 /// W: clocks are equal, so the wait is the length.
 const WAIT: u8 = LENGTH;
 
