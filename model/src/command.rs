@@ -6,14 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::commands::{
-    ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates, ArchiveObject,
-    ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates, DestroyObject,
-    DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueTicket, JoinNode, LeaseTookEffect,
-    LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, RecordObject, RecoverObject, RegisterObject,
-    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
-    ReturnUsage, RevokeObject, RollBackJob, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
-    ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant,
-    UnlinkTenant, UseTicket,
+    ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
+    ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates,
+    DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueJoinToken,
+    IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof,
+    RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
+    ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob,
+    SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, StartJob,
+    SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
@@ -264,6 +264,12 @@ commands! {
     DropWraps => "drop_wraps", withdraws: |_, _| false;
     /// Makes everything as it was before a job.
     RollBackJob => "roll_back_job", withdraws: |_, _| false;
+    /// A token that lets one node in.
+    IssueJoinToken => "issue_join_token", withdraws: |_, _| false;
+    /// Whether a node may vote.
+    SetNodeRole => "set_node_role", withdraws: |_, _| false;
+    /// The cluster behaves as a newer format version says.
+    ActivateFormat => "activate_format", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

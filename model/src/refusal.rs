@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::LogIndex;
+use crate::id::{LogIndex, NodeId};
 use crate::object::KeyState;
+use crate::time::ClusterTime;
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -179,6 +180,33 @@ pub enum Refusal {
         /// Most actions.
         max: u64,
     },
+    /// No such join token, or one forgotten long after its end.
+    #[error("the join token is not known to this cluster; make one with keyraft operator join-token")]
+    JoinTokenUnknown,
+    /// The join token has let a node in.
+    #[error("the join token was used by node {node}; a token lets one node in, make another")]
+    JoinTokenUsed {
+        /// Whom.
+        node: NodeId,
+    },
+    /// The join token's time is over.
+    #[error("the join token expired at {at}; make another with keyraft operator join-token")]
+    JoinTokenExpired {
+        /// When, in cluster time.
+        at: ClusterTime,
+    },
+    /// The node was told to leave, and its id is never given again.
+    #[error("node {node} was removed from the cluster; wipe its data directory and join as a new node")]
+    NodeRemoved {
+        /// Which.
+        node: NodeId,
+    },
+    /// The format version is active already, or an older one.
+    #[error("the format version {now} is active; it only goes forward")]
+    FormatNotNewer {
+        /// The active one.
+        now: u32,
+    },
 }
 
 impl Refusal {
@@ -226,7 +254,12 @@ impl Refusal {
             | Self::JobMoved
             | Self::JobPointless
             | Self::RootClosed
-            | Self::BadTogether { .. } => None,
+            | Self::BadTogether { .. }
+            | Self::JoinTokenUnknown
+            | Self::JoinTokenUsed { .. }
+            | Self::JoinTokenExpired { .. }
+            | Self::NodeRemoved { .. }
+            | Self::FormatNotNewer { .. } => None,
         }
     }
 }
@@ -284,6 +317,10 @@ pub enum Limit {
     Detail,
     /// Probes of one entry.
     Probes,
+    /// How long a join token lasts.
+    JoinTokenTime,
+    /// Join tokens remembered.
+    JoinTokens,
 }
 
 impl std::fmt::Display for Limit {
@@ -313,6 +350,8 @@ impl std::fmt::Display for Limit {
             Self::RotateAfter => "the age at which the key is rotated",
             Self::Detail => "the length of the reason",
             Self::Probes => "the number of probes in one entry",
+            Self::JoinTokenTime => "the life of a join token in milliseconds",
+            Self::JoinTokens => "the number of join tokens",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
         })
     }

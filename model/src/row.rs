@@ -46,6 +46,10 @@ pub enum RowKey {
     Job(TenantHandle, JobId),
     /// What is known of a root's health.
     L1(WhichRoot),
+    /// A join token, by its keyed hash.
+    JoinToken([u8; 32]),
+    /// What an operator decided about a node's vote.
+    Voter(NodeId),
 }
 
 impl RowKey {
@@ -67,6 +71,8 @@ impl RowKey {
             Self::Root(..) => 11,
             Self::Job(..) => 12,
             Self::L1(_) => 13,
+            Self::JoinToken(_) => 14,
+            Self::Voter(_) => 15,
         }
     }
 
@@ -88,7 +94,9 @@ impl RowKey {
             | Self::Boot(_)
             | Self::Departure(_)
             | Self::Denial(_)
-            | Self::L1(None) => None,
+            | Self::L1(None)
+            | Self::JoinToken(_)
+            | Self::Voter(_) => None,
         }
     }
 }
@@ -124,6 +132,10 @@ pub enum Row {
     Job(Job),
     /// See [`RowKey::L1`].
     L1(L1),
+    /// See [`RowKey::JoinToken`].
+    JoinToken(JoinToken),
+    /// See [`RowKey::Voter`]: whether the node may vote.
+    Voter(bool),
 }
 
 /// Facts about the cluster as a whole.
@@ -167,4 +179,13 @@ pub struct Joined {
     pub voter: bool,
     /// When it was let in.
     pub joined: ClusterTime,
+}
+
+/// A join token, used or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// Worth nothing from then on, in cluster time.
+    pub expires: ClusterTime,
+    /// The node it let in.
+    pub used_by: Option<NodeId>,
 }

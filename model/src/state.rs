@@ -17,15 +17,17 @@ use crate::job::{Job, Step};
 use crate::object::{Name, Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{Gate, L1, Root, WhichRoot};
-use crate::row::{Cluster, Joined, Remembered, Row, RowKey};
+use crate::row::{Cluster, JoinToken, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
 use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
 
-/// The replicated format version this code writes (CONSISTENCY 9).
+/// The highest replicated format version this code knows (CONSISTENCY 9).
 pub const FORMAT: u32 = 1;
+/// The format version every log begins with, whatever its first binary knows: all replay it alike.
+pub const FORMAT_FIRST: u32 = 1;
 /// How long an idempotency key is remembered: a day covers every retry of a person or a job.
 pub const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Idempotency keys forgotten per command: an apply touches a bounded number of rows.
@@ -97,6 +99,8 @@ pub struct State {
     /// The one job of a tenant that has work left.
     pub(crate) running_jobs: OrdMap<TenantHandle, JobId>,
     pub(crate) l1: OrdMap<WhichRoot, Arc<L1>>,
+    pub(crate) join_tokens: OrdMap<[u8; 32], JoinToken>,
+    pub(crate) voters: OrdMap<NodeId, bool>,
 }
 
 impl State {
@@ -105,7 +109,7 @@ impl State {
     pub fn new(region: &str) -> Self {
         Self {
             cluster: Cluster {
-                format: FORMAT,
+                format: FORMAT_FIRST,
                 region: region.to_owned(),
                 last_boot: BootId(0),
                 time: ClusterTime(0),
@@ -136,6 +140,8 @@ impl State {
             jobs: OrdMap::new(),
             running_jobs: OrdMap::new(),
             l1: OrdMap::new(),
+            join_tokens: OrdMap::new(),
+            voters: OrdMap::new(),
         }
     }
 
@@ -343,6 +349,31 @@ impl State {
     #[must_use]
     pub fn joined_by(&self, attempt: &[u8; 16]) -> Option<&Arc<Joined>> {
         self.joined(*self.join_attempts.get(attempt)?)
+    }
+
+    /// All nodes that were ever let in; the first, which made the cluster, is not among them.
+    pub fn all_joined(&self) -> impl Iterator<Item = &Arc<Joined>> {
+        self.joined.values()
+    }
+
+    /// Whether a node of this id was ever part of the cluster.
+    #[must_use]
+    pub fn knows_node(&self, node: NodeId) -> bool {
+        node == NodeId(1) || self.joined.contains_key(&node)
+    }
+
+    /// Whether a node may vote: as an operator decided last, else as it asked for when it joined. The first
+    /// node may.
+    #[must_use]
+    pub fn may_vote(&self, node: NodeId) -> bool {
+        let asked = || node == NodeId(1) || self.joined(node).is_some_and(|joined| joined.voter);
+        self.voters.get(&node).copied().unwrap_or_else(asked)
+    }
+
+    /// A join token by its keyed hash.
+    #[must_use]
+    pub fn join_token(&self, hash: &[u8; 32]) -> Option<&JoinToken> {
+        self.join_tokens.get(hash)
     }
 
     /// Rows of a service.
@@ -664,6 +695,27 @@ impl State {
         self.l1.insert(root, Arc::new(l1));
     }
 
+    pub(crate) fn put_join_token(&mut self, hash: [u8; 32], token: JoinToken, changes: &mut Changes) {
+        changes.rows.push((RowKey::JoinToken(hash), Some(Row::JoinToken(token))));
+        self.join_tokens.insert(hash, token);
+    }
+
+    pub(crate) fn use_join_token(&mut self, hash: [u8; 32], node: NodeId, changes: &mut Changes) {
+        if let Some(token) = self.join_token(&hash).copied() {
+            self.put_join_token(hash, JoinToken { used_by: Some(node), ..token }, changes);
+        }
+    }
+
+    pub(crate) fn remove_join_token(&mut self, hash: &[u8; 32], changes: &mut Changes) {
+        self.join_tokens.remove(hash);
+        changes.rows.push((RowKey::JoinToken(*hash), None));
+    }
+
+    pub(crate) fn put_voter(&mut self, node: NodeId, voter: bool, changes: &mut Changes) {
+        changes.rows.push((RowKey::Voter(node), Some(Row::Voter(voter))));
+        self.voters.insert(node, voter);
+    }
+
     // -- rows to maps ------------------------------------------------------------------------
 
     /// Rebuilds the state from its rows, in any order.
@@ -719,6 +771,12 @@ impl State {
                 (RowKey::L1(root), Row::L1(row)) => {
                     state.l1.insert(root, Arc::new(row));
                 }
+                (RowKey::JoinToken(hash), Row::JoinToken(row)) => {
+                    state.join_tokens.insert(hash, row);
+                }
+                (RowKey::Voter(node), Row::Voter(row)) => {
+                    state.voters.insert(node, row);
+                }
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -761,6 +819,8 @@ impl State {
             self.roots.iter().map(|(key, row)| (RowKey::Root(key.0, key.1), Row::Root((**row).clone())));
         let jobs = self.jobs.iter().map(|(key, row)| (RowKey::Job(key.0, key.1), Row::Job((**row).clone())));
         let l1 = self.l1.iter().map(|(key, row)| (RowKey::L1(*key), Row::L1((**row).clone())));
+        let tokens = self.join_tokens.iter().map(|(key, row)| (RowKey::JoinToken(*key), Row::JoinToken(*row)));
+        let voters = self.voters.iter().map(|(key, row)| (RowKey::Voter(*key), Row::Voter(*row)));
         cluster
             .chain(tenants)
             .chain(services)
@@ -775,6 +835,8 @@ impl State {
             .chain(roots)
             .chain(jobs)
             .chain(l1)
+            .chain(tokens)
+            .chain(voters)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {

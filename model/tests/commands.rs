@@ -146,13 +146,19 @@ fn table() -> Vec<(Action, bool)> {
         (UseTicket { uid: uid() }.into(), false),
         (EndTicket { uid: uid() }.into(), true),
         (AdvanceGroup { tenant: T, service: S, group: [0; 32], from: None, to: place }.into(), false),
-        (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true }.into(), false),
         (RetireNode { node: NodeId(1) }.into(), false),
         (NodeRetired { node: NodeId(1) }.into(), false),
         (SetTenantLease { tenant: T, lease_ms: 2_000, if_revision: None }.into(), true),
         (LeaseTookEffect { tenant: T, lowered_at: LogIndex(1) }.into(), false),
         (DenyCertificates { certificates: Vec::new(), reason: String::new() }.into(), true),
         (AllowCertificates { certificates: Vec::new() }.into(), false),
+        (
+            JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true, token: [0; 32] }.into(),
+            false,
+        ),
+        (IssueJoinToken { hash: [0; 32], lasts_ms: 1 }.into(), false),
+        (SetNodeRole { node: NodeId(2), voter: false }.into(), false),
+        (ActivateFormat { format: 2 }.into(), false),
     ]);
     rows.extend(roots());
     rows

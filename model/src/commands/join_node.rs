@@ -26,14 +26,31 @@ pub struct JoinNode {
     pub name: String,
     /// Whether it may vote, once it has caught up.
     pub voter: bool,
+    /// Keyed hash of its join token, which is used up with the first entry of the attempt.
+    pub token: [u8; 32],
 }
 
 impl Apply for JoinNode {
-    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         if self.name.is_empty() || self.name.len() > NODE_NAME_BYTES_MAX {
             return Err(Refusal::OutOfRange { what: Limit::NodeName });
         }
-        if state.joined_by(&self.attempt).is_none() && state.joined.len() >= JOINED_MAX {
+        if let Some(known) = state.joined_by(&self.attempt) {
+            // The attempt's number is known to its directory alone: it needs no token twice.
+            return match state.departure(known.node) {
+                Some(_) => Err(Refusal::NodeRemoved { node: known.node }),
+                None if known.name != self.name => Err(Refusal::JoinTokenUsed { node: known.node }),
+                None => Ok(()),
+            };
+        }
+        let token = state.join_token(&self.token).ok_or(Refusal::JoinTokenUnknown)?;
+        if let Some(node) = token.used_by {
+            return Err(Refusal::JoinTokenUsed { node });
+        }
+        if token.expires <= at.time {
+            return Err(Refusal::JoinTokenExpired { at: token.expires });
+        }
+        if state.joined.len() >= JOINED_MAX {
             return Err(Refusal::LimitReached { what: Limit::Nodes, max: JOINED_MAX as u64 });
         }
         Ok(())
@@ -44,7 +61,8 @@ impl Apply for JoinNode {
             return Answer::Node(known.node);
         }
         let node = NodeId(at.index.0);
-        let JoinNode { attempt, name, voter } = self.clone();
+        let JoinNode { attempt, name, voter, token } = self.clone();
+        state.use_join_token(token, node, changes);
         state.put_joined(Joined { node, attempt, name, voter, joined: at.time }, changes);
         Answer::Node(node)
     }
@@ -55,10 +73,16 @@ mod tests {
     use super::*;
     use crate::command::{Command, Stamp};
     use crate::id::{CommandId, LogIndex};
+    use crate::row::JoinToken;
     use crate::time::ClusterTime;
 
     fn join(state: &mut State, index: u64, attempt: u8) -> Answer {
-        let action = JoinNode { attempt: [attempt; 16], name: "node-b".into(), voter: true }.into();
+        let token = [attempt; 32];
+        let known = JoinToken { expires: ClusterTime(u64::MAX), used_by: None };
+        if state.join_token(&token).is_none() {
+            state.put_join_token(token, known, &mut Changes::default());
+        }
+        let action = JoinNode { attempt: [attempt; 16], name: "node-b".into(), voter: true, token }.into();
         let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
         state.apply(LogIndex(index), &Command { stamp, idempotency: None, action }).answer
     }
@@ -77,7 +101,7 @@ mod tests {
         let state = State::new("eu");
         let at = At { index: LogIndex(7), time: ClusterTime(0), item: 0 };
         for name in [String::new(), "n".repeat(NODE_NAME_BYTES_MAX + 1)] {
-            let refusal = JoinNode { attempt: [1; 16], name, voter: false }.check(&state, &at);
+            let refusal = JoinNode { attempt: [1; 16], name, voter: false, token: [0; 32] }.check(&state, &at);
             assert_eq!(refusal, Err(Refusal::OutOfRange { what: Limit::NodeName }));
         }
     }

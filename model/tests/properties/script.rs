@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use model::certificate::{CertificateId, Serial};
 use model::command::Action;
 use model::commands::{
-    ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates, ArchiveObject,
-    ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates, Description,
-    DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueTicket, JoinNode,
-    LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, Probe, RecordObject,
-    RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService,
-    ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob, SetRootPolicy, SetServicePolicy,
-    SetTenantLabels, SetTenantLease, ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots,
-    TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
+    ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates,
+    Description, DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId,
+    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired,
+    NoteProbes, NoteProof, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService,
+    RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
+    RevokeObject, RollBackJob, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels,
+    SetTenantLease, ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage,
+    TerminateTenant, UnlinkTenant, UseTicket,
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
@@ -148,11 +149,19 @@ fn tenants() -> impl Strategy<Value = Action> {
     let revision = option::of(prop_oneof![4 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)]);
     prop_oneof![
         2 => (0..4_u8).prop_map(|node| IssueBootId { node: NodeId(u64::from(node)) }.into()),
-        2 => (0..3_u8, 0..2_u8, any::<bool>()).prop_map(|(attempt, length, voter)| JoinNode {
+        2 => (0..3_u8, 0..2_u8, any::<bool>(), 0..3_u8).prop_map(|(attempt, length, voter, token)| JoinNode {
             attempt: [attempt; 16],
             name: "n".repeat(length.into()),
             voter,
+            token: [token; 32],
         }.into()),
+        2 => (0..3_u8, 0..60_000_u64).prop_map(|(hash, lasts_ms)| {
+            IssueJoinToken { hash: [hash; 32], lasts_ms }.into()
+        }),
+        1 => (0..9_u64, any::<bool>()).prop_map(|(node, voter)| {
+            SetNodeRole { node: NodeId(node), voter }.into()
+        }),
+        1 => (0..4_u32).prop_map(|format| ActivateFormat { format }.into()),
         4 => (handle(), 0..4_u8, region, lease).prop_map(|(h, n, r, l)| create_tenant(h, n, r, l)),
         3 => (handle(), 0..4_u8, revision).prop_map(|(h, label, if_revision)| SetTenantLabels {
             tenant: tenant(h),

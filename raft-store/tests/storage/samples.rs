@@ -10,7 +10,7 @@ use model::id::*;
 use model::job::{Job, JobKind, Step};
 use model::object::*;
 use model::root::{L1, L1State, Root};
-use model::row::{Cluster, Joined, Remembered, Row, RowKey};
+use model::row::{Cluster, JoinToken, Joined, Remembered, Row, RowKey};
 use model::service::*;
 use model::tenant::*;
 use model::ticket::{Purpose, Ticket};
@@ -156,7 +156,7 @@ pub fn actions() -> Vec<Action> {
             withdraws: true,
         }
         .into(),
-        JoinNode { attempt: [0x10; 16], name: "node-b".into(), voter: true }.into(),
+        JoinNode { attempt: [0x10; 16], name: "node-b".into(), voter: true, token: [0x70; 32] }.into(),
         ArchiveObject { uid: recorded }.into(),
         RecoverObject { uid: recorded }.into(),
         TakeUsage { uid: recorded, amount: 6 }.into(),
@@ -228,6 +228,9 @@ pub fn actions() -> Vec<Action> {
         .into(),
         DropWraps { tenant, id: JOB }.into(),
         RollBackJob { tenant, id: JOB, reason: "why".into() }.into(),
+        IssueJoinToken { hash: [0x70; 32], lasts_ms: 3_600_000 }.into(),
+        SetNodeRole { node: NodeId(3), voter: false }.into(),
+        ActivateFormat { format: 2 }.into(),
     ]
 }
 
@@ -350,6 +353,12 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("job", RowKey::Job(TENANT, JOB), Row::Job(job(time))),
         ("l1", RowKey::L1(Some((TENANT, ROOT))), Row::L1(l1(time))),
         ("l1_platform", RowKey::L1(None), Row::L1(l1(time))),
+        (
+            "join_token",
+            RowKey::JoinToken([0x70; 32]),
+            Row::JoinToken(JoinToken { expires: time, used_by: Some(NodeId(3)) }),
+        ),
+        ("voter", RowKey::Voter(NodeId(3)), Row::Voter(false)),
     ]
 }
 
