@@ -218,6 +218,7 @@ fn of_refusal(refusal: &Refusal, detail: String) -> Problem {
         Refusal::TenantUnknown
         | Refusal::ServiceUnknown
         | Refusal::ObjectUnknown
+        | Refusal::NodeUnknown
         | Refusal::RootUnknown
         | Refusal::JobUnknown => (StatusCode::NOT_FOUND, "not-found", "Not found", "check the name"),
         Refusal::JobRunning => {

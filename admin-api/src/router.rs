@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
 use crate::routes::{
-    backups, certificates, cluster, health, jobs, kmip, leases, roots, services, tenants, versions,
+    backups, certificates, cluster, health, jobs, kmip, leases, members, roots, services, tenants, versions,
 };
 use crate::server::Door;
 
@@ -72,6 +72,13 @@ routes! {
     GET "/v1/cluster" => cluster::show, OBSERVERS;
     GET "/v1/backups" => backups::list, OBSERVERS;
     POST "/v1/backups" => backups::create, OPERATORS;
+    GET "/v1/members" => members::list, OBSERVERS;
+    POST "/v1/members/join-tokens" => members::issue_token, OPERATORS;
+    POST "/v1/members/{node}:promote" => members::promote, OPERATORS;
+    POST "/v1/members/{node}:demote" => members::demote, OPERATORS;
+    POST "/v1/members/{node}:remove" => members::remove, OPERATORS;
+    POST "/v1/members/{node}:replace" => members::replace, OPERATORS;
+    POST "/v1/members/{node}:step-down" => members::step_down, OPERATORS;
     GET "/v1/tenants" => tenants::list, Access::Anyone;
     POST "/v1/tenants" => tenants::create, OPERATORS;
     GET "/v1/tenants/{tenant}" => tenants::show, READERS;

@@ -276,22 +276,35 @@ impl Engine {
         target: &str,
         done: Result<Option<ClusterTime>, &Refused>,
     ) -> Result<(), Refused> {
-        let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or(NOT_A_COMMAND);
-        let code = ADMIN_OPERATIONS + u16::try_from(position).unwrap_or_default();
-        let outcome = if done.is_err() { Outcome::Refused } else { Outcome::Ok };
         let subject = who.map_or("this node by itself", |who| &who.subject);
         let detail = match done {
             Ok(Some(at)) => format!("{subject}; effective_everywhere_at={at}"),
             Ok(None) | Err(_) => subject.to_owned(),
         };
+        self.note_action(who, name, tenant, target, &detail, done.err().map(Refused::cause)).await
+    }
+
+    /// Records an administrative action; `refused` is the cause of its failure, if it failed.
+    pub(crate) async fn note_action(
+        &self,
+        who: Option<&Administrator>,
+        name: &'static str,
+        tenant: Option<TenantHandle>,
+        target: &str,
+        detail: &str,
+        refused: Option<&'static str>,
+    ) -> Result<(), Refused> {
+        let position = Action::NAMES.iter().position(|known| *known == name).unwrap_or(NOT_A_COMMAND);
+        let code = ADMIN_OPERATIONS + u16::try_from(position).unwrap_or_default();
+        let outcome = if refused.is_some() { Outcome::Refused } else { Outcome::Ok };
         let mut batch = Batch::new();
         batch.push(&Entry {
             tenant,
             certificate: who.and_then(|who| who.certificate),
             peer: who.map(|who| who.address),
             identifier: target,
-            reason: done.err().map_or("", Refused::cause),
-            detail: &detail,
+            reason: refused.unwrap_or_default(),
+            detail,
             request: who.map_or([0; 16], |who| who.request),
             ..Entry::new(Kind::AdminAction, Operation { code, name }, outcome, self.wall_ms())
         });

@@ -76,9 +76,11 @@ type Pinned = (Arc<dyn ClientCertVerifier>, Pin);
 pub struct Authorities {
     trust_domain: String,
     pinned: ArcSwap<Vec<Pinned>>,
-    hints: Vec<DistinguishedName>,
+    /// TLS wants a reference that outlives every swap, so lists are leaked: some hundred bytes whenever an
+    /// authority is replaced, which is every few years.
+    hints: ArcSwap<&'static [DistinguishedName]>,
     /// All of their certificates: a leaf's issuer is one of them, or an intermediate.
-    authorities: Vec<CertificateDer<'static>>,
+    authorities: ArcSwap<Vec<CertificateDer<'static>>>,
     /// Counts replacements.
     changes: watch::Sender<u64>,
 }
@@ -90,11 +92,11 @@ impl Authorities {
     /// If one is no certificate of an authority, or a list is none.
     pub fn new(trust_domain: &str, authorities: &[Authority]) -> Result<Self, rustls::Error> {
         let pinned = pinned(authorities)?;
-        let hints = pinned.iter().flat_map(|(verifier, _)| verifier.root_hint_subjects()).cloned().collect();
+        let hints = ArcSwap::from_pointee(leak(hints_of(&pinned)));
         let changes = watch::Sender::new(0);
         let certificates = authorities.iter().flat_map(|authority| authority.certificates.clone());
         Ok(Self {
-            authorities: certificates.collect(),
+            authorities: ArcSwap::from_pointee(certificates.collect()),
             trust_domain: trust_domain.to_owned(),
             pinned: ArcSwap::from_pointee(pinned),
             hints,
@@ -102,13 +104,23 @@ impl Authorities {
         })
     }
 
-    /// Takes other revocation lists for the same authorities. Who is revoked now is refused from here on;
-    /// open connections are judged anew.
+    /// Takes other authorities, or other revocation lists of the same. Who is not accepted now is refused
+    /// from here on; open connections are judged anew.
     ///
     /// # Errors
-    /// If a list is none; then nothing changes.
+    /// If an authority or a list is none; then nothing changes.
     pub fn replace(&self, authorities: &[Authority]) -> Result<(), rustls::Error> {
-        self.pinned.store(Arc::new(pinned(authorities)?));
+        let pinned = pinned(authorities)?;
+        let hints = hints_of(&pinned);
+        let bytes = |hints: &[DistinguishedName]| -> Vec<Vec<u8>> {
+            hints.iter().map(|name| AsRef::<[u8]>::as_ref(name).to_vec()).collect()
+        };
+        if bytes(&hints) != bytes(&self.hints.load()) {
+            self.hints.store(Arc::new(leak(hints)));
+        }
+        let certificates = authorities.iter().flat_map(|authority| authority.certificates.clone());
+        self.authorities.store(Arc::new(certificates.collect()));
+        self.pinned.store(Arc::new(pinned));
         self.changes.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -140,7 +152,8 @@ impl Authorities {
                     let known = match identity {
                         Some(ref known) => known,
                         None => {
-                            let issuers = intermediates.iter().chain(&self.authorities).map(AsRef::as_ref);
+                            let own = self.authorities.load();
+                            let issuers = intermediates.iter().chain(own.iter()).map(AsRef::as_ref);
                             identity.insert(identify(leaf, issuers, &self.trust_domain).map_err(refused)?)
                         }
                     };
@@ -155,6 +168,14 @@ impl Authorities {
         }
         Err(refusal)
     }
+}
+
+fn hints_of(pinned: &[Pinned]) -> Vec<DistinguishedName> {
+    pinned.iter().flat_map(|(verifier, _)| verifier.root_hint_subjects()).cloned().collect()
+}
+
+fn leak(hints: Vec<DistinguishedName>) -> &'static [DistinguishedName] {
+    Vec::leak(hints)
 }
 
 fn pinned(authorities: &[Authority]) -> Result<Vec<Pinned>, rustls::Error> {
@@ -183,7 +204,7 @@ pub fn reason(error: &io::Error) -> String {
 
 impl ClientCertVerifier for Authorities {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
+        &self.hints.load()
     }
 
     fn verify_client_cert(

@@ -351,22 +351,17 @@ impl State {
         self.joined(*self.join_attempts.get(attempt)?)
     }
 
-    /// All nodes that were ever let in; the first, which made the cluster, is not among them.
-    pub fn all_joined(&self) -> impl Iterator<Item = &Arc<Joined>> {
-        self.joined.values()
-    }
-
-    /// Whether a node of this id was ever part of the cluster.
+    /// Whether a node of this id was ever part of the cluster: it was let in, or it began a lineage and started.
     #[must_use]
     pub fn knows_node(&self, node: NodeId) -> bool {
-        node == NodeId(1) || self.joined.contains_key(&node)
+        node == NodeId(1) || self.joined.contains_key(&node) || self.boots.contains_key(&node)
     }
 
-    /// Whether a node may vote: as an operator decided last, else as it asked for when it joined. The first
-    /// node may.
+    /// Whether a node may vote: as an operator decided last, else as it asked for when it joined. One that began
+    /// a lineage never joined; it may.
     #[must_use]
     pub fn may_vote(&self, node: NodeId) -> bool {
-        let asked = || node == NodeId(1) || self.joined(node).is_some_and(|joined| joined.voter);
+        let asked = || self.joined(node).is_none_or(|joined| joined.voter);
         self.voters.get(&node).copied().unwrap_or_else(asked)
     }
 
@@ -819,7 +814,8 @@ impl State {
             self.roots.iter().map(|(key, row)| (RowKey::Root(key.0, key.1), Row::Root((**row).clone())));
         let jobs = self.jobs.iter().map(|(key, row)| (RowKey::Job(key.0, key.1), Row::Job((**row).clone())));
         let l1 = self.l1.iter().map(|(key, row)| (RowKey::L1(*key), Row::L1((**row).clone())));
-        let tokens = self.join_tokens.iter().map(|(key, row)| (RowKey::JoinToken(*key), Row::JoinToken(*row)));
+        let tokens =
+            self.join_tokens.iter().map(|(key, row)| (RowKey::JoinToken(*key), Row::JoinToken(*row)));
         let voters = self.voters.iter().map(|(key, row)| (RowKey::Voter(*key), Row::Voter(*row)));
         cluster
             .chain(tenants)

@@ -152,10 +152,7 @@ fn table() -> Vec<(Action, bool)> {
         (LeaseTookEffect { tenant: T, lowered_at: LogIndex(1) }.into(), false),
         (DenyCertificates { certificates: Vec::new(), reason: String::new() }.into(), true),
         (AllowCertificates { certificates: Vec::new() }.into(), false),
-        (
-            JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true, token: [0; 32] }.into(),
-            false,
-        ),
+        (JoinNode { attempt: [0; 16], name: "node-2".to_owned(), voter: true, token: [0; 32] }.into(), false),
         (IssueJoinToken { hash: [0; 32], lasts_ms: 1 }.into(), false),
         (SetNodeRole { node: NodeId(2), voter: false }.into(), false),
         (ActivateFormat { format: 2 }.into(), false),

@@ -132,14 +132,29 @@ pub struct Cluster {
     /// Peer addresses of nodes to join through.
     #[serde(default)]
     pub join: Vec<SocketAddr>,
-    /// File with the token that admits new nodes.
-    pub join_token_file: PathBuf,
+    /// File with the token that lets this node join, made by `keyraft operator join-token`; read only while
+    /// the data directory is empty.
+    #[serde(default)]
+    pub join_token_file: Option<PathBuf>,
     /// Whether the node becomes a voter; otherwise it stays a learner, which serves just as well.
     #[serde(default = "default_true")]
     pub voter: bool,
     /// How long a caught-up node must stay healthy before it votes, in milliseconds.
     #[serde(default = "default_stabilisation_ms")]
     pub stabilisation_ms: u32,
+    /// How many voters the cluster wants: 1, 3 or 5. Further nodes are learners.
+    #[serde(default = "default_voters")]
+    pub voters: u8,
+    /// A learner that is silent for so long is removed, in seconds; 0: never.
+    #[serde(default = "default_dead_learner_s")]
+    pub dead_learner_s: u32,
+    /// A voter that is silent for so long is replaced where a learner stands ready, in seconds; 0: never.
+    #[serde(default = "default_dead_voter_s")]
+    pub dead_voter_s: u32,
+    /// Every node must have run a newer version for so long, in seconds, before its format is used and the
+    /// upgrade cannot be taken back.
+    #[serde(default = "default_format_after_s")]
+    pub format_after_s: u32,
 }
 
 /// The platform's own roots: two distinct ones with distinct permissions (DESIGN 3).
@@ -239,6 +254,22 @@ const fn default_stabilisation_ms() -> u32 {
     10_000
 }
 
+const fn default_voters() -> u8 {
+    3
+}
+
+const fn default_dead_learner_s() -> u32 {
+    10 * 60
+}
+
+const fn default_dead_voter_s() -> u32 {
+    24 * 60 * 60
+}
+
+const fn default_format_after_s() -> u32 {
+    10 * 60
+}
+
 const fn default_true() -> bool {
     true
 }
@@ -282,6 +313,9 @@ impl Config {
         }
         if self.backup.keep == 0 {
             return Err(("keep", "backup.keep must be at least 1".into()));
+        }
+        if !matches!(self.cluster.voters, 1 | 3 | 5) {
+            return Err(("voters", format!("cluster.voters is 1, 3 or 5, not {}", self.cluster.voters)));
         }
         let listen = &self.listen;
         let addresses = [listen.kmip, listen.admin, listen.operator, listen.peer];

@@ -157,6 +157,15 @@ pub(crate) fn join_attempt(dir: &Path, draw: impl FnOnce() -> [u8; 16]) -> Resul
     Ok(attempt)
 }
 
+/// The attempt was refused and no node came of it.
+pub(crate) fn forget_attempt(dir: &Path) -> Result<(), IdentityError> {
+    let path = dir.join(ATTEMPT_FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
+        _ => Ok(()),
+    }
+}
+
 fn render(identity: &Identity) -> String {
     let Identity { realm, cluster, node, name } = identity;
     let body = format!("{HEADING}\nrealm {realm}\ncluster {cluster}\nnode {node}\nname {name}\n");
@@ -256,7 +265,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + use<> {
     move |source| IdentityError::Io { path, source }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

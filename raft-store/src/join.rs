@@ -35,7 +35,7 @@ pub struct JoinRequest {
     pub addresses: Addresses,
     /// Members to ask, each `host:port`.
     pub peers: Vec<String>,
-    /// The cluster's join token.
+    /// A join token's text, as an operator made it.
     pub token: Vec<u8>,
     /// Whether it may become a voter.
     pub voter: bool,
@@ -87,7 +87,13 @@ pub async fn join(
         entropy.fill(&mut attempt);
         attempt
     })?;
-    let joined = ask(attempt, request, &transport).await?;
+    let joined = match ask(attempt, request, &transport).await {
+        Err(refused @ JoinError::Refused(_)) => {
+            identity::forget_attempt(dir)?; // nothing came of it: the directory is as it was
+            return Err(refused);
+        }
+        asked => asked?,
+    };
     keep(&joined.keyring).map_err(JoinError::Keyring)?;
     identity::write(dir, &joined.identity)?;
     Ok(joined)

@@ -22,6 +22,7 @@ mod raft;
 pub mod snapshot;
 pub mod storage;
 pub mod store;
+mod token;
 pub mod types;
 mod wire;
 
@@ -30,5 +31,6 @@ pub use machine::{CacheGuard, Exported, Gen};
 pub use production::Production;
 pub use store::{
     Addresses, ClusterStatus, Env, ExportError, Holds, MemberStatus, NodeStatus, ProposeError, Proposed,
-    Role, Settings, StartError, Store, Unavailable,
+    Role, Settings, StartError, StepDownError, Store, TokenError, Unavailable, Unsafe,
 };
+pub use token::JoinToken;

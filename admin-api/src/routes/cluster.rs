@@ -22,6 +22,10 @@ pub struct ClusterView {
     term: u64,
     /// Node id of the leader, if one is known.
     leader: Option<u64>,
+    /// How many more voters may fail while a quorum remains; `null` without a quorum.
+    failure_tolerance: Option<usize>,
+    /// The replicated format version in force.
+    format: u32,
     /// Every member.
     nodes: Vec<NodeView>,
 }
@@ -52,6 +56,8 @@ pub struct NodeView {
     lag: u64,
     /// Version of its binary.
     version: String,
+    /// When the first of its certificates expires, in seconds since the epoch.
+    certificates_expire: Option<u64>,
 }
 
 /// The nodes of the cluster.
@@ -72,6 +78,7 @@ pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> 
             applied: status.applied.0,
             lag: status.lag,
             version: status.version.to_string(),
+            certificates_expire: status.certificates_expire,
         }
     });
     Ok(Json(ClusterView {
@@ -80,11 +87,13 @@ pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> 
         region: cluster.region.clone(),
         term: cluster.term,
         leader: cluster.leader.map(|leader| leader.0),
+        failure_tolerance: cluster.tolerance(),
+        format: cluster.format,
         nodes: nodes.collect(),
     }))
 }
 
-const fn role(role: Role) -> &'static str {
+pub(super) const fn role(role: Role) -> &'static str {
     match role {
         Role::Leader => "leader",
         Role::Follower => "follower",

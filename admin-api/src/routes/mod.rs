@@ -8,6 +8,7 @@ pub mod health;
 pub mod jobs;
 pub mod kmip;
 pub mod leases;
+pub mod members;
 pub mod roots;
 pub mod services;
 pub mod tenants;

@@ -32,7 +32,8 @@ const SNAPSHOT_EVERY: u64 = 40;
 const LOG_KEPT: u64 = 15;
 /// Keys a node keeps hot: more than there are.
 const CACHE: usize = 64;
-const TOKEN: &[u8] = b"let me in";
+/// Longer than any run.
+const TOKEN_LASTS: Duration = Duration::from_secs(24 * 60 * 60);
 /// Until a cluster that nothing happens to must be in order.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -120,11 +121,12 @@ impl World {
     }
 
     async fn join(&mut self, name: &'static str, attempt: u8) -> anyhow::Result<()> {
+        let token = self.process(0)?.store.join_token(TOKEN_LASTS).await?;
         let request = JoinRequest {
             name: name.into(),
             addresses: Addresses { peer: name.into(), ..Addresses::default() },
             peers: vec![NAMES[0].into()],
-            token: TOKEN.into(),
+            token: token.expose().into(),
             voter: usize::from(attempt) < VOTERS,
             within: PATIENCE,
         };
@@ -154,7 +156,7 @@ impl World {
             addresses: Addresses { peer: NAMES[at].into(), ..Addresses::default() },
             region: REGION.into(),
             bootstrap: at == 0 && lives == 0,
-            join_token: TOKEN.into(),
+            dead_learner_after: None, // a run's faults are not an operator's neglect
             keyring: Arc::new(|| b"keyring".to_vec()),
             stabilisation: Duration::from_millis(200),
             snapshot_every: SNAPSHOT_EVERY,

@@ -101,7 +101,8 @@ mod tests {
         let state = State::new("eu");
         let at = At { index: LogIndex(7), time: ClusterTime(0), item: 0 };
         for name in [String::new(), "n".repeat(NODE_NAME_BYTES_MAX + 1)] {
-            let refusal = JoinNode { attempt: [1; 16], name, voter: false, token: [0; 32] }.check(&state, &at);
+            let refusal =
+                JoinNode { attempt: [1; 16], name, voter: false, token: [0; 32] }.check(&state, &at);
             assert_eq!(refusal, Err(Refusal::OutOfRange { what: Limit::NodeName }));
         }
     }

@@ -11,9 +11,6 @@ use crate::id::NodeId;
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 
-/// The node that made the cluster has no join entry.
-const BOOTSTRAP_NODE: NodeId = NodeId(1);
-
 /// A node begins to leave. From here on every barrier counts it, whatever the membership says, until it is
 /// retired. Saying it twice is no error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +29,7 @@ pub struct NodeRetired {
 
 impl Apply for RetireNode {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        if self.node != BOOTSTRAP_NODE && state.joined(self.node).is_none() {
-            return Err(Refusal::NodeUnknown);
-        }
-        Ok(())
+        if state.knows_node(self.node) { Ok(()) } else { Err(Refusal::NodeUnknown) }
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

@@ -48,6 +48,8 @@ enum Command {
     Dev(crate::dev::DevArgs),
     /// Shows the nodes of the cluster
     Status(Connection),
+    /// Says which nodes may join, vote, leave and lead; diagnoses and recovers nodes
+    Operator(operator::OperatorArgs),
     /// Creates, lists and changes tenants
     Tenant(tenant::TenantArgs),
     /// Lists and changes the services of a tenant
@@ -60,8 +62,6 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Makes, checks and restores backups
     Backup(backup::BackupArgs),
-    /// Looks at a node, and recovers a cluster that lost its quorum, offline
-    Operator(operator::OperatorArgs),
     /// Measures Create and Get over mutual TLS
     Bench(bench::BenchArgs),
     /// Makes root keys; tests and switches the roots of tenants
@@ -135,13 +135,13 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Server(args) => crate::server::run(&args),
         Command::Dev(args) => crate::dev::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Status(connection) => status::run(&connection),
+        Command::Operator(args) => operator::run(&args),
         Command::Tenant(args) => tenant::run(&args),
         Command::Service(args) => service::run(&args),
         Command::Certificate(args) => certificate::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
-        Command::Operator(args) => operator::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Root(args) => root::run(&args),
         Command::HsmWorker => Ok(keystore::providers::pkcs11::worker::run()),

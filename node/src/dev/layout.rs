@@ -148,9 +148,9 @@ impl Layout {
         self.root.join("operator-token")
     }
 
-    /// The token that admits nodes.
-    pub fn join_token_file(&self) -> PathBuf {
-        self.root.join("join-token")
+    /// The token by which node `i` joins, once.
+    pub fn join_token_file(&self, i: u16) -> PathBuf {
+        self.node(i).join("join-token")
     }
 }
 

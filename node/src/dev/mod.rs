@@ -146,10 +146,8 @@ fn prepare(layout: &Layout, shape: &Shape, args: &DevArgs) -> anyhow::Result<Vec
         }
         pins.push(nodes::ClientPin { file: authority.file().to_owned(), tenant: Some(tenant.clone()) });
     }
-    for file in [layout.token_file(), layout.join_token_file()] {
-        if !file.exists() {
-            write_private(&file, &random_token()?)?;
-        }
+    if !layout.token_file().exists() {
+        write_private(&layout.token_file(), &random_token()?)?;
     }
     roots::prepare(layout, args.root)?;
     Ok(pins)
@@ -167,6 +165,15 @@ fn serve(
     let addresses: Vec<String> =
         (0..shape.nodes).map(|i| format!("https://127.0.0.1:{}", shape.ports(i).admin)).collect();
     let ca = layout.ca().join("server.pem");
+    let first = Api::new(vec![addresses[0].clone()], &ca, Some(token.clone()))?;
+    running.start_new(layout, shape, |running| {
+        let (mut made, key) = (serde_json::Value::Null, random_token()?);
+        until(running, stop, || {
+            made = first.post("/v1/members/join-tokens", &json!({}), &key)?;
+            Ok(())
+        })?;
+        Ok(made["token"].as_str().context("a token")?.to_owned())
+    })?;
     for address in &addresses {
         let api = Api::new(vec![address.clone()], &ca, None)?;
         until(running, stop, || api.get("/readyz").map(drop))?;

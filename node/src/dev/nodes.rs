@@ -97,7 +97,7 @@ pub struct Running {
     folders: Vec<PathBuf>,
 }
 
-/// Writes every node's configuration and `run` file and starts it.
+/// Writes every node's configuration and `run` file, and starts the first and those that have joined before.
 pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin], more: &str) -> anyhow::Result<Running> {
     let mut running = Running { children: Vec::new(), folders: Vec::new() };
     for i in 0..shape.nodes {
@@ -109,15 +109,15 @@ pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin], more: &str) -> 
         write_run(layout, &folder)?;
         running.folders.push(folder);
     }
-    for i in 0..shape.nodes {
-        // A group of its own: Ctrl-C reaches this process alone, which then stops the nodes in order.
-        let child = Command::new(layout.node(i).join("run"))
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {}", name(i)))?;
-        running.children.push((i, child, true));
+    for i in (0..shape.nodes).filter(|i| *i == 0 || has_joined(layout, *i)) {
+        running.spawn(layout, i)?;
     }
     Ok(running)
+}
+
+/// Whether a node has an identity: it needs no token any more.
+fn has_joined(layout: &Layout, i: u16) -> bool {
+    layout.node(i).join("data").join("raft").join("identity").exists()
 }
 
 fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> String {
@@ -129,7 +129,8 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
     let cluster = if i == 0 {
         "bootstrap = true".to_owned()
     } else {
-        format!("join = [\"127.0.0.1:{}\"]", shape.ports(0).peer)
+        let token = path(layout.join_token_file(i));
+        format!("join = [\"127.0.0.1:{}\"]\njoin_token_file = {token}", shape.ports(0).peer)
     };
     let mut text = format!(
         "# Written by keyraft dev at every start.\n\
@@ -138,7 +139,7 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
          peer = \"127.0.0.1:{}\"\n\n\
          [tls]\nserver_cert = {}\nserver_key = {}\npeer_cert = {}\npeer_key = {}\npeer_ca = {}\n\
          operator_ca = {}\n\n\
-         [cluster]\n{cluster}\njoin_token_file = {}\nstabilisation_ms = 300\n\n\
+         [cluster]\n{cluster}\nstabilisation_ms = 300\n\n\
          [admin]\ndevelopment_token_file = {}\n\n[backup]\ntarget = {}\n\n",
         name(i),
         path(folder.join("data")),
@@ -153,7 +154,6 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
         path(tls.join("peer.key")),
         path(ca.join("peers.pem")),
         path(ca.join("operators.pem")),
-        path(layout.join_token_file()),
         path(layout.token_file()),
         path(layout.backups()),
     );
@@ -197,6 +197,32 @@ fn write_run(layout: &Layout, folder: &Path) -> anyhow::Result<()> {
 }
 
 impl Running {
+    /// Starts the nodes that have not joined yet, each with a token of its own.
+    pub fn start_new(
+        &mut self,
+        layout: &Layout,
+        shape: &Shape,
+        mut token: impl FnMut(&mut Self) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        for i in (1..shape.nodes).filter(|i| !has_joined(layout, *i)) {
+            let token = token(self)?;
+            super::write_private(&layout.join_token_file(i), &token)?;
+            self.spawn(layout, i)?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, layout: &Layout, i: u16) -> anyhow::Result<()> {
+        // A group of its own: Ctrl-C reaches this process alone, which then stops the nodes in order.
+        let child = Command::new(layout.node(i).join("run"))
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", name(i)))?;
+        self.children.push((i, child, true));
+        self.children.sort_by_key(|(i, ..)| *i);
+        Ok(())
+    }
+
     /// The process ids of the servers, in node order.
     pub fn pids(&self) -> Vec<u32> {
         self.children.iter().map(|(_, child, _)| child.id()).collect()

@@ -14,10 +14,13 @@ use raft_store::store::Env as _;
 use raft_store::{Addresses, Identity, Production, Settings, Store};
 
 use super::backups::Maker;
+use super::tls::Live;
 use super::{DataDir, keyring};
 use crate::backup::recover;
 use crate::config::{self, Config};
 
+/// The highest format version this binary knows.
+const FORMAT: u32 = model::state::FORMAT + if cfg!(feature = "danger-next-format") { 1 } else { 0 };
 /// How long a node asks peers to let it in before it gives up: peers of a starting cluster take a while.
 const JOIN_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -84,7 +87,7 @@ async fn join(config: &Config, data: &DataDir, env: &Production) -> anyhow::Resu
         name: config.node.name.clone(),
         addresses: addresses(config),
         peers: config.cluster.join.iter().map(ToString::to_string).collect(),
-        token: join_token(&config.cluster.join_token_file)?,
+        token: join_token(config.cluster.join_token_file.as_deref())?,
         voter: config.cluster.voter,
         within: JOIN_DEADLINE,
     };
@@ -112,9 +115,18 @@ async fn join(config: &Config, data: &DataDir, env: &Production) -> anyhow::Resu
     Ok(joined.identity)
 }
 
-fn join_token(file: &Path) -> anyhow::Result<Vec<u8>> {
+fn join_token(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let file = file.context(
+        "the data directory is empty and there is no cluster.join_token_file: make a token with \
+         keyraft operator join-token",
+    )?;
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text.trim().as_bytes().to_vec())
+}
+
+/// Zero stands for never.
+fn unless_zero(seconds: u32) -> Option<Duration> {
+    (seconds != 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn addresses(config: &Config) -> Addresses {
@@ -140,15 +152,26 @@ impl Lineage {
     ///
     /// # Errors
     /// If the data does not open, or the peer port cannot be used.
-    pub async fn start(&self, config: &Config, env: Production, held: Arc<Held>) -> anyhow::Result<Store> {
+    pub async fn start(
+        &self,
+        config: &Config,
+        env: Production,
+        held: Arc<Held>,
+        live: Arc<Live>,
+    ) -> anyhow::Result<Store> {
         let sealed = self.sealed.clone();
         let settings = Settings {
             addresses: addresses(config),
             region: config.node.region.clone(),
             bootstrap: self.bootstrap,
-            join_token: join_token(&config.cluster.join_token_file)?,
             keyring: Arc::new(move || sealed.clone()),
+            voters: config.cluster.voters.into(),
             stabilisation: Duration::from_millis(config.cluster.stabilisation_ms.into()),
+            dead_learner_after: unless_zero(config.cluster.dead_learner_s),
+            dead_voter_after: unless_zero(config.cluster.dead_voter_s),
+            format: FORMAT,
+            format_after: Duration::from_secs(config.cluster.format_after_s.into()),
+            certificates_expire: Arc::new(move || live.first_expiry()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             // A scan wants to see snapshots: made, purged for and sent, within a minute.
             #[cfg(feature = "danger-known-keys")]

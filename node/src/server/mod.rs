@@ -6,6 +6,7 @@
 
 mod backups;
 mod ballast;
+mod certificates;
 mod claim;
 #[cfg(feature = "danger-known-keys")]
 mod danger;
@@ -91,25 +92,34 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
             "platform_root.barrier and platform_root.tenants are one key: use two, with distinct permissions"
         );
     }
-    let env = Production::new(&data.raft(), config.listen.peer, certificates.peer.clone())?;
+    let env = Production::new(&data.raft(), config.listen.peer, certificates.live.peer.clone())?;
     let env = env.with_journal(&data.journal());
     let lineage = lineage::enter(config, &data, &env, barrier_root.as_ref()).await?;
     let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
     let held = Arc::new(Held::new(lineage.keyring(), cache));
-    let store = lineage.start(config, env, Arc::clone(&held)).await?;
+    let store = lineage.start(config, env, Arc::clone(&held), Arc::clone(&certificates.live)).await?;
 
-    let metrics = telemetry::Metrics::new();
+    let metrics = telemetry::Metrics::new(Arc::clone(&certificates.live));
     let app = App::new(who(config).await?, metrics.scrape());
     let (drain, draining) = watch::channel(false);
     let doors = [
         (Door::Public, listeners.admin, certificates.public.clone()),
         (
-            Door::Operator { operators: certificates.operators.clone() },
+            Door::Operator { operators: Arc::clone(&certificates.live.operators) as Arc<_> },
             listeners.operator,
             certificates.operator.clone(),
         ),
     ];
     let mut servers = tokio::task::JoinSet::new();
+    servers.spawn({
+        let following =
+            certificates::follow(Arc::new(config.clone()), Arc::clone(&certificates.live), draining.clone());
+        async move {
+            if let Err(error) = following.await {
+                tracing::error!(%error, "certificates are not followed: changes need a restart");
+            }
+        }
+    });
     for (door, listener, tls) in doors {
         servers.spawn(admin_api::serve(app.clone(), door, listener, tls, draining.clone()));
     }
@@ -135,11 +145,11 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     app.start(Arc::clone(&engine));
     let service = Arc::new(kmip_server::Service {
         engine: Arc::clone(&engine),
-        authorities: certificates.authorities.clone(),
+        authorities: Arc::clone(&certificates.live.authorities),
         tls: certificates.kmip.clone(),
         metrics: metrics.kmip(),
     });
-    let lists = (Arc::new(config.clone()), certificates.authorities.clone());
+    let lists = (Arc::new(config.clone()), Arc::clone(&certificates.live.authorities));
     servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));
     servers.spawn(usage::follow(Arc::clone(&engine), draining.clone()));
     servers.spawn(engine::run_background(Arc::clone(&engine), draining.clone()));
@@ -180,6 +190,9 @@ async fn wait_ready(store: &raft_store::Store) -> anyhow::Result<()> {
         match store.wait_ready(WAIT_NOTICE).await {
             Ok(()) => return Ok(()),
             Err(waiting) => tracing::warn!(%waiting, "waiting for the cluster"),
+        }
+        if let Some(why) = store.condemned() {
+            bail!("this node stops for good: {why}");
         }
     }
 }

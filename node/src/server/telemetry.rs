@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use super::backups::Maker;
+use super::tls::Live;
 use crate::config::{Log, LogFormat};
 
 /// Installs the log output. `KEYRAFT_LOG` in the environment wins over the file.
@@ -36,6 +37,7 @@ pub struct Metrics {
     kmip: kmip_server::Metrics,
     gauges: Gauges,
     engine: Arc<OnceLock<(Arc<Engine>, Arc<Maker>)>>,
+    live: Arc<Live>,
 }
 
 /// Values that are read when they are asked for.
@@ -61,6 +63,9 @@ struct Gauges {
     grace_s: Family<OfTenant, Gauge<i64, AtomicI64>>,
     roots: Family<InState, Gauge<i64, AtomicI64>>,
     jobs: Gauge<i64, AtomicI64>,
+    term: Gauge<i64, AtomicI64>,
+    tolerance: Gauge<f64, AtomicU64>,
+    certificates: Family<Vec<(&'static str, &'static str)>, Gauge<i64, AtomicI64>>,
 }
 
 /// Names a tenant.
@@ -80,12 +85,13 @@ const TENANTS_MAX: usize = 1_000;
 
 impl Metrics {
     /// All metrics at zero.
-    pub fn new() -> Self {
+    pub fn new(live: Arc<Live>) -> Self {
         let mut registry = Registry::default();
         let kmip = kmip_server::Metrics::register(&mut registry);
         let gauges = Gauges::default();
-        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 15] = [
+        let rows: [(&str, &str, &Gauge<i64, AtomicI64>); 16] = [
             ("keyraft_raft_leader", "1 on the leader", &gauges.leader),
+            ("keyraft_raft_term", "Term of the leader this node follows", &gauges.term),
             ("keyraft_raft_applied_index", "Log index applied here", &gauges.applied),
             ("keyraft_raft_lag_entries", "Entries not applied here yet", &gauges.lag),
             ("keyraft_ready", "1 while the node may serve", &gauges.ready),
@@ -125,7 +131,17 @@ impl Metrics {
             "What is left of the freshness lease",
             gauges.lease_remaining_s.clone(),
         );
-        Self { registry: Arc::new(registry), kmip, gauges, engine: Arc::default() }
+        registry.register(
+            "keyraft_raft_failure_tolerance",
+            "Voters that may still fail while a quorum remains, as the leader sees it; NaN on other nodes",
+            gauges.tolerance.clone(),
+        );
+        registry.register(
+            "keyraft_certificate_expires_seconds",
+            "When the first certificate of a kind ends, since the epoch",
+            gauges.certificates.clone(),
+        );
+        Self { registry: Arc::new(registry), kmip, gauges, engine: Arc::default(), live }
     }
 
     /// Those of the KMIP service.
@@ -142,7 +158,11 @@ impl Metrics {
     pub fn scrape(&self) -> admin_api::Scrape {
         let (registry, gauges, engine) =
             (Arc::clone(&self.registry), self.gauges.clone(), Arc::clone(&self.engine));
+        let live = Arc::clone(&self.live);
         Arc::new(move || {
+            for (kind, expires) in live.expiries().iter() {
+                gauges.certificates.get_or_create(&vec![("kind", kind.as_str())]).set(*expires);
+            }
             if let Some((engine, backups)) = engine.get() {
                 gauges.read(engine, backups);
             }
@@ -161,6 +181,8 @@ impl Gauges {
         let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.lease_remaining_s.set(status.lease_remaining.as_secs_f64());
         self.leader.set(i64::from(status.leader == Some(status.node)));
+        self.term.set(number(status.term));
+        self.tolerance.set(engine.store().failure_tolerance().map_or(f64::NAN, f64::from));
         self.applied.set(number(status.applied.0));
         self.lag.set(number(status.lag));
         self.ready.set(i64::from(engine.is_ready()));

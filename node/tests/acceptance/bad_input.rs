@@ -32,7 +32,6 @@ fn a_node_says_in_one_sentence_why_it_does_not_start() {
 
     good.with("tls/server.pem", "tls/absent.pem").refused("tls/absent.pem");
     good.with("tls/server.key", "tls/peer.key").refused("do not belong together");
-    good.with("join-token", "no-such-token").refused("no-such-token");
     good.with("nodes/1/data", "nodes/2/data").refused("belongs to node \"node-2\"");
     // I09: a revocation list that is missing, no list, or larger than any authority's.
     let authority = "clients-tenant-a.pem\"";

@@ -181,6 +181,19 @@ impl Cluster {
         self.restarted.retain_mut(|node| node.try_wait().expect("our own child").is_none());
     }
 
+    /// A signal to node i.
+    pub fn tell(&self, i: usize, signal: Signal) {
+        signal_process(self.pid(i), signal);
+    }
+
+    /// A signal to node i by which it ends in order.
+    pub fn terminate(&mut self, i: usize, signal: Signal) {
+        let pid = self.pid(i);
+        signal_process(pid, signal);
+        until("the node has ended", || !lives(pid));
+        self.restarted.retain_mut(|node| node.try_wait().expect("our own child").is_none());
+    }
+
     /// Starts node i again, as a user would after a kill.
     pub fn run(&mut self, i: usize) {
         self.restarted.push(Command::new(self.node(i).join("run")).spawn().expect("nodes/<i>/run starts"));

@@ -14,7 +14,7 @@ use crate::wire::Credentials;
 
 /// A tenant and a service that the matrix may act on; neither exists, so nothing is changed by an answer.
 fn target(rule: &Rule) -> String {
-    rule.path.replace("{tenant}", "tenant-a").replace("{service}", "no-such-service")
+    rule.path.replace("{tenant}", "tenant-a").replace("{service}", "no-such-service").replace("{node}", "999")
 }
 
 fn request(rule: &Rule) -> Request {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Cluster, PATIENCE};
+use crate::support::{Cluster, NODES, PATIENCE, text};
 
 /// A certificate with its chain, and its key, both PEM.
 pub struct Credentials {
@@ -111,6 +111,20 @@ pub async fn ask(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> io::Resul
         Ok(answer)
     };
     timeout(PATIENCE, talk).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The metrics of every node.
+pub async fn metrics(cluster: &Cluster) -> Vec<String> {
+    let token = &cluster.env()["KEYRAFT_TOKEN"];
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    let mut all = Vec::new();
+    for port in (cluster.ports.admin..).take(NODES) {
+        let mut stream = connect_to(cluster, port, None).await.expect("a connection");
+        all.push(text(&last_words(&mut stream, request.as_bytes()).await));
+    }
+    all
 }
 
 /// Create of an ephemeral AES-256 key and Get of it, in one batch.

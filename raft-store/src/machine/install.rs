@@ -42,6 +42,7 @@ impl<D: Disk> Machine<D> {
             living: self.applied.generation,
         };
         let (state, sums) = slowly::<D, _>(move || beside.write()).await?;
+        super::check_format(&state, self.format)?;
         self.switch(applied, state, sums).await
     }
 

@@ -55,6 +55,8 @@ pub struct MachineOptions {
     pub guard: Arc<dyn CacheGuard>,
     /// The region of an empty state; a state that exists keeps its own.
     pub region: String,
+    /// The highest replicated format version this binary knows.
+    pub format: u32,
 }
 
 /// The state machine of one node.
@@ -66,6 +68,7 @@ pub struct Machine<D: Disk> {
     sums: Sums,
     state: State,
     journal: Option<Arc<Journal>>,
+    format: u32,
 }
 
 impl<D: Disk> Machine<D> {
@@ -75,8 +78,9 @@ impl<D: Disk> Machine<D> {
     /// # Errors
     /// [`StoreError`] if a row is missing, moved, altered or not understood: this node must not serve.
     pub fn open(storage: &Arc<Storage<D>>, options: MachineOptions) -> Result<(Self, Serving), StoreError> {
-        let MachineOptions { sealer, guard, region } = options;
+        let MachineOptions { sealer, guard, region, format } = options;
         let Loaded { applied, sums, state } = load::load(storage.disk(), &*sealer, &region)?;
+        check_format(&state, format)?;
         if load::has_others(storage.disk(), applied.generation)? {
             let mut batch = Batch::default();
             load::drop_others(&mut batch, applied.generation);
@@ -85,7 +89,7 @@ impl<D: Disk> Machine<D> {
         let first = Gen { index: index_of(applied.last), state: state.clone() };
         let (publisher, serving) = Publisher::new(first, guard);
         let storage = Arc::clone(storage);
-        Ok((Self { storage, sealer, publisher, applied, sums, state, journal: None }, serving))
+        Ok((Self { storage, sealer, publisher, applied, sums, state, journal: None, format }, serving))
     }
 
     /// Number of rows and keyed hash of the whole state: equal on two nodes that applied the same entries.
@@ -136,6 +140,13 @@ impl<D: Disk> Machine<D> {
             state: self.state.clone(),
         }
     }
+}
+
+/// Behaviour is chosen by the replicated version: a binary that does not know it would behave otherwise than
+/// its peers, and diverge.
+fn check_format(state: &State, known: u32) -> Result<(), StoreError> {
+    let active = state.cluster().format;
+    if active <= known { Ok(()) } else { Err(StoreError::Format { active, known }) }
 }
 
 fn index_of(last: Option<EntryId>) -> LogIndex {
@@ -225,6 +236,7 @@ impl<D: Disk> RaftStateMachine<TypeConfig> for Machine<D> {
             if step.entries == 0 {
                 return Ok(());
             }
+            check_format(&step.state, self.format).map_err(|error| self.stop(error))?;
             self.commit(step).map_err(|error| self.stop(error))?;
         }
     }

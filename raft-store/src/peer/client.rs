@@ -142,6 +142,15 @@ impl Peers {
         Ok(reply?.into_inner())
     }
 
+    /// Whether the port of a node refuses connections: no process listens there, so none of it lives. A node
+    /// that cannot be reached, or does not answer in time, refuses nothing.
+    pub async fn refuses(&self, target: &Target, within: Duration) -> bool {
+        match timeout(within, self.transport.dial(target.address.clone())).await {
+            Ok(Err(error)) => error.kind() == io::ErrorKind::ConnectionRefused,
+            Ok(Ok(_)) | Err(_) => false,
+        }
+    }
+
     /// Forgets channels to nodes or addresses that are not members any more.
     pub fn retain(&self, keep: impl Fn(&Target) -> bool) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,6 +78,8 @@ pub(crate) enum Refused {
     OtherName { node: NodeId, expected: String, name: String },
     #[error("node {node} is not a member")]
     NotAMember { node: NodeId },
+    #[error("node {node} was removed from the cluster; wipe its data directory and join as a new node")]
+    Removed { node: NodeId },
     #[error(
         "node {node} was rewound or cloned: it showed a newer disk before; wipe it and join as a new node"
     )]
@@ -96,7 +98,7 @@ const LINEAGE_KEY: &str = "keyraft-lineage";
 impl Refused {
     /// Whether the caller's data directory is to be wiped.
     fn is_fatal(&self) -> bool {
-        matches!(self, Self::Rewound { .. } | Self::Twin { .. } | Self::Myself { .. })
+        matches!(self, Self::Rewound { .. } | Self::Twin { .. } | Self::Myself { .. } | Self::Removed { .. })
     }
 }
 
@@ -113,7 +115,7 @@ impl From<Refused> for Status {
     }
 }
 
-/// Whether a peer said that our data directory was rewound or cloned.
+/// Whether a peer said that our data directory was rewound or cloned, or its node removed.
 pub(crate) fn says_wipe(status: &Status) -> bool {
     status.code() == Code::FailedPrecondition && status.metadata().contains_key(FATAL_KEY)
 }

@@ -22,14 +22,14 @@ use tonic_prost::ProstCodec;
 use super::gate::{Caller, Refused};
 use crate::env::Link;
 use crate::wire::method::{
-    AppendEntries, AwaitEffective, AwaitPublished, GetReadIndex, GetStatus, HEADER_KEY, Hello,
+    AppendEntries, AwaitEffective, AwaitPublished, FindGone, GetReadIndex, GetStatus, HEADER_KEY, Hello,
     InstallSnapshot, JoinCluster, MESSAGE_BYTES_MAX, Method, PreVote, ProposeCommand, RenewLease,
-    RequestVote, Surrender, TransferLeader,
+    RequestVote, StepDown, Surrender, TransferLeader, WatchLeader,
 };
 use crate::wire::{
     Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp, GiveVote,
-    Header, Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece,
-    SnapshotTaken, Transfer, Transferred, Welcome,
+    Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed,
+    SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
 };
 
 /// Streams per connection: a node sends a few hundred proposals at a time, not more.
@@ -62,6 +62,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn effective(&self, from: Caller, request: AskEffective) -> BoxFuture<'_, Result<Effective, Status>>;
     fn status(&self, from: Caller, request: AskStatus) -> BoxFuture<'_, Result<crate::wire::Status, Status>>;
     fn hello(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
+    fn step_down(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<SteppedDown, Status>>;
+    fn watch(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
+    fn find_gone(&self, from: Caller, request: LeaderGone) -> BoxFuture<'_, Result<Nothing, Status>>;
     /// The only call from someone who is nobody yet: only its certificate is proved.
     fn join(&self, name: Arc<str>, request: Join) -> BoxFuture<'_, Result<Welcome, Status>>;
 }
@@ -161,6 +164,15 @@ async fn route<H: Handler>(h: Arc<H>, who: Caller, request: http::Request<Body>)
         }
         GetStatus::PATH => {
             unary::<GetStatus, _>(request, move |m| async move { h.status(who, m).await }).await
+        }
+        WatchLeader::PATH => {
+            unary::<WatchLeader, _>(request, move |m| async move { h.watch(who, m).await }).await
+        }
+        FindGone::PATH => {
+            unary::<FindGone, _>(request, move |m| async move { h.find_gone(who, m).await }).await
+        }
+        StepDown::PATH => {
+            unary::<StepDown, _>(request, move |m| async move { h.step_down(who, m).await }).await
         }
         Hello::PATH => unary::<Hello, _>(request, move |m| async move { h.hello(who, m).await }).await,
         _ => Status::unimplemented("no such call on the peer port").into_http(),

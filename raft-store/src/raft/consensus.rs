@@ -73,6 +73,7 @@ pub enum Role {
 pub(crate) struct View {
     pub role: Role,
     pub term: u64,
+    pub vote: Vote,
     pub leader: Option<NodeId>,
     pub committed: u64,
     pub last_log: u64,
@@ -129,7 +130,10 @@ pub(crate) trait Consensus: Send + Sync + 'static {
     fn read_index(&self) -> BoxFuture<'_, Result<u64, ReadError>>;
     fn initialize(&self, members: BTreeMap<u64, Member>) -> BoxFuture<'_, Result<(), String>>;
     fn add_learner(&self, node: NodeId, member: Member) -> BoxFuture<'_, Result<(), String>>;
-    fn promote(&self, nodes: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>>;
+    /// One joint change to exactly these voters; who voted before stays as a learner.
+    fn set_voters(&self, voters: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>>;
+    /// Learners that are members no longer.
+    fn remove(&self, nodes: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>>;
     fn set_members(&self, members: BTreeMap<u64, Member>) -> BoxFuture<'_, Result<(), String>>;
 
     fn view(&self) -> View;
@@ -137,6 +141,8 @@ pub(crate) trait Consensus: Send + Sync + 'static {
     fn may_elect(&self, yes: bool);
     fn elect(&self) -> BoxFuture<'_, ()>;
     fn transfer(&self, to: NodeId) -> BoxFuture<'_, ()>;
+    /// Stands for election in place of the leader of this vote, as if it had handed over.
+    fn succeed(&self, leader: Vote) -> BoxFuture<'_, ()>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -152,6 +158,7 @@ impl Changed {
 
 /// Raft over one kind of disk.
 pub(crate) struct Node<D: Disk> {
+    pub id: u64,
     pub raft: Raft<D>,
     pub storage: std::sync::Arc<Storage<D>>,
 }
@@ -241,8 +248,16 @@ impl<D: Disk> Consensus for Node<D> {
         })
     }
 
-    fn promote(&self, nodes: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>> {
-        let change = ChangeMembers::AddVoterIds(nodes.into_iter().map(|node| node.0).collect());
+    fn remove(&self, nodes: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>> {
+        let change = ChangeMembers::RemoveNodes(nodes.into_iter().map(|node| node.0).collect());
+        Box::pin(async move {
+            let changed = self.raft.change_membership(change, true).await;
+            changed.map(drop).map_err(|error| error.to_string())
+        })
+    }
+
+    fn set_voters(&self, voters: BTreeSet<NodeId>) -> BoxFuture<'_, Result<(), String>> {
+        let change = ChangeMembers::ReplaceAllVoters(voters.into_iter().map(|node| node.0).collect());
         Box::pin(async move {
             let changed = self.raft.change_membership(change, true).await;
             changed.map(drop).map_err(|error| error.to_string())
@@ -279,6 +294,11 @@ impl<D: Disk> Consensus for Node<D> {
 
     fn transfer(&self, to: NodeId) -> BoxFuture<'_, ()> {
         Box::pin(async move { drop(self.raft.trigger().transfer_leader(to.0).await) })
+    }
+
+    fn succeed(&self, leader: Vote) -> BoxFuture<'_, ()> {
+        let request = TransferLeaderRequest::new(leader, self.id, None);
+        Box::pin(async move { drop(self.raft.handle_transfer_leader(request).await) })
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
@@ -328,6 +348,7 @@ fn view(metrics: RaftMetrics<TypeConfig>) -> View {
     View {
         role,
         term: metrics.current_term,
+        vote: metrics.vote,
         leader: metrics.current_leader.map(NodeId),
         committed: metrics.cluster_committed.map_or(0, |id| id.index),
         last_log: metrics.last_log_index.unwrap_or(0),

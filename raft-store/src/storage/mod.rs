@@ -362,6 +362,14 @@ pub enum StoreError {
         #[source]
         source: Arc<BadCommand>,
     },
+    /// The cluster uses a format version that this binary does not know.
+    #[error("the cluster's format version is {active}, this binary knows up to {known}: use a newer binary")]
+    Format {
+        /// The replicated version.
+        active: u32,
+        /// The highest this binary knows.
+        known: u32,
+    },
     /// A row does not open, does not decode, or lies in another's place.
     #[error(
         "a row of table {table} is not what was written there: {why}; wipe this node and join it as a new one"

@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub handed_over: AtomicU64,
     /// Why the data directory must never be used again, if a peer said so.
     pub condemned: OnceLock<String>,
+    /// Joins under way.
+    pub joins: tokio::sync::Semaphore,
     /// One inbound snapshot at a time: each needs disk and memory.
     pub receiving: tokio::sync::Mutex<()>,
     /// Ends the renewals; then says that they ended.

@@ -9,14 +9,14 @@ use futures::future::join_all;
 use model::id::NodeId;
 use tokio::time::{Instant, timeout};
 
-use super::inner::Inner;
+use super::inner::{Inner, Leader};
 use super::start::CLOSE_MAX;
 use crate::peer::client::Lane;
 use crate::raft::config::HEARTBEAT_MS;
 use crate::raft::consensus::{Role, View};
 use crate::raft::network::target;
-use crate::wire::GiveUp;
-use crate::wire::method::Surrender;
+use crate::wire::method::{StepDown, Surrender};
+use crate::wire::{GiveUp, Nothing, SteppedDown};
 
 /// A successor that does not lead after this is not coming: anyone may be elected then.
 const TRANSFER_MAX: Duration = Duration::from_secs(1);
@@ -28,6 +28,15 @@ const SURRENDER_MAX: Duration = Duration::from_millis(300);
 /// Why leadership was not handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StepDownError {
+    /// Nobody leads, or nobody is known to.
+    #[error("no leader is known")]
+    NoLeader,
+    /// The leader was asked and did not, or said so too late.
+    #[error("node {leader} leads and did not hand over; see its log, then try again")]
+    NotHeard {
+        /// The leader.
+        leader: NodeId,
+    },
     /// There is nothing to hand over.
     #[error("this node does not lead")]
     NotLeader,
@@ -61,6 +70,24 @@ impl Inner {
         }
         self.raft.elect().await; // whoever wins, a new term begins
         Err(StepDownError::NotTaken { asked: successor })
+    }
+
+    /// Steps down here, or asks the leader to.
+    pub async fn make_leader_step_down(&self) -> Result<NodeId, StepDownError> {
+        let view = self.raft.view();
+        let leader = match self.leader(&view) {
+            None => return Err(StepDownError::NoLeader),
+            Some(Leader::Here) => return self.step_down().await,
+            Some(Leader::There(leader)) => leader,
+        };
+        let within = SUCCESSOR_MAX + TRANSFER_MAX * 2;
+        match self.peers.call::<StepDown>(&leader, Lane::Requests, Nothing {}, within).await {
+            Ok(SteppedDown { leader }) => Ok(NodeId(leader)),
+            Err(error) => {
+                tracing::warn!(leader = %leader.node, %error, "the leader did not hand over");
+                Err(StepDownError::NotHeard { leader: leader.node })
+            }
+        }
     }
 
     async fn successor(&self) -> Option<NodeId> {
@@ -102,7 +129,7 @@ impl Inner {
     }
 
     /// Tells every member: whoever leads next needs not wait for this process.
-    async fn tell_surrender(&self) {
+    pub(super) async fn tell_surrender(&self) {
         if self.gate.boot().is_none() {
             return;
         }

@@ -6,18 +6,22 @@
 mod barriers;
 mod clocks;
 mod effects;
+mod format;
 mod inner;
 mod lead;
 mod leave;
 mod members;
+mod plan;
 mod propose;
 mod read;
+mod removal;
 mod renew;
 mod serve;
 mod settle;
 mod space;
 mod start;
 mod status;
+mod succession;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,7 +34,9 @@ use tokio::sync::watch;
 
 pub use lead::Holds;
 pub use leave::StepDownError;
+pub use members::TokenError;
 pub use propose::{ProposeError, Proposed};
+pub use removal::Unsafe;
 pub use space::FreeSpace;
 pub use start::{Env, StartError};
 pub use status::{ClusterStatus, MemberStatus, NodeStatus, Role};
@@ -41,12 +47,20 @@ use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::machine::{Exported, Gen};
 use crate::raft::config::{LOG_KEPT, SNAPSHOT_EVERY};
+use crate::token::JoinToken;
 use inner::Inner;
 
 /// Proposals wait this long for a leader and a quorum, unless told otherwise: several fail-overs.
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// A learner must be caught up and healthy this long before it may vote, unless told otherwise.
 const STABILISATION: Duration = Duration::from_secs(10);
+/// A learner that is silent for this long is removed: whoever scales down does not come back to tidy up.
+const DEAD_LEARNER_AFTER: Duration = Duration::from_secs(10 * 60);
+/// A voter that is silent for this long is replaced where a learner stands ready: longer than any repair
+/// that brings a disk back.
+const DEAD_VOTER_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A newer format version is activated when every member has known it for this long: time to go back.
+const FORMAT_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Voters, unless told otherwise.
 const VOTERS: usize = 3;
 
@@ -74,8 +88,6 @@ pub struct Settings {
     pub region: String,
     /// This node makes the cluster: allowed on the first start of node 1, ignored later.
     pub bootstrap: bool,
-    /// The secret new nodes must know; empty: nobody is let in.
-    pub join_token: Vec<u8>,
     /// What new nodes are given to unseal with: the sealed barrier keyring, opaque here.
     pub keyring: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// How long a proposal may wait for a leader and a quorum.
@@ -84,6 +96,16 @@ pub struct Settings {
     pub voters: usize,
     /// How long a learner must be healthy before it may vote.
     pub stabilisation: Duration,
+    /// How long a learner may be silent before it is removed; `None`: for ever.
+    pub dead_learner_after: Option<Duration>,
+    /// How long a voter may be silent before a learner that stands ready takes its place; `None`: for ever.
+    pub dead_voter_after: Option<Duration>,
+    /// The highest replicated format version this binary knows.
+    pub format: u32,
+    /// For how long every member must have known a newer format version before it is activated.
+    pub format_after: Duration,
+    /// When the first of this node's certificates expires, in seconds since the Unix epoch; for status.
+    pub certificates_expire: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
     /// Log entries between two snapshots.
     pub snapshot_every: u64,
     /// Log entries kept behind a snapshot, for nodes that were away for a while.
@@ -100,11 +122,15 @@ impl Default for Settings {
             addresses: Addresses::default(),
             region: String::new(),
             bootstrap: false,
-            join_token: Vec::new(),
             keyring: Arc::new(Vec::new),
             propose_deadline: PROPOSE_DEADLINE,
             voters: VOTERS,
             stabilisation: STABILISATION,
+            dead_learner_after: Some(DEAD_LEARNER_AFTER),
+            dead_voter_after: Some(DEAD_VOTER_AFTER),
+            format: model::state::FORMAT,
+            format_after: FORMAT_AFTER,
+            certificates_expire: Arc::new(|| None),
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
             low_water_bytes: LOW_WATER_BYTES,
@@ -254,6 +280,13 @@ impl Store {
         }
     }
 
+    /// How many more voters may fail while a quorum remains, as the leader sees it; negative without one.
+    /// `None` where this node does not lead.
+    #[must_use]
+    pub fn failure_tolerance(&self) -> Option<i32> {
+        self.inner.failure_tolerance()
+    }
+
     /// Why this data directory must never be used again, if a peer has said so: it was rewound or cloned.
     #[must_use]
     pub fn condemned(&self) -> Option<&str> {
@@ -285,13 +318,23 @@ impl Store {
         self.inner.journal.as_ref().map(|journal| journal.status())
     }
 
-    /// Hands leadership over; returns who leads now.
+    /// A token that lets one node in, once, for so long; from any node.
+    ///
+    /// # Errors
+    /// [`TokenError`]; a token nobody was told of is worth nothing to anybody.
+    pub async fn join_token(&self, lasts: Duration) -> Result<JoinToken, TokenError> {
+        let inner = Arc::clone(&self.inner);
+        let made = self.on_own_threads(async move { inner.join_token(lasts).await }).await;
+        made.unwrap_or(Err(ProposeError::OutcomeUnknown.into()))
+    }
+
+    /// Makes whoever leads hand leadership over; returns who leads now.
     ///
     /// # Errors
     /// [`StepDownError`]; writes go on in every case, after an election at worst.
     pub async fn step_down(&self) -> Result<NodeId, StepDownError> {
         let inner = Arc::clone(&self.inner);
-        let left = self.on_own_threads(async move { inner.step_down().await }).await;
+        let left = self.on_own_threads(async move { inner.make_leader_step_down().await }).await;
         left.unwrap_or(Err(StepDownError::NotLeader))
     }
 

@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use super::barriers::lengths;
 use super::inner::{Inner, Leader};
 use crate::lease::holder::{Holder, RenewalReply, RenewalRequest, Surrender};
-use crate::peer::client::Lane;
+use crate::peer::client::{CallError, Lane};
+use crate::peer::gate::says_wipe;
 use crate::wire::Renew;
 use crate::wire::method::RenewLease;
 
@@ -122,6 +123,10 @@ impl Inner {
                         let read_index = LogIndex(reply.read_index);
                         let answer = RenewalReply { nonce: reply.nonce, read_index, term: reply.term };
                         Some((answer, ClusterTime(reply.time_ms)))
+                    }
+                    Err(CallError::NotDone(status)) if says_wipe(&status) => {
+                        self.condemn(status.message()).await;
+                        None
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the lease is not renewed");

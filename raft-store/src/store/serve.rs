@@ -27,8 +27,8 @@ use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
     self, Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp,
-    GiveVote, Header, Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed,
-    SnapshotPiece, SnapshotTaken, Transfer, Transferred, Welcome,
+    GiveVote, Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed,
+    SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -136,7 +136,12 @@ impl Handler for Inner {
             let why = forgotten.to_string();
             tokio::spawn(async move { this.condemn(&why).await });
         }
-        admitted
+        let caller = admitted?;
+        let node = caller.node;
+        if view.member(node).is_none() && self.serving.load().state.departure(node).is_some() {
+            return Err(Refused::Removed { node });
+        }
+        Ok(caller)
     }
 
     fn append(&self, from: Caller, request: Append) -> BoxFuture<'_, Result<Appended, Status>> {
@@ -275,6 +280,33 @@ impl Handler for Inner {
         Box::pin(async move {
             tracing::info!(node = %from.node, name = %from.name, "a node shows its disk: accepted");
             Ok(Nothing {})
+        })
+    }
+
+    fn watch(&self, from: Caller, _: Nothing) -> BoxFuture<'_, Result<Nothing, Status>> {
+        Box::pin(async move {
+            self.for_raft(&from)?;
+            self.be_watched().await;
+            Ok(Nothing {})
+        })
+    }
+
+    fn find_gone(&self, from: Caller, found: LeaderGone) -> BoxFuture<'_, Result<Nothing, Status>> {
+        Box::pin(async move {
+            self.for_raft(&from)?;
+            if self.finds_gone(&found).await {
+                return Ok(Nothing {});
+            }
+            Err(Status::failed_precondition("the leader is not found gone here"))
+        })
+    }
+
+    fn step_down(&self, from: Caller, _: Nothing) -> BoxFuture<'_, Result<SteppedDown, Status>> {
+        Box::pin(async move {
+            self.member(&from)?;
+            let left = Inner::step_down(self).await;
+            let leader = left.map_err(|error| Status::failed_precondition(error.to_string()))?;
+            Ok(SteppedDown { leader: leader.0 })
         })
     }
 

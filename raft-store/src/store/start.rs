@@ -17,6 +17,7 @@ use super::barriers::Barriers;
 use super::clocks::Clocks;
 use super::effects::Effects;
 use super::inner::{Inner, TimeKeeper, empty_cell};
+use super::members::JOINS_MAX;
 use super::read::READERS_MAX;
 use super::space::FreeSpace;
 use super::{Settings, Store, Unavailable};
@@ -144,7 +145,12 @@ async fn start<E: Env>(
     }
     let around = env.surroundings();
     let storage = env.open()?;
-    let options = MachineOptions { sealer: Arc::clone(&sealer), guard, region: settings.region.clone() };
+    let options = MachineOptions {
+        sealer: Arc::clone(&sealer),
+        guard,
+        region: settings.region.clone(),
+        format: settings.format,
+    };
     let (mut machine, serving) = Machine::open(&storage, options)?;
     let applied = applied_members(&mut machine).await?;
     let journal = env.journal(&identity, &sealer)?.map(Arc::new);
@@ -185,7 +191,7 @@ async fn start<E: Env>(
         gate,
         peers,
         barriers,
-        raft: Box::new(Node { raft: raft.clone(), storage }),
+        raft: Box::new(Node { id: node.0, raft: raft.clone(), storage }),
         reads,
         lease: OnceLock::new(),
         no_lease: empty_cell(node, now),
@@ -195,6 +201,7 @@ async fn start<E: Env>(
         accepted: AtomicBool::new(false),
         handed_over: AtomicU64::new(0),
         condemned: OnceLock::new(),
+        joins: tokio::sync::Semaphore::new(JOINS_MAX),
         receiving: tokio::sync::Mutex::new(()),
         surrender: Notify::new(),
         surrendered: Notify::new(),
@@ -284,6 +291,7 @@ impl Inner {
         });
         self.spawn(this().run_reads(readers));
         self.spawn(this().run_membership());
+        self.spawn(this().watch_leader());
         self.spawn(this().run_settling());
         self.spawn({
             let this = this();

@@ -44,6 +44,10 @@ pub struct NodeStatus {
     pub addresses: Addresses,
     /// Version of its binary.
     pub version: String,
+    /// The highest replicated format version its binary knows; 0 if unknown.
+    pub format: u32,
+    /// When the first of its certificates expires, in seconds since the Unix epoch.
+    pub certificates_expire: Option<u64>,
 }
 
 /// A member and whether it answered.
@@ -55,6 +59,10 @@ pub struct MemberStatus {
     pub reachable: bool,
     /// Whether it votes.
     pub voter: bool,
+    /// Whether it may, by its own wish or an operator's.
+    pub may_vote: bool,
+    /// Whether it is being removed.
+    pub leaving: bool,
     /// Its own words.
     pub status: NodeStatus,
 }
@@ -72,6 +80,10 @@ pub struct ClusterStatus {
     pub term: u64,
     /// The leader of that term, if known.
     pub leader: Option<NodeId>,
+    /// The replicated format version in force.
+    pub format: u32,
+    /// Nodes that are members no longer, or not much longer, and whose leases may still run.
+    pub retiring: Vec<NodeId>,
     /// All members by node id.
     pub nodes: Vec<MemberStatus>,
 }
@@ -97,6 +109,8 @@ impl Inner {
             ready: !stopped && !lease_remaining.is_zero(),
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
+            format: self.settings.format,
+            certificates_expire: (self.settings.certificates_expire)(),
         }
     }
 
@@ -104,19 +118,22 @@ impl Inner {
     pub async fn cluster_status(&self) -> ClusterStatus {
         let view = self.raft.view();
         let voters = view.voters();
+        let state = self.serving.load().state.clone();
         let members = view.members.membership().nodes();
         let asking = members.enumerate().map(|(index, (id, member))| {
             let (node, voter) = (NodeId(*id), voters.contains(&NodeId(*id)));
+            let (may_vote, leaving) = (state.may_vote(node), state.departure(node).is_some());
             async move {
                 if node == self.me() {
-                    return MemberStatus { index, reachable: true, voter, status: self.status() };
+                    let status = self.status();
+                    return MemberStatus { index, reachable: true, voter, may_vote, leaving, status };
                 }
                 let to = target(node, member);
                 let asked = self.peers.call::<GetStatus>(&to, Lane::Requests, AskStatus {}, STATUS_MAX).await;
                 let own_words = asked.ok().map(NodeStatus::from);
                 let reachable = own_words.is_some();
                 let status = own_words.unwrap_or_else(|| silent(node, member));
-                MemberStatus { index, reachable, voter, status }
+                MemberStatus { index, reachable, voter, may_vote, leaving, status }
             }
         });
         let nodes = join_all(asking).await;
@@ -124,7 +141,9 @@ impl Inner {
         ClusterStatus {
             realm: self.identity.realm,
             cluster: self.identity.cluster,
-            region: self.serving.load().state.cluster().region.clone(),
+            region: state.cluster().region.clone(),
+            format: state.cluster().format,
+            retiring: state.retiring().collect(),
             term: newest.map_or(view.term, |node| node.status.term),
             leader: newest.map_or(view.leader, |node| node.status.leader),
             nodes,
@@ -151,6 +170,8 @@ fn silent(node: NodeId, member: &crate::types::Member) -> NodeStatus {
             admin: member.admin.clone(),
         },
         version: String::new(),
+        format: 0,
+        certificates_expire: None,
     }
 }
 
@@ -174,6 +195,8 @@ impl From<NodeStatus> for wire::Status {
             kmip_address: status.addresses.kmip,
             admin_address: status.addresses.admin,
             version: status.version,
+            format: status.format,
+            certificates_expire_s: status.certificates_expire.unwrap_or(0),
         }
     }
 }
@@ -198,6 +221,34 @@ impl From<wire::Status> for NodeStatus {
                 admin: status.admin_address,
             },
             version: status.version,
+            format: status.format,
+            certificates_expire: Some(status.certificates_expire_s).filter(|at| *at != 0),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::types::Member;
+
+    /// A member that may vote and has everything.
+    pub fn member(node: u64, voter: bool, reachable: bool) -> MemberStatus {
+        let status = silent(NodeId(node), &Member::default());
+        MemberStatus { index: 0, reachable, voter, may_vote: true, leaving: false, status }
+    }
+
+    /// A cluster of these members.
+    pub fn status(nodes: Vec<MemberStatus>) -> ClusterStatus {
+        ClusterStatus {
+            realm: Realm([0; 16]),
+            cluster: ClusterId([0; 16]),
+            region: String::new(),
+            term: 1,
+            leader: None,
+            format: 1,
+            retiring: Vec::new(),
+            nodes,
         }
     }
 }

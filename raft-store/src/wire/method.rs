@@ -2,8 +2,8 @@
 
 use super::{
     Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp, GiveVote,
-    Join, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken,
-    Status, Transfer, Transferred, Welcome,
+    Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece,
+    SnapshotTaken, Status, SteppedDown, Transfer, Transferred, Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
@@ -62,6 +62,12 @@ methods! {
     GetStatus: AskStatus => Status;
     /// A new node.
     JoinCluster: Join => Welcome;
+    /// A voter waits for the end of the leader.
+    WatchLeader: Nothing => Nothing;
+    /// A voter found the leader's process ended; an error is a no.
+    FindGone: LeaderGone => Nothing;
+    /// An operator wants another leader.
+    StepDown: Nothing => SteppedDown;
     /// A restarted node shows its header, to learn whether its disk is accepted.
     Hello: Nothing => Nothing;
 }

@@ -395,6 +395,25 @@ pub struct Effective {
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct Nothing {}
 
+/// A voter found that the leader's process has ended.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct LeaderGone {
+    /// The term it led.
+    #[prost(uint64, tag = "1")]
+    pub term: u64,
+    /// Which node it is.
+    #[prost(uint64, tag = "2")]
+    pub leader: u64,
+}
+
+/// Answer to a request to step down.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct SteppedDown {
+    /// Who leads now.
+    #[prost(uint64, tag = "1")]
+    pub leader: u64,
+}
+
 /// Asks for [`Status`].
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct AskStatus {}
@@ -444,12 +463,18 @@ pub struct Status {
     /// Whether it notices that a hypervisor stopped it.
     #[prost(bool, tag = "14")]
     pub notices_pauses: bool,
+    /// The highest replicated format version its binary knows.
+    #[prost(uint32, tag = "15")]
+    pub format: u32,
+    /// When the first of its certificates expires, seconds since the Unix epoch; 0 if unknown.
+    #[prost(uint64, tag = "16")]
+    pub certificates_expire_s: u64,
 }
 
 /// A new node asks to be let in.
 #[derive(Clone, PartialEq, Message)]
 pub struct Join {
-    /// The shared secret; compared in constant time.
+    /// The join token's text; the cluster keeps its keyed hash.
     #[prost(bytes = "vec", tag = "1")]
     pub token: Vec<u8>,
     /// Made once per empty data directory, 16 bytes: the same attempt gets the same node id.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::command::Answer;
-use model::commands::{JoinNode, RetireNode};
+use model::commands::{IssueJoinToken, JoinNode, RetireNode};
 use model::departure::Departure;
 use model::id::LogIndex;
 use raft_store::lease::class::LeaseLength;
@@ -130,7 +130,9 @@ fn no_node_says_that_a_withdrawal_holds_before_it_does() {
 fn a_node_that_left_is_retired_when_its_last_lease_has_run_out() {
     simulate("a_node_that_left", |dice| async move {
         let sim = Sim::three(dice).await;
-        let join = JoinNode { attempt: [9; 16], name: "node-z".into(), voter: false };
+        let token = [9; 32];
+        sim.store(0).propose(IssueJoinToken { hash: token, lasts_ms: 1_000 }, None).await.unwrap();
+        let join = JoinNode { attempt: [9; 16], name: "node-z".into(), voter: false, token };
         let Answer::Node(node) = sim.store(0).propose(join, None).await.unwrap().answer else { panic!() };
         sim.store(0).propose(RetireNode { node }, None).await.unwrap();
         let departure = || sim.store(1).generation().state.departure(node).unwrap();

@@ -12,5 +12,7 @@ mod sim;
 
 mod chaos;
 mod leases;
+mod members;
+mod peer_port;
 mod ram;
 mod tls;

@@ -27,6 +27,7 @@ pub struct Net {
 struct Inner {
     listeners: BTreeMap<String, mpsc::UnboundedSender<Link>>,
     cuts: BTreeSet<(String, String)>,
+    refusals: BTreeSet<(String, String)>,
     lives: BTreeMap<String, u64>,
     waiting: Vec<Waker>,
 }
@@ -50,9 +51,17 @@ impl Net {
         }
     }
 
+    /// Resets and refuses whatever `from` opens to `to`, until healed: as if nobody listened there.
+    pub fn refuse(&self, from: &str, to: &str) {
+        let mut inner = self.lock();
+        inner.refusals.insert((from.into(), to.into()));
+        inner.wake();
+    }
+
     pub fn heal(&self) {
         let mut inner = self.lock();
         inner.cuts.clear();
+        inner.refusals.clear();
         inner.wake();
     }
 
@@ -78,6 +87,10 @@ impl Inner {
         self.cuts.contains(&(from.to_owned(), to.to_owned()))
     }
 
+    fn is_refused(&self, from: &str, to: &str) -> bool {
+        self.refusals.contains(&(from.to_owned(), to.to_owned()))
+    }
+
     fn life(&self, name: &str) -> u64 {
         self.lives.get(name).copied().unwrap_or_default()
     }
@@ -100,11 +113,16 @@ impl Transport for Port {
                 std::future::pending::<()>().await; // the caller's timeout ends it, as it ends a lost SYN
             }
             let inner = net.lock();
+            if inner.is_refused(&from, &address) {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
             let listener = inner.listeners.get(&address).ok_or(io::ErrorKind::ConnectionRefused)?;
             let (near, far) = duplex(BUFFER);
             let lives = [(from.clone(), inner.life(&from)), (address.clone(), inner.life(&address))];
+            let opened = (from.clone(), address.clone());
             let pipe = |io, from: &str, to: &str| Pipe {
                 io,
+                opened: opened.clone(),
                 net: Arc::clone(&net),
                 from: from.into(),
                 to: to.into(),
@@ -132,13 +150,16 @@ struct Pipe {
     from: String,
     to: String,
     lives: [(String, u64); 2],
+    /// Who opened it, to whom.
+    opened: (String, String),
 }
 
 impl Pipe {
     /// Ready when bytes may pass from here; an error once either end has crashed.
     fn poll_open(&self, cx: &mut Context<'_>, writing: bool) -> Poll<io::Result<()>> {
         let mut inner = self.net.lock();
-        if self.lives.iter().any(|(name, life)| inner.life(name) != *life) {
+        let (from, to) = &self.opened;
+        if self.lives.iter().any(|(name, life)| inner.life(name) != *life) || inner.is_refused(from, to) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         inner.waiting.push(cx.waker().clone());

@@ -13,7 +13,7 @@ use raft_store::env::{Clock, Entropy, Surroundings, Transport};
 use raft_store::join::{JoinRequest, ask};
 use raft_store::lease::clock::BootTime;
 use raft_store::storage::{Fatal, Options, RamDisk, Storage, StoreError};
-use raft_store::{Addresses, CacheGuard, Env, Identity, Settings, Store};
+use raft_store::{Addresses, CacheGuard, Env, Identity, Settings, StartError, Store};
 use tokio::time::{Instant, sleep};
 
 use crate::commands::REGION;
@@ -21,10 +21,17 @@ use crate::net::Net;
 use crate::sealer::InsecureSealer;
 
 pub const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
+/// Nodes that join later.
+pub const MORE: [&str; 3] = ["node-d", "node-e", "node-f"];
+/// Tokens last this long: longer than any scenario.
+pub const TOKEN_LASTS: Duration = Duration::from_secs(24 * 60 * 60);
 /// Small, so that snapshots and purges happen in every longer run.
 pub const SNAPSHOT_EVERY: u64 = 30;
 pub const LOG_KEPT: u64 = 10;
-const TOKEN: &[u8] = b"let me in";
+/// Silence after which a node is given up, if the scenario lasts that long.
+pub const DEAD_AFTER: Duration = Duration::from_secs(300);
+/// How long all must know a newer format version.
+pub const FORMAT_AFTER: Duration = Duration::from_secs(5);
 const WALL_START_MS: u64 = 1_800_000_000_000;
 
 /// Runs a simulation; a failure says how to see it again.
@@ -137,6 +144,8 @@ pub struct Sim {
     pub net: Arc<Net>,
     pub dice: Dice,
     pub nodes: Vec<SimNode>,
+    /// The format version that each node's binary knows.
+    pub formats: Vec<u32>,
     sealer: Arc<dyn Sealer>,
 }
 
@@ -150,7 +159,9 @@ impl Sim {
             node: NodeId(1),
             name: NAMES[0].into(),
         };
-        let mut sim = Self { net, dice, nodes: Vec::new(), sealer: Arc::new(InsecureSealer::default()) };
+        let formats = Vec::new();
+        let mut sim =
+            Self { net, dice, nodes: Vec::new(), formats, sealer: Arc::new(InsecureSealer::default()) };
         sim.add(NAMES[0], identity);
         sim.start(0).await;
         sim
@@ -173,16 +184,21 @@ impl Sim {
         sim
     }
 
-    async fn join(&mut self, name: &'static str, attempt: u8) {
-        let addresses = Addresses { peer: name.into(), ..Addresses::default() };
-        let request = JoinRequest {
-            name: name.into(),
-            addresses,
-            peers: vec![NAMES[0].into()],
-            token: TOKEN.into(),
-            voter: true,
-            within: Duration::from_secs(5),
-        };
+    /// A node joins through a member, and starts; returns its place in `nodes`.
+    pub async fn join(&mut self, name: &'static str, attempt: u8) -> usize {
+        self.join_through(0, name, attempt, true).await
+    }
+
+    /// The same, through any member, as a voter to be or not.
+    pub async fn join_through(
+        &mut self,
+        member: usize,
+        name: &'static str,
+        attempt: u8,
+        voter: bool,
+    ) -> usize {
+        let token = self.store(member).join_token(TOKEN_LASTS).await.unwrap();
+        let request = JoinRequest { voter, ..self.join_request(member, name, token.expose()) };
         let transport = self.net.of(name);
         let joined = ask([attempt; 16], &request, &transport).await.unwrap();
         let again = ask([attempt; 16], &request, &transport).await.unwrap();
@@ -190,6 +206,19 @@ impl Sim {
         assert_eq!((&joined.region[..], &joined.keyring[..]), (REGION, &b"keyring"[..]));
         let at = self.add(name, joined.identity);
         self.start(at).await;
+        at
+    }
+
+    /// What a new node asks a member.
+    pub fn join_request(&self, member: usize, name: &str, token: &str) -> JoinRequest {
+        JoinRequest {
+            name: name.into(),
+            addresses: Addresses { peer: name.into(), ..Addresses::default() },
+            peers: vec![self.nodes[member].name.into()],
+            token: token.into(),
+            voter: true,
+            within: Duration::from_secs(5),
+        }
     }
 
     fn add(&mut self, name: &'static str, identity: Identity) -> usize {
@@ -206,23 +235,32 @@ impl Sim {
             clock: Arc::new(clock),
             store: None,
         });
+        self.formats.push(model::state::FORMAT);
         self.nodes.len() - 1
     }
 
     /// Starts the process of a node on the disk it has.
     pub async fn start(&mut self, at: usize) {
+        let started = self.try_start(at).await;
+        self.nodes[at].store = Some(started.unwrap());
+    }
+
+    async fn try_start(&mut self, at: usize) -> Result<Store, StartError> {
         let settings = Settings {
             addresses: Addresses { peer: self.nodes[at].name.into(), ..Addresses::default() },
             region: REGION.into(),
             bootstrap: at == 0,
-            join_token: TOKEN.into(),
             keyring: Arc::new(|| b"keyring".to_vec()),
             stabilisation: Duration::from_millis(200),
+            format: self.formats[at],
+            format_after: FORMAT_AFTER,
+            dead_learner_after: Some(DEAD_AFTER),
+            dead_voter_after: Some(DEAD_AFTER),
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
             ..Settings::default()
         };
-        let node = &mut self.nodes[at];
+        let node = &self.nodes[at];
         let surroundings = Surroundings {
             clock: Arc::clone(&node.clock),
             transport: Arc::clone(&node.transport),
@@ -231,8 +269,17 @@ impl Sim {
         };
         let env = SimEnv { disk: node.disk.clone(), surroundings };
         let sealer = Arc::clone(&self.sealer);
-        let started = Store::start(env, settings, node.identity.clone(), sealer, Arc::new(NoCache)).await;
-        node.store = Some(started.unwrap());
+        Store::start(env, settings, node.identity.clone(), sealer, Arc::new(NoCache)).await
+    }
+
+    /// Starts a node that must not start; returns what it says.
+    pub async fn refuses_to_start(&mut self, at: usize) -> String {
+        let started = self.try_start(at).await;
+        let error = started.expect_err("it must not start");
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 
     /// The process is gone; of what was not synced, a random part is lost.
@@ -259,7 +306,8 @@ impl Sim {
     }
 
     pub fn isolate(&self, at: usize) {
-        self.net.isolate(self.nodes[at].name, &NAMES);
+        let others: Vec<&str> = self.nodes.iter().map(|node| node.name).collect();
+        self.net.isolate(self.nodes[at].name, &others);
     }
 
     /// Who leads, as most of those running see it.

@@ -18,19 +18,18 @@ use tempfile::TempDir;
 
 use crate::commands::{REGION, create, handle, suspend};
 use crate::sealer::InsecureSealer;
-use crate::sim::NoCache;
+use crate::sim::{NoCache, TOKEN_LASTS};
 
 const DOMAIN: &str = "keyraft.local";
-const TOKEN: &[u8] = b"let me in";
 
 /// A peer CA for a test.
-struct Ca {
+pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     root: rustls::pki_types::CertificateDer<'static>,
 }
 
 impl Ca {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -47,22 +46,86 @@ impl Ca {
         PeerCredentials { chain: vec![leaf], key, roots: vec![self.root.clone()] }
     }
 
+    /// TLS to a node's peer port with any certificate of this CA.
+    pub async fn raw(
+        &self,
+        to: &TlsNode,
+        uri: &str,
+    ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let PeerCredentials { chain, key, .. } = self.credentials(uri);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            .with_client_auth_cert(chain, key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = tokio::net::TcpStream::connect(to.address).await.unwrap();
+        let name = rustls::pki_types::ServerName::try_from("node").unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
     fn node(&self, name: &str) -> PeerTls {
         PeerTls::new(self.credentials(&format!("spiffe://{DOMAIN}/node/{name}")), DOMAIN).unwrap()
     }
 }
 
-struct TlsNode {
+/// Takes any server for what it is not asked: these tests are about the other side.
+#[derive(Debug)]
+struct Anybody(Arc<rustls::crypto::CryptoProvider>);
+
+impl rustls::client::danger::ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &rustls::pki_types::CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &rustls::pki_types::CertificateDer<'_>,
+        signed: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+pub struct TlsNode {
     dir: TempDir,
     name: String,
-    address: SocketAddr,
+    pub address: SocketAddr,
     tls: PeerTls,
     identity: Option<Identity>,
     store: Option<Store>,
 }
 
 impl TlsNode {
-    fn new(ca: &Ca, name: &str) -> Self {
+    pub fn new(ca: &Ca, name: &str) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self {
             dir: tempfile::tempdir().unwrap(),
@@ -74,7 +137,7 @@ impl TlsNode {
         }
     }
 
-    fn data(&self) -> std::path::PathBuf {
+    pub fn data(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
     }
 
@@ -82,11 +145,11 @@ impl TlsNode {
         Addresses { peer: self.address.to_string(), ..Addresses::default() }
     }
 
-    fn production(&self) -> Production {
+    pub fn production(&self) -> Production {
         Production::new(&self.data(), self.address, self.tls.clone()).unwrap()
     }
 
-    async fn start(&mut self) {
+    pub async fn start(&mut self) {
         let identity = match identity::load_as(&self.data(), &self.name).unwrap() {
             Some(identity) => identity,
             None => self.identity.clone().unwrap(),
@@ -95,7 +158,6 @@ impl TlsNode {
             addresses: self.addresses(),
             region: REGION.into(),
             bootstrap: identity.node.0 == 1,
-            join_token: TOKEN.into(),
             keyring: Arc::new(|| b"keyring".to_vec()),
             stabilisation: Duration::from_millis(300),
             ..Settings::default()
@@ -105,7 +167,11 @@ impl TlsNode {
         self.store = Some(store.unwrap());
     }
 
-    fn store(&self) -> &Store {
+    pub fn is_up(&self) -> bool {
+        self.store.is_some()
+    }
+
+    pub fn store(&self) -> &Store {
         self.store.as_ref().unwrap()
     }
 
@@ -124,18 +190,19 @@ impl TlsNode {
     }
 
     /// The process ends without a word; its files stay.
-    async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.store.take().unwrap().danger_crash().await;
     }
 }
 
-async fn three(ca: &Ca) -> Vec<TlsNode> {
+pub async fn three(ca: &Ca) -> Vec<TlsNode> {
     let mut nodes: Vec<TlsNode> = ["node-a", "node-b", "node-c"].map(|name| TlsNode::new(ca, name)).into();
     identity::bootstrap(&nodes[0].data(), Realm([0x11; 16]), ClusterId([0x22; 16]), "node-a").unwrap();
     nodes[0].start().await;
     nodes[0].store().wait_ready(Duration::from_secs(20)).await.unwrap();
     for at in 1..3 {
-        let joined = nodes[at].join(&nodes[0], TOKEN).await.unwrap();
+        let token = nodes[0].store().join_token(TOKEN_LASTS).await.unwrap();
+        let joined = nodes[at].join(&nodes[0], token.expose().as_bytes()).await.unwrap();
         assert_eq!(joined.keyring, b"keyring");
         nodes[at].start().await;
         nodes[at].store().wait_ready(Duration::from_secs(20)).await.unwrap();
@@ -157,7 +224,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 }
 
 /// Waits until those that run agree on who leads among them.
-async fn leader(nodes: &[TlsNode]) -> usize {
+pub async fn leader(nodes: &[TlsNode]) -> usize {
     let begun = Instant::now();
     loop {
         let running: Vec<_> = nodes.iter().filter(|node| node.store.is_some()).collect();
@@ -173,7 +240,7 @@ async fn leader(nodes: &[TlsNode]) -> usize {
     }
 }
 
-fn run(scenario: impl Future<Output = ()>) {
+pub fn run(scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(scenario);
 }
@@ -265,7 +332,7 @@ async fn raw_call_fails(tls: &PeerTls, peer: SocketAddr) -> bool {
         name: "node-b".into(),
         addresses: Addresses::default(),
         peers: vec![peer.to_string()],
-        token: TOKEN.into(),
+        token: b"never looked at".to_vec(),
         voter: false,
         within: Duration::from_millis(10),
     };

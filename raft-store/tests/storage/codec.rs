@@ -177,6 +177,7 @@ fn wincode_reads_the_same_bytes() {
         attempt: [u8; 16],
         name: String,
         voter: bool,
+        token: [u8; 32],
     }
     let commands = samples::commands();
     let command = commands.iter().find(|command| command.action.name() == "join_node").unwrap();
@@ -190,6 +191,7 @@ fn wincode_reads_the_same_bytes() {
         attempt: [0x10; 16],
         name: "node-b".into(),
         voter: true,
+        token: [0x70; 32],
     };
     assert_eq!(mirror, expected);
     assert_eq!(wincode::serialize(&mirror).unwrap(), bytes[HEADER..]);
@@ -255,5 +257,5 @@ fn names_of_rows_differ() {
         .iter()
         .map(|key| codec::row_name(key).unwrap())
         .collect();
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 18);
 }

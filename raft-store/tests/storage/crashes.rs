@@ -299,8 +299,12 @@ async fn a_generation_is_published_between_closing_and_purging() {
     let order =
         Arc::new(Order { serving: Mutex::new(None), seen: Mutex::default(), calls: AtomicUsize::new(0) });
     let guard = Arc::clone(&order) as Arc<dyn raft_store::machine::CacheGuard>;
-    let options =
-        raft_store::machine::MachineOptions { sealer: node::sealer(), guard, region: "eu-1".into() };
+    let options = raft_store::machine::MachineOptions {
+        sealer: node::sealer(),
+        guard,
+        region: "eu-1".into(),
+        format: 1,
+    };
     let (mut machine, serving) = raft_store::machine::Machine::open(&storage, options).unwrap();
     *order.serving.lock().unwrap() = Some(serving.clone());
     let mut entries = node::history(1, 0, 4);

@@ -49,7 +49,7 @@ impl<D: Disk> Node<D> {
     pub fn open(storage: Arc<Storage<D>>) -> Result<Self, StoreError> {
         let watcher = Arc::new(Watcher::default());
         let guard = Arc::clone(&watcher) as Arc<dyn CacheGuard>;
-        let options = MachineOptions { sealer: sealer(), guard, region: "eu-1".into() };
+        let options = MachineOptions { sealer: sealer(), guard, region: "eu-1".into(), format: 1 };
         let (machine, serving) = Machine::open(&storage, options)?;
         Ok(Self { log: storage.log_store(), storage, machine, serving, watcher })
     }
