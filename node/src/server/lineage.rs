@@ -16,6 +16,7 @@ use raft_store::{Addresses, Identity, Production, Settings, Store};
 use super::backups::Maker;
 use super::{DataDir, keyring};
 use crate::backup::recover;
+use crate::backup::target::Target;
 use crate::config::{self, Config};
 
 /// How long a node asks peers to let it in before it gives up: peers of a starting cluster take a while.
@@ -132,8 +133,8 @@ impl Lineage {
     }
 
     /// What makes backups of this node's state.
-    pub fn backups(&self, store: Store, settings: config::Backup) -> Arc<Maker> {
-        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings))
+    pub fn backups(&self, store: Store, settings: config::Backup, target: Option<Target>) -> Arc<Maker> {
+        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings, target))
     }
 
     /// Starts the replicated store.
