@@ -3,12 +3,15 @@
 
 use std::fs;
 use std::path::Path as FilePath;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{Certificate, ClientOptions, ObjectStore as _, ObjectStoreExt as _, WriteMultipart};
+use object_store::{
+    Certificate, ClientOptions, ObjectStore as _, ObjectStoreExt as _, RetryConfig, WriteMultipart,
+};
 use raft_store::snapshot::SnapshotData;
 
 use super::manifest::{Manifest, PIECE_BYTES};
@@ -21,6 +24,9 @@ pub const SCHEME: &str = "s3://";
 const PART_BYTES: usize = 8 << 20;
 /// Parts in flight.
 const PARTS_MAX: usize = 4;
+/// A request that fails is tried again, but a store that cannot be reached is told soon: a person may wait.
+const RETRIES: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
@@ -61,6 +67,7 @@ impl Bucket {
             .with_access_key_id(secret(&settings.access_key_file)?)
             .with_secret_access_key(secret(&settings.secret_key_file)?)
             .with_client_options(options)
+            .with_retry(RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..Default::default() })
             .build()
             .with_context(|| format!("backup.target {address}"))?;
         Ok(Self { store: std::sync::Arc::new(store), prefix: Path::parse(prefix.trim_matches('/'))? })
