@@ -187,9 +187,12 @@ pub struct Admin {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
-    /// A folder on a disk of its own, best one that all nodes share.
+    /// A folder on a disk of its own, best one that all nodes share; or `s3://bucket/prefix`.
     #[serde(default)]
-    pub target: Option<PathBuf>,
+    pub target: Option<String>,
+    /// How to reach an S3-compatible store.
+    #[serde(default)]
+    pub s3: Option<S3>,
     /// Seconds between two scheduled backups; 0 makes none. The journal reaches back 1 GiB of writes: a
     /// backup should be younger.
     #[serde(default)]
@@ -201,8 +204,30 @@ pub struct Backup {
 
 impl Default for Backup {
     fn default() -> Self {
-        Self { target: None, interval_s: 0, keep: default_keep() }
+        Self { target: None, s3: None, interval_s: 0, keep: default_keep() }
     }
+}
+
+/// An S3-compatible store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// `https://host:port`; the bucket is part of the path. Nothing but HTTPS is spoken.
+    pub endpoint: String,
+    /// The region requests are signed for.
+    #[serde(default = "default_s3_region")]
+    pub region: String,
+    /// File with the access key id.
+    pub access_key_file: PathBuf,
+    /// File with the secret access key; read at each start of a node.
+    pub secret_key_file: PathBuf,
+    /// Authority of the store's certificate (PEM), beside those of the system.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn default_s3_region() -> String {
+    "us-east-1".to_owned()
 }
 
 const fn default_keep() -> u32 {

@@ -19,6 +19,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sha2", &["crypto", "audit", "kmip-server"]),
     ("quick-xml", &["kmip"]),
     ("axum", &["admin-api"]),
+    ("object_store", &["node"]),
     ("utoipa", &["admin-api"]),
     // The node's tests forge tokens with it.
     ("jsonwebtoken", &["admin-api", "node"]),

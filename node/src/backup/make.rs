@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use crypto::Keyring;
 use raft_store::Store;
 
-use super::folder::Folder;
 use super::manifest::{File, Manifest};
+use super::target::Target;
 
 /// Writes a backup that holds everything acknowledged before this call.
 ///
@@ -17,15 +17,17 @@ pub async fn make(
     store: &Store,
     keyring: Arc<Keyring>,
     sealed: Arc<[u8]>,
-    target: Folder,
+    target: &Target,
 ) -> anyhow::Result<Manifest> {
     let exported = store.export().await?;
     let identity = store.identity().clone();
-    let write = move || {
+    let keyring_file = File::of_bytes(&sealed);
+    let describe = move || {
         let snapshot = File::of_snapshot(&exported.data).context("the snapshot cannot be read")?;
-        let manifest = Manifest::new(&exported, &identity, snapshot, File::of_bytes(&sealed), &*keyring);
-        target.store(&manifest, &exported.data, &sealed)?;
-        Ok(manifest)
+        let manifest = Manifest::new(&exported, &identity, snapshot, keyring_file, &*keyring);
+        anyhow::Ok((manifest, exported.data))
     };
-    tokio::task::spawn_blocking(write).await.context("the backup was interrupted")?
+    let described = tokio::task::spawn_blocking(describe).await.context("the backup was interrupted")?;
+    let (manifest, snapshot) = described?;
+    target.store(manifest, snapshot, sealed).await
 }

@@ -8,6 +8,7 @@
 //!
 //! A backup is there whole or not at all: it is written beside, synced, and then named.
 
+pub mod bucket;
 pub mod fencing;
 pub mod folder;
 pub mod heir;
@@ -17,6 +18,7 @@ pub mod moment;
 pub mod open;
 pub mod recover;
 pub mod restore;
+pub mod target;
 
 /// The replicated state.
 pub const SNAPSHOT: &str = "snapshot";

@@ -10,7 +10,7 @@ use super::{Connection, Format, output};
 use crate::backup::heir::{self, Terms};
 use crate::backup::manifest::Manifest;
 use crate::backup::open::{self, Opened};
-use crate::backup::restore;
+use crate::backup::{restore, target};
 use crate::config::Config;
 
 /// See the module.
@@ -30,16 +30,16 @@ enum Command {
     List,
     /// Checks a backup, offline, and says what it holds
     Verify {
-        /// The backup's folder
-        backup: PathBuf,
+        /// The backup's folder, or s3://bucket/prefix/name with the settings of --config
+        backup: String,
         /// A node's configuration: its platform root opens the backup, so that every row is checked
         #[arg(long)]
         config: Option<PathBuf>,
     },
     /// Makes an empty node the first of a new cluster that goes on from a backup
     Restore {
-        /// The backup's folder
-        backup: PathBuf,
+        /// The backup's folder, or s3://bucket/prefix/name
+        backup: String,
         /// The new node's configuration
         #[arg(long)]
         config: PathBuf,
@@ -77,7 +77,10 @@ pub fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
         Command::Verify { backup, config } => verify(backup, config.as_deref())?,
         Command::Restore { backup, config, journals, terms } => {
             let config = Config::load(config)?;
-            let restored = super::block_on(restore::restore(backup, &config, journals, terms))??;
+            let restored = super::block_on(async {
+                let found = target::fetch(backup, config.backup.s3.as_ref()).await?;
+                restore::restore(&found.folder, &config, journals, terms).await
+            })??;
             report(&restored, &config);
         }
     }
@@ -89,16 +92,18 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-fn verify(folder: &Path, config: Option<&Path>) -> anyhow::Result<()> {
+fn verify(backup: &str, config: Option<&Path>) -> anyhow::Result<()> {
     let Some(config) = config else {
-        describe(&open::check_files(folder)?);
+        let found = super::block_on(target::fetch(backup, None))??;
+        describe(&open::check_files(&found.folder)?);
         say("\nok: the files are those of the manifest; with --config every row is checked too");
         return Ok(());
     };
     let config = Config::load(config)?;
     let opened = super::block_on(async {
+        let found = target::fetch(backup, config.backup.s3.as_ref()).await?;
         let root = config.platform_root.barrier.open(&config.roots).await?;
-        open::open(folder, root.as_ref()).await
+        open::open(&found.folder, root.as_ref()).await
     })??;
     let Opened { manifest, contents, .. } = &opened;
     describe(manifest);

@@ -9,8 +9,8 @@ use crypto::Keyring;
 use raft_store::{Role, Store};
 use tokio::sync::{Mutex, watch};
 
-use crate::backup::folder::Folder;
 use crate::backup::manifest::Manifest;
+use crate::backup::target::Target;
 use crate::backup::{make, moment};
 use crate::config;
 
@@ -23,6 +23,7 @@ pub struct Maker {
     keyring: Arc<Keyring>,
     sealed: Arc<[u8]>,
     settings: config::Backup,
+    target: Option<Target>,
     /// One at a time: each reads the whole state.
     turn: Mutex<()>,
     counts: Counts,
@@ -37,15 +38,15 @@ struct Counts {
 
 impl Maker {
     /// For a node that is ready.
-    pub fn new(store: Store, keyring: Arc<Keyring>, sealed: Vec<u8>, settings: config::Backup) -> Self {
-        Self {
-            store,
-            keyring,
-            sealed: sealed.into(),
-            settings,
-            turn: Mutex::default(),
-            counts: Counts::default(),
-        }
+    pub fn new(
+        store: Store,
+        keyring: Arc<Keyring>,
+        sealed: Vec<u8>,
+        settings: config::Backup,
+        target: Option<Target>,
+    ) -> Self {
+        let (turn, counts) = (Mutex::default(), Counts::default());
+        Self { store, keyring, sealed: sealed.into(), settings, target, turn, counts }
     }
 
     /// When the last backup was made here, in seconds since the epoch; 0 if none was.
@@ -58,8 +59,8 @@ impl Maker {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    fn target(&self) -> Result<Folder, BackupError> {
-        self.settings.target.clone().map(Folder).ok_or(BackupError::NoTarget)
+    fn target(&self) -> Result<&Target, BackupError> {
+        self.target.as_ref().ok_or(BackupError::NoTarget)
     }
 
     async fn make(&self) -> Result<Manifest, BackupError> {
@@ -81,14 +82,11 @@ impl Maker {
     }
 
     async fn manifests(&self) -> Result<Vec<Manifest>, BackupError> {
-        let target = self.target()?;
-        let listed = tokio::task::spawn_blocking(move || target.list()).await;
-        let listed = listed.map_err(|error| BackupError::Failed(error.to_string()))?;
-        listed.map_err(|error| BackupError::Failed(format!("{error:#}")))
+        self.target()?.list().await.map_err(|error| BackupError::Failed(format!("{error:#}")))
     }
 
     fn view(&self, manifest: Manifest) -> BackupView {
-        let location = self.settings.target.as_ref().map(|target| target.join(&manifest.name));
+        let target = self.settings.target.as_deref().unwrap_or_default().trim_end_matches('/');
         BackupView {
             created: manifest.created,
             cluster_id: manifest.cluster_id,
@@ -96,7 +94,7 @@ impl Maker {
             tenants: manifest.tenants,
             rows: manifest.rows,
             bytes: manifest.snapshot.bytes + manifest.keyring.bytes,
-            location: location.map(|path| path.display().to_string()).unwrap_or_default(),
+            location: format!("{target}/{}", manifest.name),
             name: manifest.name,
         }
     }
@@ -136,11 +134,8 @@ impl Maker {
         let kept = usize::try_from(self.settings.keep).unwrap_or(usize::MAX);
         let surplus = known.len().saturating_sub(kept);
         for manifest in &known[..surplus] {
-            let (target, name) = (self.target()?, manifest.name.clone());
-            let removed = tokio::task::spawn_blocking(move || target.remove(&name)).await;
-            if let Ok(Err(error)) = removed {
-                return Err(BackupError::Failed(format!("{error:#}")));
-            }
+            let removed = self.target()?.remove(&manifest.name).await;
+            removed.map_err(|error| BackupError::Failed(format!("{error:#}")))?;
         }
         Ok(())
     }

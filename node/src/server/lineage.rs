@@ -17,6 +17,7 @@ use super::backups::Maker;
 use super::tls::Live;
 use super::{DataDir, keyring};
 use crate::backup::recover;
+use crate::backup::target::Target;
 use crate::config::{self, Config};
 
 /// The highest format version this binary knows.
@@ -144,8 +145,8 @@ impl Lineage {
     }
 
     /// What makes backups of this node's state.
-    pub fn backups(&self, store: Store, settings: config::Backup) -> Arc<Maker> {
-        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings))
+    pub fn backups(&self, store: Store, settings: config::Backup, target: Option<Target>) -> Arc<Maker> {
+        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings, target))
     }
 
     /// Starts the replicated store.

@@ -37,6 +37,7 @@ use tokio::sync::watch;
 
 pub use self::claim::DataDir;
 use self::claim::Listeners;
+use crate::backup::target::Target;
 use crate::config::Config;
 
 /// How long a node waits for its cluster before it says again that it does.
@@ -76,6 +77,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let certificates = tls::load(config)?;
+    let target = Target::of(&config.backup)?;
     let listeners = Listeners::bind(config).await?;
     let data = DataDir::open(&config.node.data_dir).await?;
     ballast::keep(&config.node.data_dir);
@@ -138,7 +140,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         held,
         boot,
     })?);
-    let maker = lineage.backups(store.clone(), config.backup.clone());
+    let maker = lineage.backups(store.clone(), config.backup.clone(), target);
     metrics.watch(&engine, &maker);
     app.mount_backups(Arc::clone(&maker) as Arc<_>);
     servers.spawn(maker.follow(draining.clone()));

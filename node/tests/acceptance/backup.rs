@@ -60,8 +60,11 @@ impl Load {
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let named = KeyRequest::aes256().named(&format!("load {}", made.load(Ordering::Relaxed)));
-                    let request =
-                        if made.load(Ordering::Relaxed) % 3 == 0 { named } else { KeyRequest::aes256() };
+                    let request = if made.load(Ordering::Relaxed).is_multiple_of(3) {
+                        named
+                    } else {
+                        KeyRequest::aes256()
+                    };
                     if client.create(&request).await.is_ok() {
                         made.fetch_add(1, Ordering::Relaxed);
                     }

@@ -5,6 +5,7 @@
 
 mod administration;
 mod backup;
+mod backup_store;
 mod bad_input;
 mod certificates;
 mod clients;
