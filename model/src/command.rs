@@ -9,11 +9,11 @@ use crate::commands::{
     ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates, ArchiveObject,
     ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates, DestroyObject,
     DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueTicket, JoinNode, LeaseTookEffect,
-    LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, RecordObject, RecoverObject, RegisterObject,
-    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
-    ReturnUsage, RevokeObject, RollBackJob, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
-    ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant,
-    UnlinkTenant, UseTicket,
+    LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof, OpenWorkflow, RecordObject, RecoverObject,
+    RegisterObject, RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant,
+    RetireNode, ReturnUsage, RevokeObject, RollBackJob, SetApprovals, SetRootPolicy, SetServicePolicy,
+    SetTenantLabels, SetTenantLease, ShredService, StartJob, StepWorkflow, SuspendService, SuspendTenant,
+    SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
@@ -264,6 +264,12 @@ commands! {
     DropWraps => "drop_wraps", withdraws: |_, _| false;
     /// Makes everything as it was before a job.
     RollBackJob => "roll_back_job", withdraws: |_, _| false;
+    /// A dangerous deed is asked for.
+    OpenWorkflow => "open_workflow", withdraws: |_, _| false;
+    /// Somebody says yes, no, go on or stop.
+    StepWorkflow => "step_workflow", withdraws: |_, _| false;
+    /// How many approvals dangerous deeds want.
+    SetApprovals => "set_approvals", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

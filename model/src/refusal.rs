@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::LogIndex;
 use crate::object::KeyState;
+use crate::workflow::WorkflowState;
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -179,6 +180,26 @@ pub enum Refusal {
         /// Most actions.
         max: u64,
     },
+    /// The tenant wants other people's approval first.
+    #[error("the tenant wants {wanted} approvals for this; open a workflow")]
+    ApprovalWanted {
+        /// How many.
+        wanted: u8,
+    },
+    /// No workflow of this name.
+    #[error("no such workflow")]
+    WorkflowUnknown,
+    /// The workflow is where this step is not taken.
+    #[error("the workflow is {}, which does not allow this step", state.as_str())]
+    WorkflowState {
+        /// Where it is.
+        state: WorkflowState,
+    },
+    /// The step is another person's.
+    #[error(
+        "this step is another person's: who asked cannot vote, others cannot confirm or revoke, nobody votes twice"
+    )]
+    WorkflowPerson,
 }
 
 impl Refusal {
@@ -226,7 +247,11 @@ impl Refusal {
             | Self::JobMoved
             | Self::JobPointless
             | Self::RootClosed
-            | Self::BadTogether { .. } => None,
+            | Self::BadTogether { .. }
+            | Self::ApprovalWanted { .. }
+            | Self::WorkflowUnknown
+            | Self::WorkflowState { .. }
+            | Self::WorkflowPerson => None,
         }
     }
 }
@@ -284,6 +309,12 @@ pub enum Limit {
     Detail,
     /// Probes of one entry.
     Probes,
+    /// Workflows of a tenant.
+    Workflows,
+    /// A reason, an outcome or a person's name.
+    WorkflowText,
+    /// Approvals a tenant wants.
+    Approvals,
 }
 
 impl std::fmt::Display for Limit {
@@ -314,6 +345,9 @@ impl std::fmt::Display for Limit {
             Self::Detail => "the length of the reason",
             Self::Probes => "the number of probes in one entry",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
+            Self::Workflows => "the number of open workflows of one tenant",
+            Self::WorkflowText => "the length of a reason, an outcome or a name",
+            Self::Approvals => "the number of approvals",
         })
     }
 }

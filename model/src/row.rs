@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
 use crate::departure::Departure;
+use crate::event::Event;
 use crate::id::{BootId, JobId, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle};
 use crate::job::Job;
 use crate::object::{Object, Place};
@@ -14,6 +15,7 @@ use crate::tenant::Tenant;
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
+use crate::workflow::{Workflow, WorkflowId};
 
 /// Names a row. The order of variants is the order of tables; it is part of the stored format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +48,10 @@ pub enum RowKey {
     Job(TenantHandle, JobId),
     /// What is known of a root's health.
     L1(WhichRoot),
+    /// A workflow.
+    Workflow(TenantHandle, WorkflowId),
+    /// Something that happened.
+    Event(Place),
 }
 
 impl RowKey {
@@ -67,6 +73,8 @@ impl RowKey {
             Self::Root(..) => 11,
             Self::Job(..) => 12,
             Self::L1(_) => 13,
+            Self::Workflow(..) => 14,
+            Self::Event(_) => 15,
         }
     }
 
@@ -81,14 +89,16 @@ impl RowKey {
             | Self::Group(tenant, ..)
             | Self::Root(tenant, _)
             | Self::Job(tenant, _)
-            | Self::L1(Some((tenant, _))) => Some(*tenant),
+            | Self::L1(Some((tenant, _)))
+            | Self::Workflow(tenant, _) => Some(*tenant),
             Self::Cluster
             | Self::Idempotency(_)
             | Self::Node(_)
             | Self::Boot(_)
             | Self::Departure(_)
             | Self::Denial(_)
-            | Self::L1(None) => None,
+            | Self::L1(None)
+            | Self::Event(_) => None,
         }
     }
 }
@@ -124,6 +134,10 @@ pub enum Row {
     Job(Job),
     /// See [`RowKey::L1`].
     L1(L1),
+    /// See [`RowKey::Workflow`].
+    Workflow(Workflow),
+    /// See [`RowKey::Event`].
+    Event(Event),
 }
 
 /// Facts about the cluster as a whole.

@@ -24,6 +24,7 @@ mod tenant_lease;
 mod tenant_state;
 mod tickets;
 mod together;
+mod workflows;
 
 pub use advance_group::AdvanceGroup;
 pub use archive::{ArchiveObject, RecoverObject};
@@ -51,3 +52,4 @@ pub use tenant_lease::{LeaseTookEffect, SetTenantLease};
 pub use tenant_state::{ResumeTenant, SuspendTenant, TerminateTenant};
 pub use tickets::{EndTicket, IssueTicket, UseTicket};
 pub use together::{CommitTogether, TOGETHER_MAX};
+pub use workflows::{OpenWorkflow, SetApprovals, StepWorkflow};

@@ -35,3 +35,4 @@ mod tokens;
 mod transport;
 mod wire;
 mod withdrawals;
+mod workflows;
