@@ -194,7 +194,8 @@ async fn a_stream_of_events_is_resumed_on_another_node() {
         }
     };
     // Two changes while somebody listens; then the line breaks.
-    let (first, ()) = tokio::join!(stream(0, None).frames(&cluster, 2), async {
+    let listening = stream(0, None);
+    let (first, ()) = tokio::join!(listening.frames(&cluster, 2), async {
         for value in ["1", "2"] {
             assert_eq!(label(value).send(&cluster).await.status, 200);
         }
