@@ -55,6 +55,8 @@ pub enum Access {
     Platform(&'static [Role]),
     /// These roles, held for the tenant in the path.
     Tenant(&'static [Role]),
+    /// The same, by somebody who has just shown a second factor.
+    TenantStrong(&'static [Role]),
 }
 
 /// One row of the table of routes.
@@ -143,7 +145,9 @@ impl Grants {
             Access::Anyone => Verdict::Allowed,
             Access::Platform(roles) if platform(roles) => Verdict::Allowed,
             Access::Platform(_) => Verdict::Forbidden,
-            Access::Tenant(roles) => self.judge_tenant(roles, platform(roles), tenant),
+            Access::Tenant(roles) | Access::TenantStrong(roles) => {
+                self.judge_tenant(roles, platform(roles), tenant)
+            }
         }
     }
 

@@ -52,6 +52,22 @@ pub struct Caller {
     pub administrator: Administrator,
     /// What it may do.
     pub grants: Grants,
+    /// How sure its provider is who that is.
+    pub assurance: Assurance,
+}
+
+/// Whether somebody has just shown a second factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assurance {
+    /// Yes; an operator's certificate counts as one.
+    SecondFactor,
+    /// No; this is what to ask the provider for (RFC 9470).
+    Single {
+        /// Classes of authentication that would do.
+        acr_values: Vec<String>,
+        /// How long ago it may be, in seconds.
+        max_age_s: u64,
+    },
 }
 
 impl Caller {
@@ -86,8 +102,9 @@ pub(crate) enum Unknown {
 /// # Errors
 /// [`Unknown`].
 pub(crate) async fn identify(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Unknown> {
-    let caller = |grants, certificate, subject| Caller {
+    let caller = |grants, certificate, subject, assurance| Caller {
         grants,
+        assurance,
         administrator: Administrator {
             address: peer.address,
             certificate,
@@ -96,14 +113,19 @@ pub(crate) async fn identify(app: &App, peer: &Peer, headers: &HeaderMap) -> Res
         },
     };
     if let Some(operator) = &peer.operator {
-        return Ok(caller(Grants::operator(), Some(operator.certificate), operator.subject.clone()));
+        return Ok(caller(
+            Grants::operator(),
+            Some(operator.certificate),
+            operator.subject.clone(),
+            Assurance::SecondFactor,
+        ));
     }
     let token = bearer(headers)?;
     if app.token().is_some_and(|known| known.matches(token)) {
-        return Ok(caller(Grants::operator(), None, "development token".to_owned()));
+        return Ok(caller(Grants::operator(), None, "development token".to_owned(), Assurance::SecondFactor));
     }
     match app.providers().identify(token).await {
-        Ok(identified) => Ok(caller(identified.grants, None, identified.subject)),
+        Ok(identified) => Ok(caller(identified.grants, None, identified.subject, identified.assurance)),
         Err(refused) => {
             tracing::info!(address = %peer.address, cause = %refused, "a bearer token was refused");
             Err(if refused == TokenRefused::NoKeys { Unknown::NotNow } else { Unknown::Wrong })

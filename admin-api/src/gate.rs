@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::access::{Access, Rule, Verdict};
 use crate::app::App;
-use crate::auth::{self, Caller, Unknown};
+use crate::auth::{self, Assurance, Caller, Unknown};
 use crate::problem::{self, Problem};
 use crate::server::Peer;
 
@@ -182,7 +182,12 @@ async fn authorise(
     };
     let verdict = caller.grants.judge(rule.access, tenant);
     if verdict == Verdict::Allowed {
-        return Ok(caller);
+        return match (rule.access, &caller.assurance) {
+            (Access::TenantStrong(_), Assurance::Single { acr_values, max_age_s }) => {
+                Err(Problem::step_up(acr_values, *max_age_s))
+            }
+            _ => Ok(caller),
+        };
     }
     let target = format!("{} {}", rule.method, rule.path.replace("{tenant}", tenant.unwrap_or("{tenant}")));
     app.engine()?.note_forbidden(&caller.administrator, &target).await?;

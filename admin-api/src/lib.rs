@@ -15,6 +15,7 @@ mod identity;
 mod json;
 mod limits;
 mod outbound;
+mod page;
 mod problem;
 mod router;
 mod routes;

@@ -30,6 +30,9 @@ pub struct Problem {
     /// For what is committed and not effective on every node yet: from when on it is, seconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective_everywhere_at: Option<f64>,
+    /// `WWW-Authenticate` of the answer, where it is more than a scheme.
+    #[serde(skip)]
+    challenge: Option<String>,
 }
 
 impl Problem {
@@ -51,6 +54,7 @@ impl Problem {
             next_step: next_step.to_owned(),
             correlation_id: Correlation::current().to_string(),
             effective_everywhere_at: None,
+            challenge: None,
         }
     }
 
@@ -83,6 +87,19 @@ impl Problem {
         let detail = "the keys of the identity provider that made the token are not known now";
         let next = "retry; if it lasts, see the node's log, or use the operator port";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "provider-away", "Identity provider away", detail, next)
+    }
+
+    /// The caller may, once a second factor was shown (RFC 9470, section 3).
+    pub(crate) fn step_up(acr_values: &[String], max_age_s: u64) -> Self {
+        let detail = format!("this wants a second factor, shown within the last {max_age_s} s");
+        let next = "log in again with the acr_values and max_age of WWW-Authenticate";
+        let title = "Second factor wanted";
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "second-factor-wanted", title, detail, next);
+        let acr = acr_values.join(" ");
+        problem.challenge = Some(format!(
+            "Bearer error=\"insufficient_user_authentication\", acr_values=\"{acr}\", max_age=\"{max_age_s}\""
+        ));
+        problem
     }
 
     pub(crate) fn too_many(retry_after_s: u64) -> Self {
@@ -233,6 +250,19 @@ fn of_refusal(refusal: &Refusal, detail: String) -> Problem {
             "Out of bounds",
             "choose a value within bounds",
         ),
+        Refusal::WorkflowUnknown => (StatusCode::NOT_FOUND, "not-found", "Not found", "check the name"),
+        Refusal::WorkflowPerson => (
+            StatusCode::FORBIDDEN,
+            "another-person",
+            "Another person must act",
+            "ask somebody who has not acted in this workflow yet, or its initiator",
+        ),
+        Refusal::ApprovalWanted { .. } => (
+            StatusCode::CONFLICT,
+            "approval-wanted",
+            "Approval wanted",
+            "open a workflow for it: POST /v1/tenants/{tenant}/workflows",
+        ),
         _ => (StatusCode::CONFLICT, "conflict", "Conflict", "read the resource, then decide"),
     };
     Problem::new(status, kind, title, detail, next)
@@ -244,6 +274,8 @@ impl IntoResponse for Problem {
         if status.is_server_error() {
             tracing::warn!(correlation_id = %self.correlation_id, kind = %self.kind, detail = %self.detail, "problem");
         }
+        let challenge = self.challenge.clone().and_then(|text| HeaderValue::from_str(&text).ok());
+        let challenge = challenge.unwrap_or(HeaderValue::from_static("Bearer"));
         let retry = (status == StatusCode::TOO_MANY_REQUESTS).then(|| HeaderValue::from_static("2"));
         let mut response = (status, Json(self)).into_response();
         let media = HeaderValue::from_static("application/problem+json");
@@ -252,7 +284,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, retry);
         }
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

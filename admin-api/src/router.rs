@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
 use crate::routes::{
-    backups, certificates, cluster, health, jobs, kmip, leases, members, roots, services, tenants, versions,
+    backups, certificates, cluster, events, health, jobs, kmip, leases, members, objects, roots, services,
+    tenants, versions, workflows,
 };
 use crate::server::Door;
 
@@ -30,6 +31,13 @@ const READERS: Access = Access::Tenant(&[PlatformOperator, TenantAdministrator, 
 const ADMINISTRATORS: Access = Access::Tenant(&[PlatformOperator, TenantAdministrator]);
 /// Decides about a tenant's keys.
 const KEY_ADMINISTRATORS: Access = Access::Tenant(&[PlatformOperator, KeyAdministrator]);
+
+/// Asks for dangerous deeds, and approves those of others.
+const DECIDERS: Access = Access::Tenant(&[PlatformOperator, TenantAdministrator, KeyAdministrator]);
+
+/// Approves, and says the last word: with a second factor.
+const DECIDERS_STRONG: Access =
+    Access::TenantStrong(&[PlatformOperator, TenantAdministrator, KeyAdministrator]);
 
 macro_rules! routes {
     ($($method:ident $path:literal => $resource:ident :: $action:ident, $access:expr;)*) => {
@@ -82,7 +90,7 @@ routes! {
     GET "/v1/tenants" => tenants::list, Access::Anyone;
     POST "/v1/tenants" => tenants::create, OPERATORS;
     GET "/v1/tenants/{tenant}" => tenants::show, READERS;
-    PATCH "/v1/tenants/{tenant}" => tenants::label, ADMINISTRATORS;
+    PATCH "/v1/tenants/{tenant}" => tenants::change, ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/versions" => tenants::versions, READERS;
     PUT "/v1/tenants/{tenant}/lease" => leases::set, LANDLORDS;
     POST "/v1/tenants/{tenant}:suspend" => tenants::suspend, ADMINISTRATORS;
@@ -116,6 +124,17 @@ routes! {
     GET "/v1/certificates" => certificates::list, OBSERVERS;
     POST "/v1/certificates:deny" => certificates::deny, OPERATORS;
     POST "/v1/certificates:allow" => certificates::allow, OPERATORS;
+    GET "/v1/tenants/{tenant}/objects" => objects::list, READERS;
+    GET "/v1/tenants/{tenant}/usage" => objects::usage, READERS;
+    GET "/v1/tenants/{tenant}/workflows" => workflows::list, READERS;
+    POST "/v1/tenants/{tenant}/workflows" => workflows::open, DECIDERS;
+    GET "/v1/tenants/{tenant}/workflows/{workflow}" => workflows::show, READERS;
+    POST "/v1/tenants/{tenant}/workflows/{workflow}:submit" => workflows::submit, DECIDERS;
+    POST "/v1/tenants/{tenant}/workflows/{workflow}:approve" => workflows::approve, DECIDERS_STRONG;
+    POST "/v1/tenants/{tenant}/workflows/{workflow}:reject" => workflows::reject, DECIDERS;
+    POST "/v1/tenants/{tenant}/workflows/{workflow}:confirm" => workflows::confirm, DECIDERS_STRONG;
+    POST "/v1/tenants/{tenant}/workflows/{workflow}:revoke" => workflows::revoke, DECIDERS;
+    GET "/v1/events" => events::list, Access::Anyone;
 }
 
 /// All routes of a listener. KMIP is on the operator port alone: the other asks for no certificate.
@@ -166,8 +185,11 @@ fn describe_access(operation: &mut Value, access: Access) {
         }
         Access::Anyone => ("own", &Role::ALL),
         Access::Platform(roles) => ("platform", roles),
-        Access::Tenant(roles) => ("tenant", roles),
+        Access::Tenant(roles) | Access::TenantStrong(roles) => ("tenant", roles),
     };
+    if matches!(access, Access::TenantStrong(_)) {
+        operation["x-keyraft-second-factor"] = json!(true);
+    }
     operation["security"] = json!([{ "token": [] }, { "operator": [] }]);
     operation["x-keyraft-scope"] = json!(scope);
     operation["x-keyraft-roles"] = roles.iter().map(|role| role.as_str()).collect();
@@ -216,7 +238,9 @@ mod tests {
             assert!(operation["summary"].is_string(), "{} has no sentence", rule.path);
             let responses = operation["responses"].as_object().expect("responses");
             assert!(responses.keys().any(|status| status.starts_with('2')), "{} never succeeds", rule.path);
-            for name in ["tenant", "service"].iter().filter(|name| rule.path.contains(&format!("{{{name}}}")))
+            for name in ["tenant", "service", "workflow"]
+                .iter()
+                .filter(|name| rule.path.contains(&format!("{{{name}}}")))
             {
                 let parameters = operation["parameters"].as_array().expect("parameters");
                 assert!(parameters.iter().any(|one| one["name"] == **name), "{}: {name}", rule.path);
@@ -228,7 +252,12 @@ mod tests {
     fn rows_about_a_tenant_are_judged_for_that_tenant() {
         for rule in RULES {
             let about_one = rule.path.contains("{tenant}");
-            assert_eq!(about_one, matches!(rule.access, Access::Tenant(_)), "{}", rule.path);
+            assert_eq!(
+                about_one,
+                matches!(rule.access, Access::Tenant(_) | Access::TenantStrong(_)),
+                "{}",
+                rule.path
+            );
             if matches!(rule.access, Access::Public) {
                 assert!(!rule.path.starts_with("/v1/"), "{} is open to strangers", rule.path);
             }
@@ -238,7 +267,10 @@ mod tests {
     #[test]
     fn an_auditor_changes_nothing() {
         for rule in RULES.iter().filter(|rule| rule.method != Method::GET) {
-            let (Access::Tenant(roles) | Access::Platform(roles)) = rule.access else { continue };
+            let (Access::Tenant(roles) | Access::TenantStrong(roles) | Access::Platform(roles)) = rule.access
+            else {
+                continue;
+            };
             assert!(!roles.contains(&Auditor), "{} {}", rule.method, rule.path);
         }
     }

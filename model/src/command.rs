@@ -10,10 +10,11 @@ use crate::commands::{
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates,
     DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueJoinToken,
     IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof,
-    RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
+    OpenWorkflow, RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
     ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob,
-    SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, StartJob,
-    SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
+    ShredService, StartJob, StepWorkflow, SuspendService, SuspendTenant, SwitchRoots, TakeUsage,
+    TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
@@ -270,6 +271,12 @@ commands! {
     SetNodeRole => "set_node_role", withdraws: |_, _| false;
     /// The cluster behaves as a newer format version says.
     ActivateFormat => "activate_format", withdraws: |_, _| false;
+    /// A dangerous deed is asked for.
+    OpenWorkflow => "open_workflow", withdraws: |_, _| false;
+    /// Somebody says yes, no, go on or stop.
+    StepWorkflow => "step_workflow", withdraws: |_, _| false;
+    /// How many approvals dangerous deeds want.
+    SetApprovals => "set_approvals", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

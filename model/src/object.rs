@@ -211,7 +211,7 @@ pub enum Body {
 }
 
 /// Where an object first appeared: Locate lists newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Log index of the entry that made the row.
     pub index: LogIndex,

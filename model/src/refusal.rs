@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{LogIndex, NodeId};
 use crate::object::KeyState;
 use crate::time::ClusterTime;
+use crate::workflow::WorkflowState;
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -207,6 +208,26 @@ pub enum Refusal {
         /// The active one.
         now: u32,
     },
+    /// The tenant wants other people's approval first.
+    #[error("the tenant wants {wanted} approvals for this; open a workflow")]
+    ApprovalWanted {
+        /// How many.
+        wanted: u8,
+    },
+    /// No workflow of this name.
+    #[error("no such workflow")]
+    WorkflowUnknown,
+    /// The workflow is where this step is not taken.
+    #[error("the workflow is {}, which does not allow this step", state.as_str())]
+    WorkflowState {
+        /// Where it is.
+        state: WorkflowState,
+    },
+    /// The step is another person's.
+    #[error(
+        "this step is another person's: who asked cannot vote, others cannot confirm or revoke, nobody votes twice"
+    )]
+    WorkflowPerson,
 }
 
 impl Refusal {
@@ -259,7 +280,11 @@ impl Refusal {
             | Self::JoinTokenUsed { .. }
             | Self::JoinTokenExpired { .. }
             | Self::NodeRemoved { .. }
-            | Self::FormatNotNewer { .. } => None,
+            | Self::FormatNotNewer { .. }
+            | Self::ApprovalWanted { .. }
+            | Self::WorkflowUnknown
+            | Self::WorkflowState { .. }
+            | Self::WorkflowPerson => None,
         }
     }
 }
@@ -321,6 +346,12 @@ pub enum Limit {
     JoinTokenTime,
     /// Join tokens remembered.
     JoinTokens,
+    /// Workflows of a tenant.
+    Workflows,
+    /// A reason, an outcome or a person's name.
+    WorkflowText,
+    /// Approvals a tenant wants.
+    Approvals,
 }
 
 impl std::fmt::Display for Limit {
@@ -353,6 +384,9 @@ impl std::fmt::Display for Limit {
             Self::JoinTokenTime => "the life of a join token in milliseconds",
             Self::JoinTokens => "the number of join tokens",
             Self::AliasBytes => "the length of a chosen identifier in bytes",
+            Self::Workflows => "the number of open workflows of one tenant",
+            Self::WorkflowText => "the length of a reason, an outcome or a name",
+            Self::Approvals => "the number of approvals",
         })
     }
 }

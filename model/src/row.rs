@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
 use crate::departure::Departure;
+use crate::event::Event;
 use crate::id::{BootId, JobId, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle};
 use crate::job::Job;
 use crate::object::{Object, Place};
@@ -14,6 +15,7 @@ use crate::tenant::Tenant;
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
+use crate::workflow::{Workflow, WorkflowId};
 
 /// Names a row. The order of variants is the order of tables; it is part of the stored format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +52,10 @@ pub enum RowKey {
     JoinToken([u8; 32]),
     /// What an operator decided about a node's vote.
     Voter(NodeId),
+    /// A workflow.
+    Workflow(TenantHandle, WorkflowId),
+    /// Something that happened.
+    Event(Place),
 }
 
 impl RowKey {
@@ -73,6 +79,8 @@ impl RowKey {
             Self::L1(_) => 13,
             Self::JoinToken(_) => 14,
             Self::Voter(_) => 15,
+            Self::Workflow(..) => 16,
+            Self::Event(_) => 17,
         }
     }
 
@@ -87,7 +95,8 @@ impl RowKey {
             | Self::Group(tenant, ..)
             | Self::Root(tenant, _)
             | Self::Job(tenant, _)
-            | Self::L1(Some((tenant, _))) => Some(*tenant),
+            | Self::L1(Some((tenant, _)))
+            | Self::Workflow(tenant, _) => Some(*tenant),
             Self::Cluster
             | Self::Idempotency(_)
             | Self::Node(_)
@@ -96,7 +105,8 @@ impl RowKey {
             | Self::Denial(_)
             | Self::L1(None)
             | Self::JoinToken(_)
-            | Self::Voter(_) => None,
+            | Self::Voter(_)
+            | Self::Event(_) => None,
         }
     }
 }
@@ -136,6 +146,10 @@ pub enum Row {
     JoinToken(JoinToken),
     /// See [`RowKey::Voter`]: whether the node may vote.
     Voter(bool),
+    /// See [`RowKey::Workflow`].
+    Workflow(Workflow),
+    /// See [`RowKey::Event`].
+    Event(Event),
 }
 
 /// Facts about the cluster as a whole.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::certificate::{CertificateId, Denial};
 use crate::command::{Action, Answer, Applied, Command};
 use crate::departure::Departure;
+use crate::event::{EVENTS_MAX, Event};
 use crate::id::{
     BootId, JobId, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
     TenantName,
@@ -23,6 +24,7 @@ use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
+use crate::workflow::{Task, Workflow, WorkflowId, WorkflowState};
 
 /// The highest replicated format version this code knows (CONSISTENCY 9).
 pub const FORMAT: u32 = 1;
@@ -101,6 +103,8 @@ pub struct State {
     pub(crate) l1: OrdMap<WhichRoot, Arc<L1>>,
     pub(crate) join_tokens: OrdMap<[u8; 32], JoinToken>,
     pub(crate) voters: OrdMap<NodeId, bool>,
+    pub(crate) workflows: OrdMap<(TenantHandle, WorkflowId), Arc<Workflow>>,
+    pub(crate) events: OrdMap<Place, Arc<Event>>,
 }
 
 impl State {
@@ -142,6 +146,8 @@ impl State {
             l1: OrdMap::new(),
             join_tokens: OrdMap::new(),
             voters: OrdMap::new(),
+            workflows: OrdMap::new(),
+            events: OrdMap::new(),
         }
     }
 
@@ -160,6 +166,9 @@ impl State {
                 return Applied { answer: Answer::Refused(refusal), withdrawal, changes };
             }
         };
+        if let Some(event) = Event::of(&command.action, &answer, self, &at) {
+            self.put_event(event, &mut changes);
+        }
         let withdrawal = command.action.withdraws(at.time).then_some(index);
         if let Some(key) = command.idempotency {
             let expires = at.time.plus_ms(IDEMPOTENCY_MS);
@@ -407,6 +416,24 @@ impl State {
         self.departures.iter().filter(|(_, departure)| departure.is_retiring()).map(|(node, _)| *node)
     }
 
+    /// A workflow.
+    #[must_use]
+    pub fn workflow(&self, tenant: TenantHandle, id: WorkflowId) -> Option<&Arc<Workflow>> {
+        self.workflows.get(&(tenant, id))
+    }
+
+    /// The workflows of a tenant, in no order that means anything.
+    pub fn workflows(&self, tenant: TenantHandle) -> impl Iterator<Item = &Arc<Workflow>> {
+        let all = (tenant, WorkflowId([0; 16]))..=(tenant, WorkflowId([0xff; 16]));
+        self.workflows.range(all).map(|(_, workflow)| workflow)
+    }
+
+    /// What happened after a place, oldest first, as far as it is kept.
+    pub fn events_after(&self, place: Place) -> impl Iterator<Item = &Arc<Event>> {
+        let after = (std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded);
+        self.events.range(after).map(|(_, event)| event)
+    }
+
     /// The denial of a certificate.
     #[must_use]
     pub fn denial(&self, id: &CertificateId) -> Option<&Arc<Denial>> {
@@ -564,6 +591,26 @@ impl State {
         }
     }
 
+    /// Whether a dangerous deed may be done: its tenant wants no approvals, or a workflow that has them, and its
+    /// initiator's last word, is under way.
+    pub(crate) fn approved(
+        &self,
+        tenant: TenantHandle,
+        task: &Task,
+        now: ClusterTime,
+    ) -> Result<(), Refusal> {
+        let wanted = self.tenant(tenant).map_or(0, |tenant| tenant.approvals);
+        let approves = |workflow: &Arc<Workflow>| {
+            workflow.task == *task
+                && workflow.state_at(now) == WorkflowState::Executing
+                && workflow.approvals() >= wanted
+        };
+        if wanted == 0 || self.workflows(tenant).any(approves) {
+            return Ok(());
+        }
+        Err(Refusal::ApprovalWanted { wanted })
+    }
+
     /// Room for one more row of a service.
     pub(crate) fn room_for_object(
         &self,
@@ -711,6 +758,29 @@ impl State {
         self.voters.insert(node, voter);
     }
 
+    pub(crate) fn put_workflow(&mut self, workflow: Workflow, changes: &mut Changes) {
+        let key = RowKey::Workflow(workflow.tenant, workflow.id);
+        changes.rows.push((key, Some(Row::Workflow(workflow.clone()))));
+        self.workflows.insert((workflow.tenant, workflow.id), Arc::new(workflow));
+    }
+
+    pub(crate) fn remove_workflow(&mut self, tenant: TenantHandle, id: WorkflowId, changes: &mut Changes) {
+        changes.rows.push((RowKey::Workflow(tenant, id), None));
+        self.workflows.remove(&(tenant, id));
+    }
+
+    /// The newest are kept.
+    fn put_event(&mut self, event: Event, changes: &mut Changes) {
+        if self.events.len() >= EVENTS_MAX
+            && let Some(oldest) = self.events.get_min().map(|(place, _)| *place)
+        {
+            self.events.remove(&oldest);
+            changes.rows.push((RowKey::Event(oldest), None));
+        }
+        changes.rows.push((RowKey::Event(event.place), Some(Row::Event(event.clone()))));
+        self.events.insert(event.place, Arc::new(event));
+    }
+
     // -- rows to maps ------------------------------------------------------------------------
 
     /// Rebuilds the state from its rows, in any order.
@@ -772,6 +842,14 @@ impl State {
                 (RowKey::Voter(node), Row::Voter(row)) => {
                     state.voters.insert(node, row);
                 }
+                (RowKey::Workflow(tenant, id), Row::Workflow(row))
+                    if (row.tenant, row.id) == (tenant, id) =>
+                {
+                    state.workflows.insert((tenant, id), Arc::new(row));
+                }
+                (RowKey::Event(place), Row::Event(row)) if row.place == place => {
+                    state.events.insert(place, Arc::new(row));
+                }
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -817,6 +895,11 @@ impl State {
         let tokens =
             self.join_tokens.iter().map(|(key, row)| (RowKey::JoinToken(*key), Row::JoinToken(*row)));
         let voters = self.voters.iter().map(|(key, row)| (RowKey::Voter(*key), Row::Voter(*row)));
+        let workflows = self
+            .workflows
+            .iter()
+            .map(|(key, row)| (RowKey::Workflow(key.0, key.1), Row::Workflow((**row).clone())));
+        let events = self.events.iter().map(|(key, row)| (RowKey::Event(*key), Row::Event((**row).clone())));
         cluster
             .chain(tenants)
             .chain(services)
@@ -833,6 +916,8 @@ impl State {
             .chain(l1)
             .chain(tokens)
             .chain(voters)
+            .chain(workflows)
+            .chain(events)
     }
 
     fn insert_tenant(&mut self, tenant: Tenant) {

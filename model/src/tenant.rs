@@ -123,6 +123,8 @@ pub struct Tenant {
     pub revision: LogIndex,
     /// Log index of the last withdrawal that concerns the whole tenant.
     pub withdrawn_at: LogIndex,
+    /// How many people beside the one who asks must approve dangerous deeds; 0 for none.
+    pub approvals: u8,
 }
 
 impl Tenant {

@@ -17,6 +17,7 @@ use model::service::{ServicePolicy, ServiceType};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
+use model::workflow::{Step as Taken, Task, WorkflowId};
 
 const NOW_S: u64 = 1_000;
 const T: TenantHandle = TenantHandle([0; 4]);
@@ -158,6 +159,22 @@ fn table() -> Vec<(Action, bool)> {
         (ActivateFormat { format: 2 }.into(), false),
     ]);
     rows.extend(roots());
+    let (id, by) = (WorkflowId([7; 16]), "ann".to_owned());
+    rows.extend([
+        (
+            OpenWorkflow {
+                id,
+                tenant: T,
+                task: Task::TerminateTenant,
+                reason: String::new(),
+                by: by.clone(),
+            }
+            .into(),
+            false,
+        ),
+        (StepWorkflow { tenant: T, id, step: Taken::Submit, by }.into(), false),
+        (SetApprovals { tenant: T, approvals: 1 }.into(), false),
+    ]);
     rows
 }
 

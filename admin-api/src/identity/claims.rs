@@ -13,6 +13,15 @@ pub(super) struct Claims {
     pub iss: String,
     /// Whom it speaks for.
     pub sub: String,
+    /// The class of the authentication (OpenID Connect Core, section 2).
+    #[serde(default)]
+    pub acr: Option<String>,
+    /// How it was done (RFC 8176).
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// When, in seconds since the epoch.
+    #[serde(default)]
+    pub auth_time: Option<u64>,
     /// Everything else.
     #[serde(flatten)]
     rest: Map<String, Value>,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::keys::Keys;
 use super::token::{self, Identified, Refused};
 use crate::access::Role;
+use crate::auth::Assurance;
 use crate::outbound::{NoAnswer, Outbound, host};
 
 /// What a node is told about an identity provider.
@@ -36,7 +37,52 @@ pub struct Settings {
     /// The provider's words for each role; the role's own name unless given.
     #[serde(default)]
     pub roles: BTreeMap<String, Vec<String>>,
+    /// What this provider says of a second factor; without it nothing counts as one.
+    #[serde(default)]
+    pub second_factor: SecondFactor,
 }
+
+/// What counts as a second factor: one of these classes, or one of these methods.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondFactor {
+    /// Values of `acr`.
+    #[serde(default)]
+    pub acr: Vec<String>,
+    /// Values of `amr` (RFC 8176): `otp`, `hwk`, `mfa`, …
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// How long ago it may have been shown, in seconds.
+    #[serde(default = "max_age_s")]
+    pub max_age_s: u64,
+}
+
+impl Default for SecondFactor {
+    fn default() -> Self {
+        Self { acr: Vec::new(), amr: Vec::new(), max_age_s: max_age_s() }
+    }
+}
+
+impl SecondFactor {
+    fn judge(&self, claims: &super::claims::Claims, now: u64) -> Assurance {
+        let class = claims.acr.as_ref().is_some_and(|acr| self.acr.contains(acr));
+        let method = claims.amr.iter().any(|amr| self.amr.contains(amr));
+        // A time to come is no time: somebody's clock is wrong, or somebody lies.
+        let age = claims.auth_time.and_then(|shown| (now + LEEWAY_S).checked_sub(shown));
+        if (class || method) && age.is_some_and(|age| age <= self.max_age_s + LEEWAY_S) {
+            return Assurance::SecondFactor;
+        }
+        Assurance::Single { acr_values: self.acr.clone(), max_age_s: self.max_age_s }
+    }
+}
+
+/// Five minutes: the time it takes to do what the factor was shown for.
+const fn max_age_s() -> u64 {
+    300
+}
+
+/// How far clocks may differ, in seconds.
+const LEEWAY_S: u64 = 30;
 
 /// The tenants a provider may speak for.
 #[derive(Clone, Debug, Deserialize)]
@@ -160,7 +206,8 @@ impl Provider {
         }
         let keys = self.keys.current().ok_or(Refused::NoKeys)?;
         let claims = token::verify(token, &head, &keys, &self.settings.issuer, &self.settings.audience)?;
-        Ok(Identified { grants: self.grants(&claims), subject: self.subject(&claims) })
+        let assurance = self.settings.second_factor.judge(&claims, jsonwebtoken::get_current_timestamp());
+        Ok(Identified { grants: self.grants(&claims), subject: self.subject(&claims), assurance })
     }
 
     /// `subject@host`: readable in records, and never the same for two providers.
@@ -239,6 +286,7 @@ mod tests {
             roles_claim: roles_claim(),
             tenants_claim: tenants_claim(),
             roles: BTreeMap::from([("auditor".to_owned(), vec!["KEYRAFT_AUDIT".to_owned()])]),
+            second_factor: SecondFactor::default(),
         }
     }
 
@@ -269,6 +317,26 @@ mod tests {
             grants(settings(&["acme"], true), none),
             Vec::<String>::new(),
             "no tenant claimed, no role"
+        );
+    }
+
+    #[test]
+    fn a_second_factor_is_of_a_kind_we_know_and_fresh() {
+        let factor =
+            SecondFactor { acr: vec!["two".to_owned()], amr: vec!["otp".to_owned()], max_age_s: 300 };
+        let judge = |factor: &SecondFactor, more: &str| {
+            let claims = format!(r#"{{"iss":"i","sub":"s"{more}}}"#);
+            factor.judge(&serde_json::from_str(&claims).expect("claims"), 10_000) == Assurance::SecondFactor
+        };
+        assert!(judge(&factor, r#","acr":"two","auth_time":9800"#));
+        assert!(judge(&factor, r#","amr":["pwd","otp"],"auth_time":9800"#));
+        assert!(!judge(&factor, r#","acr":"one","amr":["pwd"],"auth_time":9800"#), "one factor");
+        assert!(!judge(&factor, r#","acr":"two""#), "shown at no time");
+        assert!(!judge(&factor, r#","acr":"two","auth_time":9600"#), "shown too long ago");
+        assert!(!judge(&factor, r#","acr":"two","auth_time":99999"#), "shown in the future");
+        assert!(
+            !judge(&SecondFactor::default(), r#","acr":"two","amr":["otp"],"auth_time":9999"#),
+            "denied unless told"
         );
     }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use super::claims::Claims;
 use super::keys;
 use crate::access::Grants;
+use crate::auth::Assurance;
 
 /// Longest token in bytes: with a hundred groups in it there is room left.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -37,6 +38,8 @@ pub(crate) struct Identified {
     pub grants: Grants,
     /// A name fit for a record.
     pub subject: String,
+    /// Whether a second factor was shown.
+    pub assurance: Assurance,
 }
 
 /// Why a token counts for nothing; for the log, never for the caller.

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency;
 use crate::json::Body;
+use crate::page::{Asked, page};
 use crate::problem::Problem;
 
 /// What a service's owner decides about its keys.
@@ -100,6 +101,17 @@ pub struct ServiceView {
 pub struct ServiceList {
     /// By name.
     items: Vec<ServiceView>,
+    /// `after` of the next page.
+    next: Option<String>,
+}
+
+/// Which services to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceQuery {
+    limit: Option<usize>,
+    after: Option<String>,
+    state: Option<String>,
 }
 
 /// A service, as it may be told now.
@@ -135,18 +147,28 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service, effect: &Effect) ->
 }
 
 /// Lists the services of a tenant by name.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/services", params(("tenant" = String, Path)), responses(
-    (status = 200, body = ServiceList), (status = 404, body = Problem)))]
-pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<ServiceList>, Problem> {
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/services", params(("tenant" = String, Path),
+    ("limit" = Option<usize>, Query), ("after" = Option<String>, Query), ("state" = Option<String>, Query)),
+    responses((status = 200, body = ServiceList), (status = 404, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<ServiceQuery>,
+) -> Result<Json<ServiceList>, Problem> {
     let engine = app.engine()?;
     let tenant = find(engine, &name).await?;
     let generation = engine.store().generation();
+    let wanted = generation.state.services(tenant.handle).filter(|service| {
+        query.after.as_deref().is_none_or(|after| service.name.as_str() > after)
+            && query.state.as_deref().is_none_or(|state| state == service.state.as_str())
+    });
     let mut items = Vec::new();
-    for service in generation.state.services(tenant.handle) {
+    for service in wanted {
         items.push(shown(engine, &tenant, service).await);
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Json(ServiceList { items }))
+    let (items, next) = page(items.into_iter(), query.limit, |service| service.name.clone())?;
+    Ok(Json(ServiceList { items, next }))
 }
 
 /// Registers a service, or enables a shredded one again with a new seed.

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use engine::{Administrator, Engine, KeyRotation, NewTenant, Refused};
 use model::command::{Action, IdempotencyKey};
-use model::commands::{ResumeTenant, SetTenantLabels, SuspendTenant, TerminateTenant};
+use model::commands::{ResumeTenant, SetApprovals, SetTenantLabels, SuspendTenant, TerminateTenant};
 use model::id::{LogIndex, TenantHandle, TenantName};
 use model::refusal::Refusal;
 use model::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::idempotency;
 use crate::json::Body;
+use crate::page::{Asked, page};
 use crate::problem::Problem;
 
 /// Names that people would take for something else than a customer.
@@ -51,12 +52,16 @@ const fn yes() -> bool {
     true
 }
 
-/// A change of a tenant.
+/// A change of a tenant: of one thing at a time.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LabelRequest {
+pub struct ChangeTenantRequest {
     /// The labels it has from then on.
-    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    /// How many people beside the one who asks must approve dangerous deeds, 0 to 5. To want fewer is one.
+    #[serde(default)]
+    approvals: Option<u8>,
 }
 
 /// A tenant.
@@ -88,6 +93,8 @@ pub struct TenantView {
     lease_lowered_from_ms: Option<u32>,
     /// Whether services register themselves on first contact.
     auto_register: bool,
+    /// How many people beside the one who asks must approve dangerous deeds.
+    approvals: u8,
     /// The key that makes new keys: `L2-<tenant>-primary`.
     primary: Option<String>,
     /// The version of that key.
@@ -101,6 +108,31 @@ pub struct TenantView {
 pub struct TenantList {
     /// By name.
     items: Vec<TenantView>,
+    /// `after` of the next page.
+    next: Option<String>,
+}
+
+/// Which tenants to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantQuery {
+    limit: Option<usize>,
+    after: Option<String>,
+    state: Option<String>,
+    /// `key` or `key=value`.
+    label: Option<String>,
+}
+
+impl TenantQuery {
+    fn wants(&self, tenant: &Tenant) -> bool {
+        let labelled = |wanted: &str| match wanted.split_once('=') {
+            Some((key, value)) => tenant.labels.get(key).is_some_and(|known| known == value),
+            None => tenant.labels.contains_key(wanted),
+        };
+        self.state.as_deref().is_none_or(|state| state == tenant.state.as_str())
+            && self.after.as_deref().is_none_or(|after| tenant.name.as_str() > after)
+            && self.label.as_deref().is_none_or(labelled)
+    }
 }
 
 /// One version of a tenant's key.
@@ -148,6 +180,7 @@ fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
         lease_ms: tenant.lease_ms,
         lease_lowered_from_ms: tenant.lowered.map(|lowered| lowered.from_ms),
         auto_register: tenant.auto_register,
+        approvals: tenant.approvals,
         primary: tenant.primary().map(|l2| tenant.l2_name(l2.version)),
         l2_version: tenant.primary().map(|l2| l2.version.0),
         created: tenant.created.as_secs(),
@@ -219,16 +252,23 @@ pub async fn create(
 }
 
 /// Lists the tenants the caller has a role for, by name.
-#[utoipa::path(get, path = "/v1/tenants", responses((status = 200, body = TenantList)))]
-pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<TenantList>, Problem> {
+#[utoipa::path(get, path = "/v1/tenants", params(("limit" = Option<usize>, Query), ("after" = Option<String>, Query),
+    ("state" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, body = TenantList)))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(query): Asked<TenantQuery>,
+) -> Result<Json<TenantList>, Problem> {
     let engine = app.engine()?;
     let generation = engine.store().read_index().await.map_err(Refused::from)?;
+    let theirs = |tenant: &&Arc<Tenant>| caller.sees(&tenant.name) && query.wants(tenant);
     let mut items = Vec::new();
-    for tenant in generation.state.tenants().filter(|tenant| caller.sees(&tenant.name)) {
+    for tenant in generation.state.tenants().filter(theirs) {
         items.push(view(tenant, &effect(engine, tenant).await));
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Json(TenantList { items }))
+    let (items, next) = page(items.into_iter(), query.limit, |tenant| tenant.name.clone())?;
+    Ok(Json(TenantList { items, next }))
 }
 
 /// Shows a tenant.
@@ -259,15 +299,16 @@ pub async fn versions(
     Ok(Json(VersionList { items: items.collect() }))
 }
 
-/// Replaces a tenant's labels. With `If-Match`, only if the tenant is still as it was read.
-#[utoipa::path(patch, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), request_body = LabelRequest,
-    responses((status = 200, body = TenantView), (status = 412, body = Problem)))]
-pub async fn label(
+/// Changes a tenant's labels or approvals. With `If-Match`, only if the tenant is still as it was read.
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)),
+    request_body = ChangeTenantRequest, responses((status = 200, body = TenantView),
+    (status = 409, body = Problem), (status = 412, body = Problem)))]
+pub async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Body(request): Body<LabelRequest>,
+    Body(request): Body<ChangeTenantRequest>,
 ) -> Result<Response, Problem> {
     let who = &caller.administrator;
     let engine = app.engine()?;
@@ -275,8 +316,16 @@ pub async fn label(
     let if_revision = if_match(&headers)?;
     let bytes = serde_json::to_vec(&request).unwrap_or_default();
     let key = idempotency::key(&headers, &who.subject, &[b"PATCH\n", name.as_bytes(), &bytes])?;
-    let command = SetTenantLabels { tenant: tenant.handle, labels: request.labels, if_revision };
-    engine.administer(who, tenant.handle, &name, command, key).await?;
+    let handle = tenant.handle;
+    let action: Action = match (request.labels, request.approvals) {
+        (Some(labels), None) => SetTenantLabels { tenant: handle, labels, if_revision }.into(),
+        (None, Some(_)) if if_revision.is_some_and(|read| read != tenant.revision) => {
+            return Err(Refused::from(Refusal::RevisionConflict { now: tenant.revision }).into());
+        }
+        (None, Some(approvals)) => SetApprovals { tenant: handle, approvals }.into(),
+        _ => return Err(Problem::bad_request("change one thing at a time: labels or approvals")),
+    };
+    engine.administer(who, handle, &name, action, key).await?;
     shown(engine, &name).await
 }
 

@@ -76,6 +76,7 @@ impl Apply for CreateTenant {
             l2_floor: L2Version(1),
             created: at.time,
             revision: at.index,
+            approvals: 0,
             withdrawn_at: LogIndex(0),
         };
         state.put_tenant(tenant, changes);

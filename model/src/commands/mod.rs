@@ -20,13 +20,14 @@ mod record_object;
 mod register_service;
 mod roots;
 mod service_state;
-mod tenant_access;
 mod set_node_role;
+mod tenant_access;
 mod tenant_labels;
 mod tenant_lease;
 mod tenant_state;
 mod tickets;
 mod together;
+mod workflows;
 
 pub use activate_format::ActivateFormat;
 pub use advance_group::AdvanceGroup;
@@ -50,10 +51,11 @@ pub use record_object::{Description, RecordObject, RegisterObject, ReplaceMateri
 pub use register_service::{RegisterService, SetServicePolicy};
 pub use roots::{ConfigureRoot, RemoveRoot, SetRootPolicy};
 pub use service_state::{ResumeService, ShredService, SuspendService};
-pub use tenant_access::{DisableTenant, EnableTenant, RelinkTenant, UnlinkTenant};
 pub use set_node_role::SetNodeRole;
+pub use tenant_access::{DisableTenant, EnableTenant, RelinkTenant, UnlinkTenant};
 pub use tenant_labels::SetTenantLabels;
 pub use tenant_lease::{LeaseTookEffect, SetTenantLease};
 pub use tenant_state::{ResumeTenant, SuspendTenant, TerminateTenant};
 pub use tickets::{EndTicket, IssueTicket, UseTicket};
 pub use together::{CommitTogether, TOGETHER_MAX};
+pub use workflows::{OpenWorkflow, SetApprovals, StepWorkflow};

@@ -7,6 +7,7 @@ use crate::id::{ServiceHandle, TenantHandle};
 use crate::refusal::Refusal;
 use crate::service::{Service, ServiceState};
 use crate::state::{At, Changes, Effect, State};
+use crate::workflow::Task;
 
 /// Refuses every answer for the service until it is resumed. Suspending twice is no error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +60,9 @@ impl Apply for ResumeService {
 }
 
 impl Apply for ShredService {
-    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        state.living_service(self.tenant, self.service).map(drop)
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+        state.living_service(self.tenant, self.service)?;
+        state.approved(self.tenant, &Task::ShredService(self.service), at.time)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

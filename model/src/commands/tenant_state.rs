@@ -7,6 +7,7 @@ use crate::id::TenantHandle;
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, Effect, State};
 use crate::tenant::{Tenant, TenantState};
+use crate::workflow::Task;
 
 /// Refuses every answer for the tenant until it is resumed. Suspending twice is no error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +55,9 @@ impl Apply for ResumeTenant {
 }
 
 impl Apply for TerminateTenant {
-    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        state.living_tenant(self.tenant).map(drop)
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+        state.living_tenant(self.tenant)?;
+        state.approved(self.tenant, &Task::TerminateTenant, at.time)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

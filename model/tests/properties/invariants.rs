@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::command::{Action, Answer};
 use model::departure::Departure;
+use model::event::BEGINNING;
 use model::id::{LogIndex, NodeId, TenantHandle};
 use model::object::{Body, KeyState, Object};
 use model::refusal::Refusal;
@@ -16,6 +17,7 @@ use model::tenant::{Access, Tenant, TenantState};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
+use model::workflow::{Task, WorkflowState};
 
 use crate::script::PLACEHOLDER;
 use crate::world::{Entry, Moment};
@@ -51,6 +53,43 @@ pub fn judge(moment: &Moment<'_>) {
     a_denial_stands_until_it_is_taken_back(moment);
     versions_open_by_their_tenants_roots_alone(moment);
     a_switch_leaves_old_roots_behind(moment);
+    dangerous_deeds_have_the_approvals_they_want(moment);
+    events_are_told_once_and_in_order(moment);
+}
+
+/// Four eyes: whoever proposed it, wherever, and whatever else happened.
+fn dangerous_deeds_have_the_approvals_they_want(m: &Moment<'_>) {
+    let (tenant, task) = match &m.entry.command.action {
+        Action::TerminateTenant(command) => (command.tenant, Task::TerminateTenant),
+        Action::ShredService(command) => (command.tenant, Task::ShredService(command.service)),
+        Action::SetApprovals(command) => (command.tenant, Task::SetApprovals(command.approvals)),
+        _ => return,
+    };
+    let wanted = m.before.tenant(tenant).map_or(0, |tenant| tenant.approvals);
+    let raised = matches!(task, Task::SetApprovals(approvals) if approvals >= wanted);
+    if matches!(m.entry.applied.answer, Answer::Refused(_))
+        || m.entry.replays.is_some()
+        || wanted == 0
+        || raised
+    {
+        return;
+    }
+    let approved = m.before.workflows(tenant).any(|workflow| {
+        let others = workflow.votes.iter().filter(|vote| vote.approves && vote.by != workflow.initiator);
+        let people: BTreeSet<&str> = others.map(|vote| vote.by.as_str()).collect();
+        workflow.task == task
+            && workflow.state == WorkflowState::Executing
+            && people.len() >= usize::from(wanted)
+    });
+    assert!(approved, "{task:?} was done without {wanted} other people's approval");
+}
+
+fn events_are_told_once_and_in_order(m: &Moment<'_>) {
+    let places = |state: &State| state.events_after(BEGINNING).map(|event| event.place).collect::<Vec<_>>();
+    let (before, after) = (places(m.before), places(m.after));
+    assert!(after.starts_with(&before), "what was told is not taken back");
+    assert!(after.len() <= before.len() + 1, "one command tells one event at most");
+    assert!(after.is_sorted());
 }
 
 /// CONSISTENCY 2: a lower length is waited for under the old one until a second command says it took effect.

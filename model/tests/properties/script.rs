@@ -8,12 +8,12 @@ use model::commands::{
     ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates,
     Description, DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId,
-    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired,
-    NoteProbes, NoteProof, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService,
+    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes,
+    NoteProof, OpenWorkflow, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService,
     RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
-    RevokeObject, RollBackJob, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels,
-    SetTenantLease, ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage,
-    TerminateTenant, UnlinkTenant, UseTicket,
+    RevokeObject, RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels,
+    SetTenantLease, ShredService, StartJob, StepWorkflow, SuspendService, SuspendTenant, SwitchRoots,
+    TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
@@ -26,6 +26,7 @@ use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Wrap;
 use model::ticket::{Purpose, TICKET_MS_MAX};
 use model::uid::{Fields, Header, Kind, Uid};
+use model::workflow::{Step as Taken, Task, WorkflowId};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -101,6 +102,7 @@ fn action() -> impl Strategy<Value = Action> {
         6 => tenants().boxed(),
         1 => leases().boxed(),
         2 => cluster().boxed(),
+        2 => workflows().boxed(),
         8 => services().boxed(),
         20 => objects().boxed(),
         6 => tickets().boxed(),
@@ -121,6 +123,37 @@ fn leases() -> impl Strategy<Value = Action> {
         1 => (handle(), lowered).prop_map(|(h, lowered_at)| {
             LeaseTookEffect { tenant: tenant(h), lowered_at }.into()
         }),
+    ]
+}
+
+/// Dangerous deeds that few people ask each other for.
+fn workflows() -> impl Strategy<Value = Action> {
+    let task = prop_oneof![
+        3 => Just(Task::TerminateTenant),
+        1 => (0..3_u8).prop_map(|s| Task::ShredService(service(s))),
+        1 => (0..7_u8).prop_map(Task::SetApprovals),
+    ];
+    let taken = prop::sample::select(vec![
+        Taken::Submit,
+        Taken::Approve,
+        Taken::Approve,
+        Taken::Confirm,
+        Taken::Confirm,
+        Taken::Reject,
+        Taken::Revoke,
+        Taken::Succeed,
+        Taken::Fail("no".to_owned()),
+    ]);
+    let id = || (0..3_u8).prop_map(|number| WorkflowId([number; 16]));
+    let person = || prop::sample::select(vec!["ann".to_owned(), "bob".to_owned(), "cy".to_owned()]);
+    prop_oneof![
+        2 => (handle(), id(), task, person()).prop_map(|(h, id, task, by)| {
+            OpenWorkflow { id, tenant: tenant(h), task, reason: "moved away".to_owned(), by }.into()
+        }),
+        6 => (handle(), id(), taken, person()).prop_map(|(h, id, step, by)| {
+            StepWorkflow { tenant: tenant(h), id, step, by }.into()
+        }),
+        1 => (handle(), 0..3_u8).prop_map(|(h, approvals)| SetApprovals { tenant: tenant(h), approvals }.into()),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The CLI's way to the administration interface: verified TLS, a bearer token, fail-over over nodes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Api {
     agent: ureq::Agent,
     addresses: Vec<String>,
     token: Option<String>,
+    authority: PathBuf,
+    show: bool,
 }
 
 /// What a node answered, or that none did.
@@ -47,6 +49,9 @@ pub enum ApiError {
     /// The settings of the client cannot work.
     #[error("{0}")]
     Settings(String),
+    /// Nothing was sent: this is what would have been, for curl.
+    #[error("{0}")]
+    Shown(String),
 }
 
 fn separator(detail: &str) -> &'static str {
@@ -63,29 +68,56 @@ impl Api {
             let what = "no address: set KEYRAFT_ADDR or KEYRAFT_ADDRS, or pass --addr";
             return Err(ApiError::Settings(what.to_owned()));
         }
-        let pem = std::fs::read(ca).map_err(|cause| {
-            ApiError::Settings(format!("cannot read the authority {}: {cause}", ca.display()))
-        })?;
-        let roots: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .timeout_global(Some(REQUEST_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .http_status_as_error(false)
-            .proxy(None)
-            .build()
-            .into();
-        Ok(Self { agent, addresses, token })
+        let agent = agent(ca)?;
+        Ok(Self { agent, addresses, token, authority: ca.to_owned(), show: false })
+    }
+
+    /// Shows requests as commands for curl instead of sending them.
+    #[must_use]
+    pub fn showing(mut self, show: bool) -> Self {
+        self.show = show;
+        self
+    }
+
+    /// The command for curl, if that is what is wanted. The token stays in the environment: commands end up in
+    /// histories and tickets.
+    fn shown(&self, method: &str, path: &str, body: Option<(&Value, &str)>) -> Result<(), ApiError> {
+        if !self.show {
+            return Ok(());
+        }
+        let quote = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let address = self.addresses.first().map_or("", |address| address.trim_end_matches('/'));
+        let mut text = format!("curl --cacert {} -X {method}", quote(&self.authority.display().to_string()));
+        text += " -H \"Authorization: Bearer $KEYRAFT_TOKEN\"";
+        if let Some((body, key)) = body {
+            text += &format!(" -H {}", quote(&format!("Idempotency-Key: {key}")));
+            text += &format!(" -H 'Content-Type: application/json' -d {}", quote(&body.to_string()));
+        }
+        Err(ApiError::Shown(format!("{text} {}", quote(&format!("{address}{path}")))))
+    }
+
+    /// Reads a list to its end, page by page.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub fn list(&self, path: &str) -> Result<Value, ApiError> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let sign = if path.contains('?') { '&' } else { '?' };
+            let mut page = self.get(&if after.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}{sign}after={after}")
+            })?;
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
+            }
+            match page["next"].as_str() {
+                Some(next) => after = next.to_owned(),
+                None => return Ok(Value::Array(items)),
+            }
+        }
     }
 
     /// Reads a resource.
@@ -93,6 +125,7 @@ impl Api {
     /// # Errors
     /// See [`ApiError`].
     pub fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.shown("GET", path, None)?;
         self.any_node(|agent, url| self.sign(agent.get(format!("{url}{path}"))).call())
     }
 
@@ -101,6 +134,7 @@ impl Api {
     /// # Errors
     /// See [`ApiError`].
     pub fn post(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.shown("POST", path, Some((body, key)))?;
         self.any_node(|agent, url| {
             let request = self.sign(agent.post(format!("{url}{path}"))).header("Idempotency-Key", key);
             request.send_json(body)
@@ -112,6 +146,7 @@ impl Api {
     /// # Errors
     /// See [`ApiError`].
     pub fn patch(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.shown("PATCH", path, Some((body, key)))?;
         self.any_node(|agent, url| {
             let request = self.sign(agent.patch(format!("{url}{path}"))).header("Idempotency-Key", key);
             request.send_json(body)
@@ -123,6 +158,7 @@ impl Api {
     /// # Errors
     /// See [`ApiError`].
     pub fn put(&self, path: &str, body: &Value, key: &str) -> Result<Value, ApiError> {
+        self.shown("PUT", path, Some((body, key)))?;
         self.any_node(|agent, url| {
             let request = self.sign(agent.put(format!("{url}{path}"))).header("Idempotency-Key", key);
             request.send_json(body)
@@ -154,6 +190,35 @@ impl Api {
     }
 }
 
+/// An HTTPS client that trusts the authorities in a file and follows nothing by itself.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn agent(ca: &Path) -> Result<ureq::Agent, ApiError> {
+    let pem = std::fs::read(ca).map_err(|cause| {
+        ApiError::Settings(format!("cannot read the authority {}: {cause}", ca.display()))
+    })?;
+    let roots: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .build();
+    Ok(ureq::Agent::config_builder()
+        .tls_config(tls)
+        .timeout_global(Some(REQUEST_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .into())
+}
+
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Value, ApiError> {
     let status = response.status().as_u16();
     let text = response.body_mut().read_to_string().unwrap_or_default();
@@ -164,5 +229,12 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Value, ApiErro
     let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let title =
         if body["title"].is_string() { field("title") } else { format!("the node answered {status}") };
-    Err(ApiError::Problem { status, title, detail: field("detail") })
+    // The next step is told where it says more than the title does.
+    let detail = match (field("detail"), field("next_step")) {
+        (detail, next) if [409, 401, 403].contains(&status) && !next.is_empty() => {
+            format!("{detail}; {next}")
+        }
+        (detail, _) => detail,
+    };
+    Err(ApiError::Problem { status, title, detail })
 }

@@ -6,21 +6,24 @@ mod backup;
 mod bench;
 mod certificate;
 mod diagnose;
+mod events;
 mod key;
 mod kmip;
+mod login;
 mod operator;
 mod output;
 mod root;
 mod service;
 mod status;
 mod tenant;
+mod workflow;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::api::Api;
+use self::api::{Api, ApiError};
 pub use self::output::Format;
 
 /// Usage errors (BSD `sysexits.h`).
@@ -56,6 +59,14 @@ enum Command {
     Service(service::ServiceArgs),
     /// Denies client certificates on every node
     Certificate(certificate::CertificateArgs),
+    /// Asks for dangerous deeds, and approves those of others
+    Workflow(workflow::WorkflowArgs),
+    /// Lists what happened
+    Events(events::EventsArgs),
+    /// Gets a token from an identity provider for the next commands
+    Login(login::LoginArgs),
+    /// Shows who one is to the cluster
+    Whoami(Connection),
     /// Makes, reads and ends keys over KMIP
     Key(key::KeyArgs),
     /// Checks and exports audit logs, offline
@@ -91,6 +102,9 @@ pub struct Connection {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
     output: Format,
+    /// Prints the request as a command for curl instead of sending it
+    #[arg(long, global = true)]
+    curl: bool,
 }
 
 impl Connection {
@@ -108,7 +122,7 @@ impl Connection {
                 "no authority: set KEYRAFT_CACERT or pass --ca (keyraft dev writes both to <data>/env)"
             )
         })?;
-        Ok(Api::new(addresses, ca, self.token.clone())?)
+        Ok(Api::new(addresses, ca, self.token.clone().or_else(login::kept))?.showing(self.curl))
     }
 }
 
@@ -123,11 +137,19 @@ pub fn run() -> ExitCode {
     };
     match act(cli.command) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("keyraft: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Says what went wrong; a request that was only to be shown is shown.
+#[allow(clippy::print_stdout)] // the answer of a command
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(ApiError::Shown(command)) = error.downcast_ref::<ApiError>() {
+        println!("{command}");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("keyraft: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn act(command: Command) -> anyhow::Result<ExitCode> {
@@ -139,6 +161,10 @@ fn act(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tenant(args) => tenant::run(&args),
         Command::Service(args) => service::run(&args),
         Command::Certificate(args) => certificate::run(&args),
+        Command::Workflow(args) => workflow::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Login(args) => login::run(&args),
+        Command::Whoami(connection) => events::whoami(&connection),
         Command::Key(args) => key::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),

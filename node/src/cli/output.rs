@@ -26,6 +26,16 @@ pub fn print(format: Format, value: &Value, columns: &[Column]) {
     }
 }
 
+/// Something that turns on a terminal while one waits; nothing for programs.
+pub fn spinner(format: Format, what: &'static str) -> indicatif::ProgressBar {
+    if format != Format::Table {
+        return indicatif::ProgressBar::hidden();
+    }
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(100));
+    spinner
+}
+
 fn table(value: &Value, columns: &[Column]) -> String {
     let rows: Vec<&Value> = match value {
         Value::Array(rows) => rows.iter().collect(),

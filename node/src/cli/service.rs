@@ -39,6 +39,13 @@ enum Command {
         /// The tenant
         tenant: String,
     },
+    /// Shows one service
+    Get {
+        /// The tenant
+        tenant: String,
+        /// The service
+        name: String,
+    },
     /// Replaces what is decided about the service's keys
     Policy {
         /// The tenant
@@ -103,7 +110,8 @@ pub fn run(args: &ServiceArgs) -> anyhow::Result<ExitCode> {
             });
             api.post(&format!("/v1/tenants/{tenant}/services"), &body, &key)?
         }
-        Command::List { tenant } => api.get(&format!("/v1/tenants/{tenant}/services"))?["items"].take(),
+        Command::List { tenant } => api.list(&format!("/v1/tenants/{tenant}/services"))?,
+        Command::Get { tenant, name } => api.get(&format!("/v1/tenants/{tenant}/services/{name}"))?,
         Command::Policy { tenant, name, auto_activate, deny_get_after_revoke } => {
             let policy =
                 json!({ "auto_activate": auto_activate, "get_after_revoke": !deny_get_after_revoke });

@@ -1,11 +1,13 @@
 //! `keyraft tenant`: the lives of tenants.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use model::tenant::{LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN};
 use serde_json::{Map, Value, json};
 
+use super::api::Api;
 use super::{Connection, output};
 
 /// See the module.
@@ -32,6 +34,9 @@ enum Command {
         /// Services must be registered by an administrator
         #[arg(long)]
         no_auto_register: bool,
+        /// Waits until every node serves it
+        #[arg(long)]
+        wait: bool,
     },
     /// Lists tenants
     List,
@@ -60,6 +65,29 @@ enum Command {
         /// strict (2000), default (3000), relaxed (60000), or milliseconds between
         #[arg(value_parser = parse_lease)]
         length: u32,
+    },
+    /// Sets how many other people must approve dangerous deeds
+    Approvals {
+        /// The tenant
+        name: String,
+        /// 0 to 5; to want fewer is such a deed itself
+        approvals: u8,
+    },
+    /// Shows how much of everything the tenant has
+    Usage {
+        /// The tenant
+        name: String,
+    },
+    /// Lists the objects that have records of their own, newest first
+    Objects {
+        /// The tenant
+        name: String,
+        /// Of this service alone
+        #[arg(long)]
+        service: Option<String>,
+        /// In this state alone: Active, Destroyed, …
+        #[arg(long)]
+        state: Option<String>,
     },
     /// Refuses every answer until the tenant is resumed
     Suspend {
@@ -130,6 +158,45 @@ const VERSION_COLUMNS: &[output::Column] = &[
     ("CREATED", "/created"),
 ];
 
+const USAGE_COLUMNS: &[output::Column] = &[
+    ("TENANT", "/tenant"),
+    ("SERVICES", "/services"),
+    ("OBJECTS", "/objects"),
+    ("VERSIONS", "/versions"),
+    ("OPEN WORKFLOWS", "/open_workflows"),
+];
+
+const OBJECT_COLUMNS: &[output::Column] =
+    &[("IDENTIFIER", "/identifier"), ("SERVICE", "/service"), ("STATE", "/state")];
+
+/// How long every node may take to catch up: a minute covers a rolling restart.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Pause between two looks.
+const WAIT_POLL: Duration = Duration::from_millis(50);
+
+/// Waits until every node has applied what the one that answers first has applied now.
+fn wait_for_all(connection: &Connection, api: &Api) -> anyhow::Result<()> {
+    let applied = |cluster: &Value| -> Vec<u64> {
+        let nodes = cluster["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        nodes
+            .iter()
+            .map(|node| if node["role"] == "unreachable" { 0 } else { node["applied"].as_u64().unwrap_or(0) })
+            .collect()
+    };
+    let wanted = applied(&api.get("/v1/cluster")?).into_iter().max().unwrap_or(0);
+    let deadline = Instant::now() + WAIT_MAX;
+    let spinner = output::spinner(connection.output, "waiting until every node serves it");
+    while applied(&api.get("/v1/cluster")?).into_iter().any(|applied| applied < wanted) {
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "made, but not every node has caught up; see keyraft status"
+        );
+        std::thread::sleep(WAIT_POLL);
+    }
+    spinner.finish_and_clear();
+    Ok(())
+}
+
 fn parse_label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
@@ -157,15 +224,36 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
     let key = super::idempotency_key()?;
     let act = |name: &str, verb: &str| api.post(&format!("/v1/tenants/{name}:{verb}"), &json!({}), &key);
     let answer = match &args.command {
-        Command::Create { name, labels, lease_ms, no_auto_register } => {
+        Command::Create { name, labels, lease_ms, no_auto_register, wait } => {
             let mut body =
                 json!({ "name": name, "labels": labels_of(labels), "auto_register": !no_auto_register });
             if let Some(lease_ms) = lease_ms {
                 body["lease_ms"] = json!(lease_ms);
             }
-            api.post("/v1/tenants", &body, &key)?
+            let made = api.post("/v1/tenants", &body, &key)?;
+            if *wait {
+                wait_for_all(&args.connection, &api)?;
+            }
+            made
         }
-        Command::List => api.get("/v1/tenants")?["items"].take(),
+        Command::List => api.list("/v1/tenants")?,
+        Command::Approvals { name, approvals } => {
+            api.patch(&format!("/v1/tenants/{name}"), &json!({ "approvals": approvals }), &key)?
+        }
+        Command::Usage { name } => {
+            let usage = api.get(&format!("/v1/tenants/{name}/usage"))?;
+            output::print(args.connection.output, &usage, USAGE_COLUMNS);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Objects { name, service, state } => {
+            let filter = |what: &str, value: &Option<String>| {
+                value.as_ref().map(|value| format!("{what}={value}&")).unwrap_or_default()
+            };
+            let query = filter("service", service) + &filter("state", state) + "limit=1000";
+            let objects = api.list(&format!("/v1/tenants/{name}/objects?{query}"))?;
+            output::print(args.connection.output, &objects, OBJECT_COLUMNS);
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Get { name } => api.get(&format!("/v1/tenants/{name}"))?,
         Command::Versions { name } => api.get(&format!("/v1/tenants/{name}/versions"))?["items"].take(),
         Command::Label { name, labels } => {

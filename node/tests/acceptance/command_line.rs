@@ -92,6 +92,61 @@ fn what_is_in_the_way_of_a_key_is_said_in_one_sentence() {
     one_sentence(&down, &["cannot connect to 127.0.0.1", "start the nodes"]);
 }
 
+#[test]
+fn tenants_are_administered_on_the_command_line() {
+    let cluster = Cluster::start();
+    let made = cluster.json(&["tenant", "create", "acme", "--label", "team=blue", "--wait"]);
+    assert_eq!((made["name"].as_str(), made["approvals"].as_u64()), (Some("acme"), Some(0)));
+    let me = cluster.json(&["whoami"]);
+    assert_eq!(me["grants"][0]["role"], "platform_operator");
+    assert_eq!(cluster.json(&["tenant", "lease", "acme", "5000"])["lease_ms"], 5000);
+    cluster.json(&["service", "register", "acme", "orders"]);
+    let policy = cluster.json(&["service", "policy", "acme", "orders", "--deny-get-after-revoke"]);
+    assert_eq!(policy["policy"]["get_after_revoke"], false);
+    assert_eq!(cluster.json(&["tenant", "usage", "acme"])["services"]["active"], 1);
+
+    cluster.json(&["tenant", "approvals", "acme", "1"]);
+    let alone = cluster.keyraft(&["tenant", "terminate", "acme", "--confirm", "acme"]);
+    one_sentence(&alone, &["Approval wanted", "open a workflow"]);
+    let open = ["workflow", "open", "acme", "terminate-tenant", "--reason", "moved away"];
+    let drafted = cluster.json(&open);
+    assert_eq!(
+        (drafted["state"].as_str(), &drafted["impact"]["services"][0]),
+        (Some("initial"), &"orders".into())
+    );
+    let id = drafted["id"].as_str().expect("an id");
+    assert_eq!(cluster.json(&["workflow", "submit", "acme", id])["state"], "waiting_approval");
+    one_sentence(&cluster.keyraft(&["workflow", "approve", "acme", id]), &["Another person must act"]);
+    assert_eq!(cluster.json(&["workflow", "list", "acme", "--state", "waiting_approval"])[0]["id"], id);
+
+    let events = cluster.json(&["events", "--tenant", "acme"]);
+    let told: Vec<&str> =
+        events.as_array().expect("a list").iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "tenant_created",
+            "tenant_changed",
+            "service_registered",
+            "service_changed",
+            "tenant_changed",
+            "workflow_moved",
+            "workflow_moved",
+        ]
+    );
+    let shown = cluster.keyraft(&["tenant", "suspend", "acme", "--curl"]);
+    let command = text(&shown.stdout);
+    assert!(shown.status.success() && command.starts_with("curl --cacert '"), "{command}");
+    assert!(command.contains("/v1/tenants/acme:suspend'") && command.contains("$KEYRAFT_TOKEN"), "{command}");
+    assert!(!command.contains(&cluster.env()["KEYRAFT_TOKEN"]), "the token itself stays out of histories");
+    let ran = std::process::Command::new("sh").arg("-c").arg(&command).envs(cluster.env()).output();
+    if let Ok(ran) = ran
+        && ran.status.success()
+    {
+        assert!(text(&ran.stdout).contains("\"suspended\""), "{}", text(&ran.stdout));
+    }
+}
+
 /// A failure with one line on standard error that holds all of these.
 fn one_sentence(output: &Output, parts: &[&str]) {
     let told = text(&output.stderr);

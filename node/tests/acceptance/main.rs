@@ -39,3 +39,4 @@ mod tokens;
 mod transport;
 mod wire;
 mod withdrawals;
+mod workflows;

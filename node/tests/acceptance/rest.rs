@@ -78,6 +78,38 @@ impl Request {
         self.send_to(cluster, cluster.ports.admin + 50 + self.node, Some(who)).await
     }
 
+    /// The first frames of a stream of events: number and content. Then the line is cut.
+    pub async fn frames(&self, cluster: &Cluster, count: usize) -> Vec<(String, Value)> {
+        let mut stream =
+            wire::connect_to(cluster, cluster.ports.admin + self.node, None).await.expect("a connection");
+        // HTTP/1.0 has no chunks: the frames stand in the body as they are.
+        let head =
+            format!("{} HTTP/1.0\r\nHost: localhost\r\n{}\r\n\r\n", self.line, self.headers.join("\r\n"));
+        stream.write_all(head.as_bytes()).await.expect("a line");
+        stream.flush().await.expect("a line");
+        let mut bytes = Vec::new();
+        let whole =
+            |bytes: &[u8]| text(bytes).matches("\ndata: ").count() >= count && bytes.ends_with(b"\n\n");
+        while !whole(&bytes) {
+            let read = timeout(PATIENCE, stream.read_buf(&mut bytes))
+                .await
+                .expect("an event in time")
+                .expect("a line");
+            assert!(read > 0, "the stream ended: {}", text(&bytes));
+        }
+        let body = text(&bytes);
+        let (_, body) = body.split_once("\r\n\r\n").expect("a header");
+        let field = |frame: &str, name: &str| {
+            let line =
+                frame.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
+            line.expect("a field")
+        };
+        let frames = body.split("\n\n").filter(|frame| frame.contains("data: "));
+        frames
+            .map(|frame| (field(frame, "id"), serde_json::from_str(&field(frame, "data")).expect("JSON")))
+            .collect()
+    }
+
     async fn send_to(&self, cluster: &Cluster, port: u16, who: Option<&Credentials>) -> Reply {
         let mut stream = wire::connect_to(cluster, port, who).await.expect("a connection");
         let mut head = format!("{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", self.line);

@@ -14,7 +14,11 @@ use crate::wire::Credentials;
 
 /// A tenant and a service that the matrix may act on; neither exists, so nothing is changed by an answer.
 fn target(rule: &Rule) -> String {
-    rule.path.replace("{tenant}", "tenant-a").replace("{service}", "no-such-service").replace("{node}", "999")
+    rule.path
+        .replace("{tenant}", "tenant-a")
+        .replace("{service}", "no-such-service")
+        .replace("{workflow}", "none")
+        .replace("{node}", "999")
 }
 
 fn request(rule: &Rule) -> Request {
@@ -69,9 +73,11 @@ async fn a02_every_role_may_do_what_the_table_says_and_nothing_else() {
                 Access::Platform(roles) if platform && holds(roles) => "allowed",
                 Access::Platform(_) => "403",
                 Access::Tenant(roles) if holds(roles) => "allowed",
+                // The right role, and no second factor.
+                Access::TenantStrong(roles) if holds(roles) => "401",
                 // Whoever has no role in a tenant learns nothing of it, not even that it is there.
-                Access::Tenant(_) if role.is_none() => "404",
-                Access::Tenant(_) => "403",
+                Access::Tenant(_) | Access::TenantStrong(_) if role.is_none() => "404",
+                Access::Tenant(_) | Access::TenantStrong(_) => "403",
             };
             if expected == "allowed" && !changes_nothing(rule) {
                 continue;
@@ -186,6 +192,45 @@ async fn a13_a_node_starts_with_a_provider_that_is_away_and_not_with_one_that_is
     assert_eq!((reply.status, reply.body["who_must_act"].as_str()), (503, Some("nobody")));
     let operator = Credentials::operator(&cluster);
     assert_eq!(Request::new("GET /v1/cluster").send_as(&cluster, &operator).await.status, 200);
+}
+
+#[test]
+fn a_script_logs_in_and_its_token_serves_the_next_commands() {
+    let Some(provider) = IdentityProvider::start("login") else { return };
+    let cluster = Cluster::start_with(&provider.settings("\"any\"", ""));
+    let home = tempfile::tempdir().expect("a home");
+    let secret = home.path().join("secret");
+    std::fs::write(&secret, "key-admin-secret-of-the-tests\n").expect("a file");
+    let authority = provider.folder.path().join("server.pem");
+    let keyraft = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(KEYRAFT);
+        command
+            .args(arguments)
+            .envs(cluster.env())
+            .env_remove("KEYRAFT_TOKEN")
+            .env("XDG_CONFIG_HOME", home.path());
+        command.output().expect("keyraft starts")
+    };
+    let login = |client: &str| {
+        let (secret, authority) = (secret.to_str().expect("text"), authority.to_str().expect("text"));
+        let client = ["--client-id", client, "--client-secret-file", secret, "--issuer-ca", authority];
+        keyraft(&[&["login", "--issuer", &provider.issuer], &client[..]].concat())
+    };
+    let before = keyraft(&["tenant", "list"]);
+    assert!(!before.status.success() && text(&before.stderr).contains("Authentication required"));
+    let wrong = login("auditor");
+    assert!(
+        !wrong.status.success() && text(&wrong.stderr).contains("refused with 401"),
+        "{}",
+        text(&wrong.stderr)
+    );
+    let right = login("key-admin");
+    assert!(right.status.success(), "{}", text(&right.stderr));
+    assert!(text(&right.stdout).contains("key_administrator"), "{}", text(&right.stdout));
+    let after = keyraft(&["tenant", "list", "-o", "json"]);
+    let tenants: Value = serde_json::from_slice(&after.stdout).expect("JSON");
+    assert_eq!(tenants[0]["name"], "tenant-a");
+    assert_eq!(tenants.as_array().map(Vec::len), Some(1), "its own tenant alone");
 }
 
 /// Starts node 0 again with more settings; what it says when it ends.

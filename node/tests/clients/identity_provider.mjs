@@ -51,6 +51,7 @@ const provider = new Provider(issuer, {
   jwks,
   clients: [
     ...Object.keys(PEOPLE).map((name) => machine(name)),
+    ...['operator', 'tenant-admin', 'key-admin', 'key-admin-2'].map((name) => machine(`${name}-strong`)),
     machine('operator-rsa', 'RS256'),
     machine('operator-elsewhere', 'ES256', 'another-service'),
     {
@@ -82,7 +83,13 @@ const provider = new Provider(issuer, {
       }),
     },
   },
-  extraTokenClaims: (ctx, token) => PEOPLE[(token.accountId ?? token.clientId).replace(/-(rsa|elsewhere)$/, '')],
+  // A machine has no second factor; one whose name ends so is taken for a person who has just shown one.
+  extraTokenClaims: (ctx, token) => {
+    const name = (token.accountId ?? token.clientId).replace(/-(rsa|elsewhere)$/, '');
+    const person = PEOPLE[name.replace(/-strong$/, '')];
+    const strong = { acr: 'urn:keyraft:two', amr: ['pwd', 'otp'], auth_time: Math.floor(Date.now() / 1000) };
+    return name.endsWith('-strong') ? { ...person, ...strong } : person;
+  },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...PEOPLE[id] }) }),
   interactions: { url: (ctx, interaction) => `/login/${interaction.uid}` },
   cookies: { keys: [createHash('sha256').update(JSON.stringify(jwks)).digest('hex')] },

@@ -6,6 +6,7 @@ use model::certificate::{CertificateId, Denial, Serial};
 use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::*;
 use model::departure::Departure;
+use model::event::{Event, What};
 use model::id::*;
 use model::job::{Job, JobKind, Step};
 use model::object::*;
@@ -16,6 +17,7 @@ use model::tenant::*;
 use model::ticket::{Purpose, Ticket};
 use model::time::ClusterTime;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
+use model::workflow::{Step as Taken, Task, Vote, Workflow, WorkflowId, WorkflowState};
 
 pub const TENANT: TenantHandle = TenantHandle([0xa1, 0xa2, 0xa3, 0xa4]);
 pub const ROOT: RootHandle = RootHandle([0xe1, 0xe2, 0xe3, 0xe4]);
@@ -231,7 +233,35 @@ pub fn actions() -> Vec<Action> {
         IssueJoinToken { hash: [0x70; 32], lasts_ms: 3_600_000 }.into(),
         SetNodeRole { node: NodeId(3), voter: false }.into(),
         ActivateFormat { format: 2 }.into(),
+        OpenWorkflow {
+            id: WORKFLOW,
+            tenant,
+            task: Task::ShredService(service),
+            reason: "old".into(),
+            by: "ann".into(),
+        }
+        .into(),
+        StepWorkflow { tenant, id: WORKFLOW, step: Taken::Fail("gone".into()), by: "ann".into() }.into(),
+        SetApprovals { tenant, approvals: 2 }.into(),
     ]
+}
+
+const WORKFLOW: WorkflowId = WorkflowId([0x3f; 16]);
+
+fn workflow(time: ClusterTime) -> Workflow {
+    Workflow {
+        id: WORKFLOW,
+        tenant: TENANT,
+        task: Task::SetApprovals(1),
+        reason: "smaller".into(),
+        initiator: "ann".into(),
+        votes: vec![Vote { by: "bob".into(), approves: true, at: time }],
+        state: WorkflowState::WaitingConfirmation,
+        outcome: String::new(),
+        created: time,
+        expires: time.plus_ms(1),
+        revision: LogIndex(13),
+    }
 }
 
 fn issued() -> CertificateId {
@@ -292,6 +322,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         created: time,
         revision: LogIndex(5),
         withdrawn_at: LogIndex(4),
+        approvals: 2,
     };
     let service = Service {
         tenant: TENANT,
@@ -320,6 +351,8 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let login = Purpose::Login { requests_left: Some(3), rights: vec![0x42; 3] };
     let login = Ticket { purpose: login, ..ticket() };
     let session = Ticket { purpose: Purpose::Session, ..ticket() };
+    let place = Place { index: LogIndex(14), item: 0 };
+    let event = Event { place, time, tenant: Some(TENANT), what: What::KeyRotation(L2Version(2)) };
     let denial = Denial { at: LogIndex(12), since: time, reason: "stolen".into() };
     let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
     vec![
@@ -359,6 +392,8 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
             Row::JoinToken(JoinToken { expires: time, used_by: Some(NodeId(3)) }),
         ),
         ("voter", RowKey::Voter(NodeId(3)), Row::Voter(false)),
+        ("workflow", RowKey::Workflow(TENANT, WORKFLOW), Row::Workflow(workflow(time))),
+        ("event", RowKey::Event(event.place), Row::Event(event)),
     ]
 }
 

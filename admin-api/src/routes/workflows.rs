@@ -1,0 +1,420 @@
+//! Four eyes: dangerous deeds that one person asks for and others approve.
+//!
+//! The state machine keeps the rules (`model::workflow`); here people are named, what a deed would hit is shown,
+//! and a confirmed one is carried out.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use engine::{Administrator, Engine, Refused};
+use model::command::Action;
+use model::commands::{OpenWorkflow, SetApprovals, ShredService, StepWorkflow, TerminateTenant};
+use model::refusal::Refusal;
+use model::service::ServiceState;
+use model::tenant::Tenant;
+use model::workflow::{Step, Task, Workflow, WorkflowId, WorkflowState};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::services::find_service;
+use super::tenants::find;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::json::Body;
+use crate::page::{Asked, page};
+use crate::problem::Problem;
+
+/// A workflow to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenWorkflowRequest {
+    /// `terminate_tenant`, `shred_service` or `set_approvals`.
+    task: String,
+    /// For `shred_service`: which.
+    #[serde(default)]
+    service: Option<String>,
+    /// For `set_approvals`: how many from then on.
+    #[serde(default)]
+    approvals: Option<u8>,
+    /// Why, for those who are asked.
+    reason: String,
+    /// Only shows what the deed would hit.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What a deed would hit.
+#[derive(Serialize, ToSchema)]
+pub struct Impact {
+    /// Services whose keys end.
+    services: Vec<String>,
+    /// Recorded objects among them; keys that cost no storage are not counted.
+    objects: u64,
+    /// Versions of the tenant's key that end.
+    versions: usize,
+    /// Whether it can be undone.
+    reversible: bool,
+}
+
+/// One person's word.
+#[derive(Serialize, ToSchema)]
+pub struct VoteView {
+    /// Whose.
+    by: String,
+    /// Yes or no.
+    approves: bool,
+    /// When, in seconds since the epoch.
+    at: u64,
+}
+
+/// A workflow.
+#[derive(Serialize, ToSchema)]
+pub struct WorkflowView {
+    /// Names it; none for a dry run.
+    id: Option<String>,
+    /// The tenant.
+    tenant: String,
+    /// What is to be done.
+    task: &'static str,
+    /// For `shred_service`: which.
+    service: Option<String>,
+    /// For `set_approvals`: how many from then on.
+    approvals: Option<u8>,
+    /// Where it is: `initial`, `waiting_approval`, `waiting_confirmation`, `executing`, `successful`, `failed`,
+    /// `rejected`, `revoked` or `expired`.
+    state: &'static str,
+    /// Who asked.
+    initiator: String,
+    /// Why.
+    reason: String,
+    /// What the others said.
+    votes: Vec<VoteView>,
+    /// How many of them must say yes.
+    approvals_wanted: u8,
+    /// How it ended, for people.
+    outcome: String,
+    /// What it hits, as things are now.
+    impact: Impact,
+    /// When it was opened, in seconds since the epoch.
+    created: Option<u64>,
+    /// When it ends by itself, in seconds since the epoch.
+    expires: Option<u64>,
+}
+
+/// Workflows.
+#[derive(Serialize, ToSchema)]
+pub struct WorkflowList {
+    /// Newest first.
+    items: Vec<WorkflowView>,
+    /// `after` of the next page.
+    next: Option<String>,
+}
+
+/// Which workflows to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    limit: Option<usize>,
+    after: Option<String>,
+    state: Option<String>,
+}
+
+impl std::fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+struct Hex<'a>(&'a [u8]);
+
+fn parse_id(text: &str) -> Result<WorkflowId, Problem> {
+    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(WorkflowId).ok_or_else(|| Problem::not_found("workflow"))
+}
+
+/// What a task would hit now.
+fn impact(engine: &Engine, tenant: &Tenant, task: &Task) -> Impact {
+    let generation = engine.store().generation();
+    let state = &generation.state;
+    let hit = |service: &&std::sync::Arc<model::service::Service>| match task {
+        Task::TerminateTenant => service.state != ServiceState::Shredded,
+        Task::ShredService(handle) => service.handle == *handle,
+        Task::SetApprovals(_) => false,
+    };
+    let services: Vec<_> = state.services(tenant.handle).filter(hit).collect();
+    Impact {
+        objects: services.iter().map(|service| state.object_count(tenant.handle, service.handle)).sum(),
+        services: services.iter().map(|service| service.name.to_string()).collect(),
+        versions: if *task == Task::TerminateTenant { tenant.versions.len() } else { 0 },
+        reversible: matches!(task, Task::SetApprovals(_)),
+    }
+}
+
+/// The parts of a view that a task says.
+fn task_view(engine: &Engine, tenant: &Tenant, task: &Task) -> (Option<String>, Option<u8>) {
+    match task {
+        Task::TerminateTenant => (None, None),
+        Task::ShredService(handle) => {
+            let generation = engine.store().generation();
+            let service = generation.state.service(tenant.handle, *handle);
+            (service.map(|service| service.name.to_string()), None)
+        }
+        Task::SetApprovals(approvals) => (None, Some(*approvals)),
+    }
+}
+
+fn view(engine: &Engine, tenant: &Tenant, workflow: &Workflow) -> WorkflowView {
+    let (service, approvals) = task_view(engine, tenant, &workflow.task);
+    let vote = |vote: &model::workflow::Vote| VoteView {
+        by: vote.by.clone(),
+        approves: vote.approves,
+        at: vote.at.as_secs(),
+    };
+    WorkflowView {
+        id: Some(Hex(&workflow.id.0).to_string()),
+        tenant: tenant.name.to_string(),
+        task: workflow.task.as_str(),
+        service,
+        approvals,
+        state: workflow.state_at(engine.store().now()).as_str(),
+        initiator: workflow.initiator.clone(),
+        reason: workflow.reason.clone(),
+        votes: workflow.votes.iter().map(vote).collect(),
+        approvals_wanted: tenant.approvals,
+        outcome: workflow.outcome.clone(),
+        impact: impact(engine, tenant, &workflow.task),
+        created: Some(workflow.created.as_secs()),
+        expires: Some(workflow.expires.as_secs()),
+    }
+}
+
+/// Lists the workflows of a tenant, newest first.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/workflows", params(("tenant" = String, Path),
+    ("limit" = Option<usize>, Query), ("after" = Option<String>, Query), ("state" = Option<String>, Query)),
+    responses((status = 200, body = WorkflowList), (status = 404, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Asked(query): Asked<ListQuery>,
+) -> Result<Json<WorkflowList>, Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let generation = engine.store().generation();
+    let mut all: Vec<_> = generation.state.workflows(tenant.handle).collect();
+    all.sort_by_key(|workflow| std::cmp::Reverse((workflow.created, workflow.id)));
+    let views = all.into_iter().map(|workflow| view(engine, &tenant, workflow));
+    let id = |view: &WorkflowView| view.id.clone().unwrap_or_default();
+    let after = query.after.as_ref();
+    let mut reached = after.is_none();
+    let rest = views.filter(|view| {
+        let now = reached;
+        reached = reached || after.is_some_and(|after| *after == id(view));
+        now
+    });
+    let wanted = rest.filter(|view| query.state.as_deref().is_none_or(|state| state == view.state));
+    let (items, next) = page(wanted, query.limit, id)?;
+    Ok(Json(WorkflowList { items, next }))
+}
+
+/// Shows a workflow and what it would hit as things are now.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/workflows/{workflow}",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    let engine = app.engine()?;
+    let (tenant, workflow) = read(engine, &name, &id).await?;
+    Ok(Json(view(engine, &tenant, &workflow)))
+}
+
+type Found = (std::sync::Arc<Tenant>, Workflow);
+
+async fn read(engine: &Engine, name: &str, id: &str) -> Result<Found, Problem> {
+    let tenant = find(engine, name).await?;
+    let generation = engine.store().generation();
+    let workflow = generation.state.workflow(tenant.handle, parse_id(id)?);
+    let workflow = workflow.ok_or_else(|| Problem::not_found("workflow"))?;
+    Ok((tenant, workflow.as_ref().clone()))
+}
+
+/// Drafts a workflow, or with `dry_run` only shows what it would hit.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows", params(("tenant" = String, Path)),
+    request_body = OpenWorkflowRequest, responses((status = 201, body = WorkflowView),
+    (status = 200, body = WorkflowView, description = "a dry run"), (status = 404, body = Problem)))]
+pub async fn open(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Body(request): Body<OpenWorkflowRequest>,
+) -> Result<(StatusCode, Json<WorkflowView>), Problem> {
+    let engine = app.engine()?;
+    let tenant = find(engine, &name).await?;
+    let task = task(engine, &tenant, &request)?;
+    if request.dry_run {
+        return Ok((
+            StatusCode::OK,
+            Json(dry(engine, &tenant, &task, &caller.administrator, request.reason)),
+        ));
+    }
+    let id = WorkflowId(crypto::random::bytes());
+    let by = caller.administrator.subject.clone();
+    let command = OpenWorkflow { id, tenant: tenant.handle, task, reason: request.reason, by };
+    engine.administer(&caller.administrator, tenant.handle, &Hex(&id.0).to_string(), command, None).await?;
+    let (tenant, workflow) = read(engine, &name, &Hex(&id.0).to_string()).await?;
+    Ok((StatusCode::CREATED, Json(view(engine, &tenant, &workflow))))
+}
+
+fn task(engine: &Engine, tenant: &Tenant, request: &OpenWorkflowRequest) -> Result<Task, Problem> {
+    match (request.task.as_str(), &request.service, request.approvals) {
+        ("terminate_tenant", None, None) => Ok(Task::TerminateTenant),
+        ("shred_service", Some(service), None) => {
+            Ok(Task::ShredService(find_service(engine, tenant, service)?.handle))
+        }
+        ("set_approvals", None, Some(approvals)) => Ok(Task::SetApprovals(approvals)),
+        _ => Err(Problem::bad_request(
+            "task is terminate_tenant, shred_service with a service, or set_approvals with approvals",
+        )),
+    }
+}
+
+fn dry(engine: &Engine, tenant: &Tenant, task: &Task, who: &Administrator, reason: String) -> WorkflowView {
+    let (service, approvals) = task_view(engine, tenant, task);
+    WorkflowView {
+        id: None,
+        tenant: tenant.name.to_string(),
+        task: task.as_str(),
+        service,
+        approvals,
+        state: WorkflowState::Initial.as_str(),
+        initiator: who.subject.clone(),
+        reason,
+        votes: Vec::new(),
+        approvals_wanted: tenant.approvals,
+        outcome: String::new(),
+        impact: impact(engine, tenant, task),
+        created: None,
+        expires: None,
+    }
+}
+
+/// Takes a step as the caller; answers the workflow as it is then.
+async fn step(
+    engine: &Engine,
+    who: &Administrator,
+    (name, id): (&str, &str),
+    step: Step,
+) -> Result<Found, Problem> {
+    let (tenant, workflow) = read(engine, name, id).await?;
+    let command = StepWorkflow { tenant: tenant.handle, id: workflow.id, step, by: who.subject.clone() };
+    engine.administer(who, tenant.handle, id, command, None).await?;
+    read(engine, name, id).await
+}
+
+async fn stepped(
+    app: &App,
+    caller: &Caller,
+    place: (&str, &str),
+    taken: Step,
+) -> Result<Json<WorkflowView>, Problem> {
+    let engine = app.engine()?;
+    let (tenant, workflow) = step(engine, &caller.administrator, place, taken).await?;
+    Ok(Json(view(engine, &tenant, &workflow)))
+}
+
+/// Asks the others; only its initiator may.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:submit",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 409, body = Problem)))]
+pub async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    stepped(&app, &caller, (&name, &id), Step::Submit).await
+}
+
+/// Says yes; its initiator may not, and nobody twice.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:approve",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub async fn approve(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    stepped(&app, &caller, (&name, &id), Step::Approve).await
+}
+
+/// Says no, which ends it.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:reject",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub async fn reject(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    stepped(&app, &caller, (&name, &id), Step::Reject).await
+}
+
+/// Takes it back; only its initiator may.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:revoke",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    stepped(&app, &caller, (&name, &id), Step::Revoke).await
+}
+
+/// Confirms an approved workflow and carries it out; only its initiator may. Repeated after an unknown outcome, it
+/// finishes what was begun.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:confirm",
+    params(("tenant" = String, Path), ("workflow" = String, Path)),
+    responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem),
+    (status = 504, body = Problem)))]
+pub async fn confirm(
+    State(app): State<App>,
+    caller: Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<WorkflowView>, Problem> {
+    let (engine, who) = (app.engine()?, &caller.administrator);
+    let (mut tenant, mut workflow) = read(engine, &name, &id).await?;
+    let begun = workflow.state_at(engine.store().now()) == WorkflowState::Executing;
+    if !begun || workflow.initiator != who.subject {
+        (tenant, workflow) = step(engine, who, (&name, &id), Step::Confirm).await?;
+    }
+    if workflow.state == WorkflowState::Executing {
+        let ended = match execute(engine, who, &tenant, &workflow).await {
+            Ok(())
+            | Err(Refused::Refused(Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. })) => {
+                Step::Succeed
+            }
+            Err(Refused::Refused(refusal)) => Step::Fail(refusal.to_string()),
+            // Not known, or not everywhere yet: it stays under way until somebody asks again.
+            Err(other) => return Err(other.into()),
+        };
+        (tenant, workflow) = step(engine, who, (&name, &id), ended).await?;
+    }
+    Ok(Json(view(engine, &tenant, &workflow)))
+}
+
+async fn execute(
+    engine: &Engine,
+    who: &Administrator,
+    tenant: &Tenant,
+    workflow: &Workflow,
+) -> Result<(), Refused> {
+    let handle = tenant.handle;
+    let action: Action = match workflow.task {
+        Task::TerminateTenant => TerminateTenant { tenant: handle }.into(),
+        Task::ShredService(service) => ShredService { tenant: handle, service }.into(),
+        Task::SetApprovals(approvals) => SetApprovals { tenant: handle, approvals }.into(),
+    };
+    engine.administer(who, handle, tenant.name.as_str(), action, None).await.map(drop)
+}

@@ -1,0 +1,63 @@
+//! `keyraft events` and `keyraft whoami`: what happened, and who is asking.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Connection, output};
+
+/// See the module.
+#[derive(Args)]
+pub struct EventsArgs {
+    /// Of this tenant alone
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Of this kind alone, such as key_rotation
+    #[arg(long)]
+    event: Option<String>,
+    /// What came after the event of this number
+    #[arg(long)]
+    after: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const COLUMNS: &[output::Column] = &[
+    ("NUMBER", "/id"),
+    ("TIME", "/effective_time"),
+    ("EVENT", "/event"),
+    ("TENANT", "/tenant_id"),
+    ("SERVICE", "/service"),
+    ("STATE", "/state"),
+];
+
+const GRANT_COLUMNS: &[output::Column] = &[("ROLE", "/role"), ("TENANT", "/tenant")];
+
+/// Lists what happened, oldest first.
+pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
+    let api = args.connection.api()?;
+    let filter = |what: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{what}={value}&")).unwrap_or_default()
+    };
+    let query = filter("tenant", &args.tenant) + &filter("event", &args.event) + "limit=1000";
+    let events = match &args.after {
+        // One page: the list is followed from its beginning only.
+        Some(after) => api.get(&format!("/v1/events?{query}&after={after}"))?["items"].take(),
+        None => api.list(&format!("/v1/events?{query}"))?,
+    };
+    output::print(args.connection.output, &events, COLUMNS);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the name that stands in records, and the roles.
+#[allow(clippy::print_stdout)] // the answer of a command
+pub fn whoami(connection: &Connection) -> anyhow::Result<ExitCode> {
+    let who = connection.api()?.get("/v1/whoami")?;
+    if connection.output == output::Format::Table {
+        println!("{}\n", who["subject"].as_str().unwrap_or_default());
+        output::print(connection.output, &who["grants"], GRANT_COLUMNS);
+    } else {
+        output::print(connection.output, &who, &[]);
+    }
+    Ok(ExitCode::SUCCESS)
+}
