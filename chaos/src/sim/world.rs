@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crypto::L3Cache;
-use engine::Guard;
+use engine::Held;
 use model::id::{ClusterId, NodeId};
 use raft_store::env::{Clock, Surroundings};
 use raft_store::join::{JoinRequest, ask};
@@ -170,7 +170,7 @@ impl World {
             runtime: tokio::runtime::Handle::current(),
         };
         let cache = Arc::new(L3Cache::new(CACHE));
-        let guard = Arc::new(Guard(Arc::clone(&cache)));
+        let guard = Arc::new(Held::new(Arc::clone(&self.realm.keyring), Arc::clone(&cache)));
         let sealer = Arc::clone(&self.realm.keyring) as Arc<_>;
         let env = SimEnv { disk, surroundings };
         let store = Store::start(env, settings, node.identity.clone(), sealer, guard).await?;
@@ -262,14 +262,14 @@ impl World {
     /// Ends every fault that lasts: links, clocks and disks are well, every process runs.
     pub async fn heal(&self) -> anyhow::Result<()> {
         self.net.heal();
-        for at in 0..self.nodes.len() {
+        for (at, name) in NAMES.iter().enumerate() {
             self.nodes[at].clock.set_wall_ahead_ms(0);
             self.disk(at).slow_ms(0);
             if self.disk(at).has_failed() {
                 self.crash(at).await;
             }
             if self.running(at).is_none() {
-                self.start(at).await.with_context(|| format!("{} does not start again", NAMES[at]))?;
+                self.start(at).await.with_context(|| format!("{name} does not start again"))?;
             }
         }
         Ok(())

@@ -206,7 +206,9 @@ impl Gauges {
         let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         let (generation, now) = (engine.store().generation(), engine.store().now());
         let state = &generation.state;
-        (self.locked_slots.clear(), self.grace_s.clear(), self.roots.clear());
+        self.locked_slots.clear();
+        self.grace_s.clear();
+        self.roots.clear();
         self.jobs.set(count(state.running_jobs().count()));
         for root in state.roots_in_use() {
             let state = state.l1(root).map_or("not probed", |l1| l1.state.as_str());
