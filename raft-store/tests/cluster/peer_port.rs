@@ -26,7 +26,7 @@ use crate::commands::{create, handle};
 use crate::tls::{Ca, TlsNode, leader, run, three};
 
 /// The frames that a flood sends, by their number.
-type Frames = Box<dyn Fn(u32) -> Vec<u8>>;
+type Frames<'a> = Box<dyn Fn(u32) -> Vec<u8> + 'a>;
 
 /// The header of a call, as it travels.
 #[derive(Clone, PartialEq, Message)]
@@ -425,7 +425,7 @@ fn r12_a_flood_of_resets_pings_and_settings_is_cut_off() {
         let opened_and_reset = |stream: u32| {
             [frame(1, 5, stream, &[0x83, 0x86, 0x84]), frame(3, 0, stream, &[0, 0, 0, 8])].concat()
         };
-        let floods: [(&str, Frames); 3] = [
+        let floods: [(&str, Frames<'_>); 3] = [
             ("rapid reset", Box::new(move |number| opened_and_reset(2 * number + 1))),
             (
                 "CONTINUATION",

@@ -19,6 +19,7 @@ use stateright::{Checker, Model};
 const THREADS: usize = 2;
 
 #[test]
+#[ignore = "searches for minutes: cargo test --release --workspace --test lease_model -- --ignored"]
 fn no_answer_follows_the_acknowledgement() {
     let begun = Instant::now();
     let checker = Cluster { bug: None }.checker().threads(THREADS).spawn_bfs().join();
@@ -28,6 +29,7 @@ fn no_answer_follows_the_acknowledgement() {
 
 /// The model finds every mistake it was made for: a model that could not would prove nothing.
 #[test]
+#[ignore = "searches for minutes: cargo test --release --workspace --test lease_model -- --ignored"]
 fn every_planted_bug_is_found() {
     for bug in Bug::ALL {
         let begun = Instant::now();
