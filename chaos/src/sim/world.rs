@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crypto::L3Cache;
-use engine::Guard;
+use engine::Held;
 use model::id::{ClusterId, NodeId};
 use raft_store::env::{Clock, Surroundings};
 use raft_store::join::{JoinRequest, ask};
@@ -170,7 +170,7 @@ impl World {
             runtime: tokio::runtime::Handle::current(),
         };
         let cache = Arc::new(L3Cache::new(CACHE));
-        let guard = Arc::new(Guard(Arc::clone(&cache)));
+        let guard = Arc::new(Held::new(Arc::clone(&self.realm.keyring), Arc::clone(&cache)));
         let sealer = Arc::clone(&self.realm.keyring) as Arc<_>;
         let env = SimEnv { disk, surroundings };
         let store = Store::start(env, settings, node.identity.clone(), sealer, guard).await?;
