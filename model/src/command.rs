@@ -10,10 +10,10 @@ use crate::commands::{
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates,
     DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueJoinToken,
     IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof,
-    RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
-    ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob,
-    SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, StartJob,
-    SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial,
+    ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob, SetNodeRole,
+    SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, StartJob, SuspendService,
+    SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,

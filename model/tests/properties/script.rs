@@ -8,12 +8,11 @@ use model::commands::{
     ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates,
     Description, DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId,
-    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired,
-    NoteProbes, NoteProof, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService,
-    RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
-    RevokeObject, RollBackJob, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels,
-    SetTenantLease, ShredService, StartJob, SuspendService, SuspendTenant, SwitchRoots, TakeUsage,
-    TerminateTenant, UnlinkTenant, UseTicket,
+    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes,
+    NoteProof, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
+    ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob,
+    SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, StartJob,
+    SuspendService, SuspendTenant, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
