@@ -80,10 +80,17 @@ impl IdentityProvider {
     }
 }
 
-impl Drop for IdentityProvider {
-    fn drop(&mut self) {
+impl IdentityProvider {
+    /// Ends it; its certificate stays where it is.
+    pub fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+impl Drop for IdentityProvider {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -135,7 +135,8 @@ async fn nodes_join_vote_leave_and_are_replaced() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");
     let (identifier, _) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    assert_eq!(cluster.json(&["operator", "members"])["failure_tolerance"], 1);
+    // All three serve before all three vote.
+    until("three nodes vote", || cluster.json(&["operator", "members"])["failure_tolerance"] == 1);
 
     let mut spare = Extra::new(&cluster, "node-3");
     let told = spare.refused("let me in");
