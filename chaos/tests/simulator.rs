@@ -1,4 +1,4 @@
-//! The simulator as every test run has it: some dozen seeds. CI plays hundreds with `make sim`.
+//! The simulator as every test run has it: some dozen seeds. `make sim` plays hundreds.
 
 // A test says what it saw.
 #![allow(clippy::print_stdout)]
