@@ -115,7 +115,7 @@ fn lose(cluster: &Cluster, i: usize) -> PathBuf {
 }
 
 /// Starts an empty node with a token of the new cluster: those of the old one let nobody in.
-fn let_in(cluster: &Cluster, i: usize) {
+fn let_in(cluster: &mut Cluster, i: usize) {
     let made = cluster.keyraft(&["operator", "join-token"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::write(cluster.node(i).join("join-token"), made.stdout).expect("a token");
@@ -192,7 +192,7 @@ async fn a_backup_under_load_and_the_journals_bring_everything_back_but_what_was
         cluster.status(0).is_some_and(|status| status["nodes"][0]["ready"] == true)
     });
     known.check(&client).await;
-    (1..NODES).for_each(|i| let_in(&cluster, i));
+    (1..NODES).for_each(|i| let_in(&mut cluster, i));
     until("the others joined", || {
         cluster
             .status(0)
@@ -279,7 +279,7 @@ async fn a_survivor_of_a_lost_quorum_begins_a_new_lineage() {
     known.check(&client).await;
     for i in 1..NODES {
         fs::remove_dir_all(cluster.node(i).join("data")).expect("wiped");
-        let_in(&cluster, i);
+        let_in(&mut cluster, i);
     }
     until("empty nodes joined", || {
         cluster
