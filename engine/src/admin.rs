@@ -8,7 +8,7 @@ use audit::{Batch, Entry, Kind, Operation, Outcome};
 use crypto::random;
 use model::command::{Action, Answer, IdempotencyKey};
 use model::commands::CreateTenant;
-use model::id::{L2Version, ServiceName, TenantHandle, TenantName};
+use model::id::{L2Version, LogIndex, ServiceName, TenantHandle, TenantName};
 use model::refusal::Refusal;
 use model::service::{Service, ServicePolicy, ServiceType};
 use model::tenant::Tenant;
@@ -109,15 +109,21 @@ impl Engine {
     /// Makes the next L2 version of a tenant; older ones keep answering for older identifiers.
     ///
     /// # Errors
-    /// As [`Engine::create_tenant`]; two rotations at once make one version.
+    /// As [`Engine::create_tenant`]; two rotations at once make one version, and `read`, the revision its caller has
+    /// seen, must still be the tenant's.
     pub async fn rotate_l2(
         &self,
         who: &Administrator,
         tenant: TenantHandle,
+        read: Option<LogIndex>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Arc<Tenant>, Refused> {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
+        // Judged on the very state the new version follows: whoever comes second read another one.
+        if read.is_some_and(|read| read != known.revision) {
+            return Err(Refused::Refused(Refusal::RevisionConflict { now: known.revision }));
+        }
         let command = self.next_version(&generation.state, known).await?;
         let name = known.l2_name(command.version);
         self.administer(who, tenant, &name, command, idempotency).await?;

@@ -406,10 +406,7 @@ pub async fn rotate(
 ) -> Result<Response, Problem> {
     let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "rotate", headers: &headers };
     let (engine, tenant, key) = wish.read().await?;
-    if if_match(&headers)?.is_some_and(|read| read != tenant.revision) {
-        return Err(Refused::from(Refusal::RevisionConflict { now: tenant.revision }).into());
-    }
-    engine.rotate_l2(&caller.administrator, tenant.handle, key).await?;
+    engine.rotate_l2(&caller.administrator, tenant.handle, if_match(&headers)?, key).await?;
     shown(engine, &name).await
 }
 
