@@ -5,10 +5,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use serde_json::Value;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
+
+use crate::support::PATIENCE;
 
 /// A running provider.
 pub struct IdentityProvider {
@@ -48,10 +50,15 @@ impl IdentityProvider {
         command.env("REDIRECT_URIS", redirects.join(",")).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.stderr(Stdio::null()).spawn().expect("node starts");
         let out = process.stdout.take().expect("its output");
-        let said = BufReader::new(out).lines().map_while(Result::ok).find(|line| line == "ready");
-        assert!(said.is_some(), "the identity provider ended before it was ready");
         let agent = agent(&certificate);
-        Some(Self { issuer: format!("https://localhost:{port}"), folder, process, agent })
+        let provider = Self { issuer: format!("https://localhost:{port}"), folder, process, agent };
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+            let _ = tell.send(lines.any(|line| line == "ready"));
+        });
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(true), "the identity provider is not ready");
+        Some(provider)
     }
 
     /// The settings that make a node believe it; `more` are lines of its table.
@@ -107,7 +114,8 @@ fn agent(authority: &Path) -> ureq::Agent {
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .build();
-    ureq::Agent::config_builder().tls_config(tls).max_redirects(0).http_status_as_error(false).build().into()
+    let config = ureq::Agent::config_builder().tls_config(tls).timeout_global(Some(PATIENCE));
+    config.max_redirects(0).http_status_as_error(false).build().into()
 }
 
 /// The folder whose `node_modules` has the provider.

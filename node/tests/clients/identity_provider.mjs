@@ -5,7 +5,7 @@
 // It prints "ready" once it answers. Its people log in by typing their name: there is no password to protect.
 import { createServer } from 'node:https';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -28,8 +28,14 @@ const PEOPLE = {
   nobody: { roles: ['reader'], tenant: ['tenant-a'] },
 };
 
-const es256 = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
-const rs256 = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+// By way of PEM: Node 20 may lock up where it exports a key while its collector buries the job that made it.
+const fresh = (type, options) => {
+  const privateKeyEncoding = { type: 'pkcs8', format: 'pem' };
+  const { privateKey } = generateKeyPairSync(type, { ...options, privateKeyEncoding });
+  return createPrivateKey(privateKey).export({ format: 'jwk' });
+};
+const es256 = fresh('ec', { namedCurve: 'P-256' });
+const rs256 = fresh('rsa', { modulusLength: 2048 });
 const jwks = { keys: [
   { ...es256, kid: 'es', use: 'sig', alg: 'ES256' },
   { ...rs256, kid: 'rs', use: 'sig', alg: 'RS256' },
