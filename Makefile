@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help upgrade run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan fuzz example setup
+.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan fuzz example setup
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -55,6 +55,9 @@ chaos: build ## does to real nodes what the machine allows, five minutes, and ju
 
 chaos-long: build ## the same for an hour; writes docs/figures.md
 	@exec $(BIN)/chaos --seconds 3600 --faults all --figures docs/figures.jsonl $(ARGS)
+
+etcd: build ## puts the loss of a leader to an etcd of this machine, for comparison
+	@exec $(BIN)/etcd --figures docs/figures.jsonl $(ARGS)
 
 upgrade: setup ## rolls a cluster to a binary of the next format and back, under load
 	@scripts/upgrade

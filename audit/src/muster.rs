@@ -1,7 +1,7 @@
 //! How a commit waits for company.
 //!
 //! Under load a commit costs much the same for one request as for a hundred. So the audit thread waits until
-//! as many requests are there as it answered last time: clients that send their next request after each answer
+//! as many requests are there as it has answered at once: clients that send their next request after each answer
 //! then share one commit. The request that makes them complete ends the wait, and time does if one stays away.
 
 use std::sync::OnceLock;

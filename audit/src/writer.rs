@@ -24,9 +24,12 @@ const JOBS_PER_COMMIT_MAX: usize = 4096;
 
 /// A commit of so many requests shows load: then the next one lingers. Eight connections alone never do.
 const LINGER_FROM_JOBS: usize = 16;
-/// How long it lingers at most, for as many as it answered last time: 64 connections of a busy client are back
-/// within it, and a request that comes alone waits no longer than for a few syncs.
+/// How long it lingers at most: 64 connections of a busy client are back within it, and a request that comes
+/// alone waits no longer than for a few syncs.
 const LINGER_MAX: Duration = Duration::from_micros(800);
+/// Of so many commits one lingers to the end, and learns how many could share one: two halves that take turns
+/// would else stay two.
+const LINGERS_PER_LOOK: u32 = 64;
 
 /// What the thread is asked to do.
 pub(crate) enum Job {
@@ -115,11 +118,10 @@ pub(crate) fn run<D: Disk>(
     shared: Arc<Shared>,
 ) {
     let _alarm = Alarm(shared.clone());
-    let mut before = 0;
+    let mut company = Company::default();
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
     while queue.blocking_recv_many(&mut jobs, JOBS_PER_COMMIT_MAX) > 0 {
-        linger(&mut queue, &mut jobs, before, &shared);
-        before = jobs.len();
+        linger(&mut queue, &mut jobs, &mut company, &shared);
         shared.metrics.queue_depth.store(queue.len() as u64, Relaxed);
         let (appends, closers) = sort(&mut jobs);
         serve(&mut writer, appends, herald, &shared);
@@ -142,18 +144,45 @@ fn end<D: Disk>(mut writer: Writer<D>, shared: &Shared) {
     }
 }
 
-/// Waits a little until as many are there as last time, if those were many: under load fewer syncs and
-/// wake-ups cost less for everybody, and a lone request never waits.
-fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, before: usize, shared: &Shared) {
-    if before < LINGER_FROM_JOBS || jobs.len() >= JOBS_PER_COMMIT_MAX {
-        return;
+/// How many requests share a commit under the load there is.
+#[derive(Debug, Default)]
+struct Company {
+    /// As many as came in time.
+    most: usize,
+    /// Commits that lingered since one did to the end.
+    lingers: u32,
+}
+
+impl Company {
+    /// How many to wait for; `None` without load.
+    fn wanted(&mut self) -> Option<usize> {
+        if self.most < LINGER_FROM_JOBS {
+            return None;
+        }
+        self.lingers = (self.lingers + 1) % LINGERS_PER_LOOK;
+        Some(if self.lingers == 0 { JOBS_PER_COMMIT_MAX } else { self.most })
     }
-    shared.muster.wait(before.saturating_sub(jobs.len()), LINGER_MAX, || queue.len());
-    while jobs.len() < JOBS_PER_COMMIT_MAX
-        && let Ok(job) = queue.try_recv()
-    {
-        jobs.push(job);
+
+    /// So many came for a commit that waited for `wanted`.
+    fn came(&mut self, jobs: usize, wanted: Option<usize>) {
+        let in_time = wanted.is_some_and(|wanted| jobs >= wanted);
+        self.most = if in_time { self.most.max(jobs) } else { jobs };
     }
+}
+
+/// Waits a little until as many are there as could be, if those are many: under load fewer syncs and wake-ups
+/// cost less for everybody, and a lone request never waits.
+fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, company: &mut Company, shared: &Shared) {
+    let wanted = company.wanted();
+    if let Some(wanted) = wanted {
+        shared.muster.wait(wanted.saturating_sub(jobs.len()), LINGER_MAX, || queue.len());
+        while jobs.len() < JOBS_PER_COMMIT_MAX
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
+    }
+    company.came(jobs.len(), wanted);
 }
 
 /// A request's entries and where its answer goes.

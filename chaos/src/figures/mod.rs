@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -28,6 +29,15 @@ pub fn append(file: &Path, result: &Value) -> anyhow::Result<()> {
     let page = page::page(&results.context("a line of the figures is no JSON")?);
     let path = file.with_extension("md");
     std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// How many there are of a time, and its median, 95th percentile and maximum in milliseconds; null for none.
+#[must_use]
+pub fn spread(times: impl IntoIterator<Item = Duration>) -> Value {
+    let mut ms: Vec<u128> = times.into_iter().map(|time| time.as_millis()).collect();
+    ms.sort_unstable();
+    let at = |percent: usize| ms.get(ms.len() * percent / 100);
+    json!({ "count": ms.len(), "p50": at(50), "p95": at(95), "max": ms.last() })
 }
 
 /// What was run: a commit, marked when the tree held more than it.
@@ -54,4 +64,16 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
     format!("{cores} cores of {processor}, {gib} GiB, Linux {}", kernel.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads_of_nothing_are_null() {
+        assert_eq!(spread([]), json!({ "count": 0, "p50": null, "p95": null, "max": null }));
+        let times = [30, 10, 20].map(Duration::from_millis);
+        assert_eq!(spread(times), json!({ "count": 3, "p50": 20, "p95": 30, "max": 30 }));
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 const HEAD: &str = "# Figures\n\n\
     Written by the runs themselves from `figures.jsonl`, one section for the latest result of each kind: \
-    `make sim`, `make chaos`, `make chaos-long`. Times are milliseconds unless said otherwise. An operation \
+    `make sim`, `make chaos`, `make chaos-long`, `make etcd`. Times are milliseconds unless said otherwise. An operation \
     is *ok*, *failed* (surely without effect) or *unknown* (may take effect, or not); refusals that are \
     right are ok.\n";
 
@@ -17,6 +17,7 @@ pub fn page(results: &[Value]) -> String {
         ("simulator", "Simulator", simulator as fn(&mut String, &Value)),
         ("planted", "Mistakes put back in", planted),
         ("processes", "Real processes", processes),
+        ("etcd", "The same loss of a leader, met by etcd", etcd),
     ] {
         if let Some(result) = results.iter().rev().find(|result| result["kind"] == kind) {
             let _ = write!(
@@ -68,6 +69,19 @@ fn processes(page: &mut String, result: &Value) {
     faults(page, &result["by_fault"], true);
     list(page, "Skipped on this machine", &result["skipped"]);
     list(page, "Not exercised", &result["not_exercised"]);
+}
+
+fn etcd(page: &mut String, result: &Value) {
+    let gap = &result["write_gap_after_leader_loss_ms"];
+    let _ = writeln!(
+        page,
+        "{}, three members with its own defaults, {} leaders killed: writes back p50 {}, p95 {}, max {}.",
+        text(&result["version"]),
+        gap["count"],
+        gap["p50"],
+        gap["p95"],
+        gap["max"],
+    );
 }
 
 fn promises(page: &mut String, result: &Value) {
