@@ -1,7 +1,8 @@
 //! What a data key must look like: the closed table of algorithms and lengths, and the wrapping of
 //! material that is not derived (DESIGN 3).
 //!
-//! KMIP counts 3DES and SKIPJACK in bits of key strength, everything else in bits of material.
+//! KMIP counts 3DES and SKIPJACK in bits of key strength, everything else in bits of material. 3DES is also known by
+//! its material, parity bits included: that is how PyKMIP and libraries of ciphers count.
 
 use model::id::Realm;
 use model::uid::Header;
@@ -28,8 +29,8 @@ const ASYMMETRIC: [u8; 16] =
 pub fn material_bytes(algorithm: u32, length_bits: u32) -> Option<u8> {
     let algorithm = u8::try_from(algorithm).ok().filter(|a| *a != 0 && !ASYMMETRIC.contains(a))?;
     match (algorithm, length_bits) {
-        (TRIPLE_DES, 112) => Some(16),
-        (TRIPLE_DES, 168) => Some(24),
+        (TRIPLE_DES, 112 | 128) => Some(16),
+        (TRIPLE_DES, 168 | 192) => Some(24),
         (SKIPJACK, 80) => Some(10),
         (TRIPLE_DES | SKIPJACK, _) => None,
         (_, bits) if bits.is_multiple_of(8) => u8::try_from(bits / 8).ok().filter(|bytes| *bytes != 0),
@@ -37,8 +38,8 @@ pub fn material_bytes(algorithm: u32, length_bits: u32) -> Option<u8> {
     }
 }
 
-/// The Cryptographic Length (bits) that an identifier's algorithm and material bytes stand for: the
-/// inverse of [`material_bytes`]. `None` if the table has no such key.
+/// The Cryptographic Length (bits) that an identifier's algorithm and material bytes stand for, as KMIP
+/// counts: the inverse of [`material_bytes`]. `None` if the table has no such key.
 #[must_use]
 pub fn cryptographic_length(algorithm: u8, bytes: u8) -> Option<u16> {
     let bits = match (algorithm, bytes) {
@@ -147,8 +148,10 @@ mod tests {
         let rows = [
             (2, 112, Some(16)),
             (2, 168, Some(24)),
-            (2, 128, None),
-            (2, 192, None),
+            (2, 128, Some(16)),
+            (2, 192, Some(24)),
+            (2, 64, None),
+            (2, 160, None),
             (0x18, 80, Some(10)),
             (0x18, 128, None),
             (3, 128, Some(16)),

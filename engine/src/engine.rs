@@ -20,6 +20,7 @@ use crate::hot::Hot;
 use crate::older::Older;
 use crate::refused::Refused;
 use crate::roots::Roots;
+use crate::seeds::Seeded;
 use crate::turn::Turn;
 use crate::usage::Blocks;
 
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(crate) ivs: GcmIvSource,
     pub(crate) usage: Blocks,
     pub(crate) older: Older,
+    pub(crate) seeded: Seeded,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -67,6 +69,7 @@ impl Engine {
             ivs: GcmIvSource::new(cluster, parts.boot),
             usage: Blocks::default(),
             older: Older::default(),
+            seeded: Seeded::default(),
             realm: parts.held.keyring().realm(),
             store: parts.store,
             audit: parts.audit,

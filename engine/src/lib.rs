@@ -24,6 +24,7 @@ mod refused;
 mod root_admin;
 mod roots;
 mod rotation;
+mod seeds;
 mod staged;
 mod streams;
 mod tickets;

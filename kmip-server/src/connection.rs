@@ -10,6 +10,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::limits::{
     IDLE_TIMEOUT_S, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, REQUEST_BYTES, RESPONSE_BYTES, WRITE_TIMEOUT,
 };
 use crate::metrics::Metrics;
+use crate::quota::Quota;
 use crate::server::wall_s;
 use crate::tls::Authorities;
 
@@ -124,6 +126,8 @@ pub struct Connection<'a, S> {
     pub caller: &'a Caller,
     /// Whether it may go on speaking.
     pub standing: Standing<'a>,
+    /// What its tenant may still send.
+    pub quota: Option<Arc<Quota>>,
     /// The key service.
     pub engine: &'a Engine,
     /// What is counted.
@@ -138,8 +142,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let not_after_s = self.standing.not_after_s;
         let heard_s = AtomicI64::new(wall_s());
         let mut vigil = pin!(self.standing.vigil(self.draining, &heard_s));
-        let mut line =
-            Line { stream: self.stream, caller: self.caller, engine: self.engine, metrics: self.metrics };
+        let mut line = Line {
+            stream: self.stream,
+            caller: self.caller,
+            quota: self.quota,
+            engine: self.engine,
+            metrics: self.metrics,
+        };
         let mut input = Input { bytes: Vec::with_capacity(REQUEST_BYTES), frame: 0 };
         let mut output = Vec::with_capacity(RESPONSE_BYTES);
         loop {
@@ -171,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 struct Line<'a, S> {
     stream: S,
     caller: &'a Caller,
+    quota: Option<Arc<Quota>>,
     engine: &'a Engine,
     metrics: &'a Metrics,
 }
@@ -178,7 +188,8 @@ struct Line<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
     async fn answer(&mut self, request: &[u8], output: &mut Vec<u8>) -> Option<End> {
         let begun = Instant::now();
-        let disposition = answer(self.engine, self.caller, self.metrics, request, output).await;
+        let quota = self.quota.as_deref();
+        let disposition = answer(self.engine, self.caller, quota, self.metrics, request, output).await;
         let sent = self.send(output).await;
         self.metrics.duration.observe(begun.elapsed().as_secs_f64());
         match (sent, disposition) {

@@ -19,6 +19,7 @@ use crate::left::Left;
 use crate::metrics::{Metrics, RequestLabels};
 use crate::ops::{self, Context, Reply};
 use crate::presented::Presented;
+use crate::quota::{self, Quota};
 
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +33,11 @@ pub enum Disposition {
 /// In the audit log, messages that never became an operation.
 const UNDECODABLE: AuditOperation = AuditOperation { code: 0, name: "message" };
 
-/// Answers one request into `out`, which is empty before.
+/// Answers one request into `out`, which is empty before. `quota` is the caller's tenant's, where there are any.
 pub async fn answer(
     engine: &Engine,
     caller: &Caller,
+    quota: Option<&Quota>,
     metrics: &Metrics,
     request: &[u8],
     out: &mut Vec<u8>,
@@ -47,6 +49,17 @@ pub async fn answer(
             return if rejection.closes_connection() { Disposition::Close } else { Disposition::Keep };
         }
     };
+    if let Some(Err(over)) = quota.map(|quota| quota.admit(message.items.len())) {
+        let failure = quota::refusal(over.wait, message.header.version);
+        if over.first {
+            let operation = message.items.first().map_or(UNDECODABLE, audit_operation);
+            let (cause, text) = (failure.cause, &failure.message);
+            let noted = engine.note_security(operation, Some(caller), caller.address, None, cause, text);
+            let _ = Box::pin(noted).await;
+        }
+        refuse_all(&message, &failure, metrics, out);
+        return Disposition::Keep;
+    }
     let outcome = match engine.begin(caller).await {
         Ok(turn) => serve(turn, metrics, &message, out).await,
         Err(refused) => {

@@ -66,7 +66,8 @@ impl Service {
         match to_ttlv(encoding, message, &Limits::DEFAULT) {
             Ok(request) => {
                 // There is no stream to close: an HTTP request is one message.
-                answer(&self.engine, &peer.caller, &self.metrics, &request, &mut out).await;
+                let quota = self.quotas.as_ref().map(|quotas| quotas.of(&peer.caller.tenant));
+                answer(&self.engine, &peer.caller, quota.as_deref(), &self.metrics, &request, &mut out).await;
             }
             Err(rejection) => {
                 reject(&self.engine, &peer.caller, &self.metrics, &rejection, &mut out).await;

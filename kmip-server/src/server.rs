@@ -22,6 +22,7 @@ use crate::limits::{
     HANDSHAKES_MAX,
 };
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::tls::Authorities;
 
 /// In the audit log, connections that never became a caller.
@@ -37,6 +38,8 @@ pub struct Service {
     pub tls: Arc<rustls::ServerConfig>,
     /// What is counted.
     pub metrics: Metrics,
+    /// How much each tenant may send; `None`: as much as it can.
+    pub quotas: Option<Quotas>,
 }
 
 /// Seconds since the epoch by the wall clock: certificates and response time stamps, nothing that decides
@@ -159,6 +162,7 @@ async fn talk(
             not_after_s: identity.not_after_s,
             changes,
         },
+        quota: service.quotas.as_ref().map(|quotas| quotas.of(&caller.tenant)),
         engine: &service.engine,
         metrics: &service.metrics,
         draining,

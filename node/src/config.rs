@@ -28,6 +28,9 @@ pub struct Config {
     /// What this node allows and offers roots of trust, the tenants' own above all.
     #[serde(default)]
     pub roots: keystore::Site,
+    /// The KMIP service.
+    #[serde(default)]
+    pub kmip: Kmip,
     /// The administration interface.
     #[serde(default)]
     pub admin: Admin,
@@ -165,6 +168,16 @@ pub struct PlatformRoots {
     pub barrier: RootSettings,
     /// Wraps the L2 keys of tenants that brought no root of their own.
     pub tenants: RootSettings,
+}
+
+/// The KMIP service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kmip {
+    /// How many batch items one tenant may send to this node in a second, over all its connections, with a second's
+    /// worth at once after a pause; what is more is refused and may be tried again. 0: as many as it can.
+    #[serde(default)]
+    pub tenant_items_per_s: u32,
 }
 
 /// The administration interface.

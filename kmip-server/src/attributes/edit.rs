@@ -11,7 +11,7 @@ use model::object::{KeyState, Name, Usage};
 use model::time::ClusterTime;
 
 use super::rules::{Owner, applies_to, is_multi_valued, owner_of};
-use super::{kmip_name, model_name, seconds, stored, usage, usage_limits};
+use super::{indices, kmip_name, model_name, seconds, stored, usage, usage_limits};
 use crate::failure::Failure;
 use crate::ops::Error;
 
@@ -66,18 +66,25 @@ impl Edit {
     /// One more value; returns the index it got among those of its name.
     pub fn add(&mut self, attribute: &Attribute) -> Result<i32, Error> {
         self.check_owner(&attribute.name(), &[Owner::Client, Owner::Kept])?;
-        let before = self.values(&attribute.name()).len();
+        let name = attribute.name();
+        let mut indices = self.indices(&name);
         // Every object has these two; until a client said so, there is nothing to collide with.
         let implied = matches!(attribute, Attribute::Sensitive(_) | Attribute::Extractable(_))
             && !self.attributes.iter().any(|known| known.kind() == attribute.kind());
-        if before > 0 && !implied && !is_multi_valued(attribute) {
+        if !indices.is_empty() && !implied && !is_multi_valued(attribute) {
             return Err(self.already_there().into());
         }
         self.push(attribute)?;
-        Ok(if implied { 0 } else { i32::try_from(before).unwrap_or(i32::MAX) })
+        if implied {
+            return Ok(0);
+        }
+        let index = indices::next(&indices);
+        indices.push(index);
+        indices::keep(&mut self.attributes, &name, &indices);
+        Ok(index)
     }
 
-    /// Another value for an instance the object has: the one with `current`'s value, or the `index`-th.
+    /// Another value for an instance the object has: the one with `current`'s value, or the one of this index.
     pub fn modify(
         &mut self,
         new: &Attribute,
@@ -114,14 +121,18 @@ impl Edit {
         self.check_owner(name, &[Owner::Client])?;
         let at = self.position(name, current, index)?;
         let gone = self.values(name).swap_remove(at);
+        let mut indices = self.indices(name);
+        let index = indices.remove(at);
         if all && current.is_none() {
             while !self.values(name).is_empty() {
                 self.remove(name, 0);
             }
+            indices.clear();
         } else {
             self.remove(name, at);
         }
-        Ok(IndexedAttribute { index: index.filter(|index| *index != 0), attribute: gone })
+        indices::keep(&mut self.attributes, name, &indices);
+        Ok(IndexedAttribute { index: (index > 0).then_some(index), attribute: gone })
     }
 
     /// Counts up, counts down, negates (2.x).
@@ -141,14 +152,25 @@ impl Edit {
         self.replace(0, &adjusted(&value, kind, by)?)
     }
 
-    /// Puts a link in the place of any of its type: an object has one replacement.
+    /// Puts a link in the place of the one of its type: an object has one replacement.
     pub fn replace_link(&mut self, link: Attribute) {
         let kind = |attribute: &Attribute| match attribute {
             Attribute::Link(link) => Some(link.kind),
             _ => None,
         };
-        self.attributes.retain(|known| kind(known).is_none() || kind(known) != kind(&link));
+        match self.attributes.iter_mut().find(|known| kind(known) == kind(&link)) {
+            Some(known) => *known = link,
+            None => self.add_link(link),
+        }
+    }
+
+    /// One more link.
+    pub fn add_link(&mut self, link: Attribute) {
+        let name = link.name();
+        let mut indices = self.indices(&name);
+        indices.push(indices::next(&indices));
         self.attributes.push(link);
+        indices::keep(&mut self.attributes, &name, &indices);
     }
 
     /// The key was rotated: another is the newest.
@@ -216,6 +238,11 @@ impl Edit {
         }
     }
 
+    /// The indices of a name's values, in the same order.
+    fn indices(&self, name: &AttributeName) -> Vec<i32> {
+        indices::of(&self.attributes, name, self.values(name).len())
+    }
+
     fn position(
         &self,
         name: &AttributeName,
@@ -228,7 +255,9 @@ impl Edit {
         }
         let instance = match current {
             Some(current) => values.iter().position(|known| known == current),
-            None => usize::try_from(index.unwrap_or(0)).ok().filter(|at| *at < values.len()),
+            // Without an index it is the first; in 1.x index 0, or the only one there is.
+            None if index.is_none() && (self.version.is_v2() || values.len() == 1) => Some(0),
+            None => self.indices(name).iter().position(|known| *known == index.unwrap_or(0)),
         };
         let message = "the object has no such instance of the attribute";
         instance.ok_or(Failure::new(ResultReason::AttributeInstanceNotFound, message))

@@ -5,6 +5,7 @@
 //! else is kept as the client gave it.
 
 pub mod edit;
+pub mod indices;
 pub mod matching;
 pub mod read;
 pub mod rules;

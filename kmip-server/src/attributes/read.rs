@@ -11,7 +11,7 @@ use model::time::ClusterTime;
 use model::uid::Kind;
 
 use super::rules::applies_to;
-use super::{date, kmip_name, usage_limits};
+use super::{date, indices, kmip_name, usage_limits};
 
 /// Lease Time of every object in seconds: how long a client may keep a key without asking again. A client that
 /// keeps keys for so long learns of a revocation within five minutes; nothing here ends with it.
@@ -36,7 +36,7 @@ pub fn attributes_of(found: &Found, now: ClusterTime) -> AttributeList {
         list.push(Attribute::ObjectType(object_type));
         list.0.retain(|one| applies_to(&one.attribute.name(), object_type));
     }
-    number(&mut list);
+    number(found, &mut list);
     list
 }
 
@@ -46,12 +46,16 @@ fn short_identifier(found: &Found) -> Vec<u8> {
     crypto::digest::sha256(&[found.identifier().as_bytes()]).to_vec()
 }
 
-/// Says Attribute Index of the second and further instances of a name.
-fn number(list: &mut AttributeList) {
+/// Says the Attribute Index of every instance but the first.
+fn number(found: &Found, list: &mut AttributeList) {
+    let notes: Vec<Attribute> = decoded(found).filter(is_own_note).collect();
     for position in 0..list.0.len() {
         let name = list.0[position].attribute.name();
-        let before = list.0[..position].iter().filter(|one| one.attribute.name() == name).count();
-        list.0[position].index = (before > 0).then(|| i32::try_from(before).unwrap_or(i32::MAX));
+        let same = |one: &&IndexedAttribute| one.attribute.name() == name;
+        let before = list.0[..position].iter().filter(same).count();
+        let all = before + list.0[position..].iter().filter(same).count();
+        let index = indices::of(&notes, &name, all)[before];
+        list.0[position].index = (index > 0).then_some(index);
     }
 }
 
@@ -64,13 +68,29 @@ fn push_derived_facts(found: &Found, list: &mut AttributeList) {
     if let Some(algorithm) = CryptographicAlgorithm::from_value(fields.algorithm.into()) {
         list.push(Attribute::CryptographicAlgorithm(algorithm));
     }
-    if let Some(bits) = engine::length_bits(&fields) {
+    if let Some(bits) = length_said(found) {
         list.push(Attribute::CryptographicLength(bits));
     }
     list.push(Attribute::CryptographicUsageMask(UsageMask(fields.usage_mask)));
     if fields.algorithm != 0 {
         list.push(Attribute::KeyFormatType(KeyFormatType::Raw));
     }
+}
+
+/// The Cryptographic Length of a derived key in bits, as it was said when the key was made: 3DES is counted with its
+/// parity bits by some clients, without by others.
+pub fn length_said(found: &Found) -> Option<i32> {
+    let fields = found.fields();
+    let fits = |bits: i32| {
+        let bytes =
+            u32::try_from(bits).ok().and_then(|bits| engine::material_bytes(fields.algorithm.into(), bits));
+        bytes == Some(fields.length_bytes)
+    };
+    let said = decoded(found).find_map(|attribute| match attribute {
+        Attribute::CryptographicLength(bits) if fits(bits) => Some(bits),
+        _ => None,
+    });
+    said.or_else(|| engine::length_bits(&fields))
 }
 
 const fn is_key_fact(attribute: &Attribute) -> bool {

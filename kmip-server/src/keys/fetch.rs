@@ -2,21 +2,23 @@
 
 use engine::{Found, Refused};
 use kmip::{
-    Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType, KeyFormatType, KeyValue,
-    KeyWrapType, KeyWrappingSpecification, ManagedObject, ObjectType, ResultReason, UniqueIdentifier,
-    UsageMask, Version,
+    Attribute, AttributeList, CryptographicAlgorithm, KeyBlock, KeyCompressionType, KeyFormatType,
+    KeyInformation, KeyValue, KeyWrapType, KeyWrappingSpecification, LinkType, ManagedObject, ObjectType,
+    ResultReason, UsageMask, Version,
 };
 use model::object::KeyState;
 use model::uid::Kind;
 use zeroize::Zeroizing;
 
 use super::convert::{Shape, convert, raw_bytes};
-use super::wrapping::{self, WrappedStyle, Wrapping, default_parameters, encryption_key};
+use super::wrapping::{self, WrappedStyle, Wrapping, WrappingKey, default_parameters, encryption_key};
 use super::{Stored, encode};
-use crate::attributes::read::attributes_of;
+use crate::attributes::read::{attributes_of, decoded, length_said};
 use crate::dispatch::{algorithm_of, read_stored};
 use crate::failure::Failure;
 use crate::ops::{Context, Error};
+use crate::services::apart;
+use crate::services::key::{private_key, public_key};
 
 /// What Get and Export may ask of an object.
 #[derive(Clone, Copy, Default)]
@@ -87,7 +89,7 @@ pub async fn kept(context: &mut Context<'_, '_>, found: &Found) -> Result<Stored
     let key = context.turn.key_bytes(found).await?;
     let block = KeyBlock {
         cryptographic_algorithm: algorithm_of(fields.algorithm),
-        cryptographic_length: engine::length_bits(&fields),
+        cryptographic_length: length_said(found),
         ..KeyBlock::from_bytes(KeyFormatType::Raw, key.as_slice())
     };
     Ok(encode(&ManagedObject::SymmetricKey(block.into())))
@@ -98,33 +100,67 @@ pub async fn kept(context: &mut Context<'_, '_>, found: &Found) -> Result<Stored
 /// # Errors
 /// Item Not Found for a key that is not the caller's; what that key's state or mask forbids.
 pub async fn unwrapped(context: &mut Context<'_, '_>, object: &[u8]) -> Result<Stored, Error> {
-    let object = read_stored(object)?;
+    let material = object;
+    let object = read_stored(material)?;
     let data = object.key_block().and_then(|block| block.key_wrapping_data.as_ref());
     let data = data.ok_or(Failure::invalid_field("the object is not wrapped"))?;
-    let named = &encryption_key(data.encryption_key.as_ref())?.unique_identifier;
+    let named = named(data.encryption_key.as_ref())?;
     // A key that wraps may open what it wrapped: a published case gives it the mask Wrap Key alone.
     let mask = UsageMask::UNWRAP_KEY | UsageMask::WRAP_KEY;
     let states = [KeyState::Active, KeyState::Deactivated, KeyState::Compromised];
-    let kek = wrapping_key(context, named, mask, &states).await?;
-    Ok(wrapping::unwrap(&object, &kek.bytes, kek.parameters.as_ref())?)
+    let mut found = wrapping_object(context, named).await?;
+    if let Some(private) = private_half(&found) {
+        found = wrapping_object(context, &private).await?;
+    }
+    let kek = opened_key(context, found, mask, &states).await?;
+    if let WrappingKey::Symmetric(_) = kek.key {
+        return Ok(wrapping::unwrap(&object, &kek.key, kek.parameters.as_ref())?);
+    }
+    let material = Zeroizing::new(material.to_vec());
+    let work = move || wrapping::unwrap(&read_stored(&material)?, &kek.key, kek.parameters.as_ref());
+    Ok(apart(work).await?)
 }
 
-struct WrappingKey {
-    bytes: Zeroizing<Vec<u8>>,
+/// A wrapping key with what is to be known of it.
+struct Opened {
+    key: WrappingKey,
     parameters: Option<kmip::CryptographicParameters>,
     found: Found,
 }
 
-/// A key of the caller's own that may wrap or unwrap now.
-async fn wrapping_key(
+/// The identifier of the wrapping key.
+fn named<'i>(information: Option<&'i KeyInformation<'_>>) -> Result<&'i str, Failure> {
+    let text = encryption_key(information)?.unique_identifier.as_text();
+    text.ok_or(Failure::invalid_field("a wrapping key is named by its identifier"))
+}
+
+/// The caller's own object that is named as wrapping key.
+async fn wrapping_object(context: &mut Context<'_, '_>, identifier: &str) -> Result<Found, Error> {
+    let found = context.turn.find(identifier).await?;
+    context.presented.check(context.operation, &found)?;
+    Ok(found)
+}
+
+/// What a public key wrapped its private half opens; `None` for any other object, or if no link tells of it.
+fn private_half(found: &Found) -> Option<String> {
+    if found.object.object_type != ObjectType::PublicKey.value() {
+        return None;
+    }
+    decoded(found).find_map(|attribute| match attribute {
+        Attribute::Link(link) if link.kind == LinkType::PrivateKeyLink => {
+            link.object.as_text().map(str::to_owned)
+        }
+        _ => None,
+    })
+}
+
+/// Opens a key that may wrap or unwrap now.
+async fn opened_key(
     context: &mut Context<'_, '_>,
-    named: &UniqueIdentifier<'_>,
+    found: Found,
     mask: UsageMask,
     states: &[KeyState],
-) -> Result<WrappingKey, Error> {
-    let text = named.as_text().ok_or(Failure::invalid_field("a wrapping key is named by its identifier"))?;
-    let found = context.turn.find(text).await?;
-    context.presented.check(context.operation, &found)?;
+) -> Result<Opened, Error> {
     context.turn.may_get(&found)?;
     let state = context.turn.state_of(&found);
     if !states.contains(&state) {
@@ -145,11 +181,16 @@ async fn wrapping_key(
     }
     let material = kept(context, &found).await?;
     let object = read_stored(&material)?;
-    let bytes = match (object.object_type(), object.key_block().and_then(raw_bytes)) {
-        (ObjectType::SymmetricKey, Some(bytes)) => Zeroizing::new(bytes.to_vec()),
-        _ => return Err(Failure::not_supported("keys are wrapped under AES keys in the clear here").into()),
+    let key = match (object.object_type(), object.key_block().and_then(raw_bytes)) {
+        (ObjectType::SymmetricKey, Some(bytes)) => WrappingKey::Symmetric(Zeroizing::new(bytes.to_vec())),
+        (ObjectType::PublicKey | ObjectType::Certificate, _) => WrappingKey::Public(public_key(&object)?),
+        (ObjectType::PrivateKey, _) => WrappingKey::Private(private_key(&object)?),
+        _ => {
+            let message = "keys are wrapped under AES and RSA keys here, which must be kept in the clear";
+            return Err(Failure::not_supported(message).into());
+        }
     };
-    Ok(WrappingKey { bytes, parameters: default_parameters(&attributes), found })
+    Ok(Opened { key, parameters: default_parameters(&attributes), found })
 }
 
 async fn wrapped_as(
@@ -159,14 +200,14 @@ async fn wrapped_as(
     attributes: &AttributeList,
     style: WrappedStyle,
 ) -> Result<Stored, Error> {
-    let named = &encryption_key(specification.encryption_key.as_ref())?.unique_identifier;
-    let kek = wrapping_key(context, named, UsageMask::WRAP_KEY, &[KeyState::Active]).await?;
+    let found = wrapping_object(context, named(specification.encryption_key.as_ref())?).await?;
+    let kek = opened_key(context, found, UsageMask::WRAP_KEY, &[KeyState::Active]).await?;
     let travels = |attribute: &&Attribute| specification.attribute_names.contains(&attribute.name());
     let inside: Vec<Attribute> = attributes.iter().filter(travels).cloned().collect();
     let object = read_stored(object)?;
     let nonce = context.turn.server_iv(&kek.found)?;
     let how = Wrapping { specification, parameters: kek.parameters.as_ref(), nonce, style };
-    Ok(wrapping::wrap(&object, &kek.bytes, inside.into(), how)?)
+    Ok(wrapping::wrap(&object, &kek.key, inside.into(), how)?)
 }
 
 /// Where the wrapped bytes of a key go that was not registered wrapped. The specification and its cases put

@@ -3,6 +3,7 @@
 //! Only the arithmetic and the shape: whether the wrapping key may be used is decided by the caller.
 
 use crypto::key_wrap::{GCM_NONCE_BYTES, KeyWrap, KeyWrapError};
+use crypto::services::{Hash, PrivateKey, PublicKey, RsaEncryption, ServiceError};
 use kmip::field::{Decode as _, Encode as _};
 use kmip::ttlv::{Item, Limits, Writer};
 use kmip::{
@@ -14,6 +15,17 @@ use zeroize::Zeroizing;
 
 use super::{Stored, encode};
 use crate::failure::Failure;
+use crate::services::params::rsa_encryption;
+
+/// A wrapping key that may be used now.
+pub enum WrappingKey {
+    /// Of AES.
+    Symmetric(Zeroizing<Vec<u8>>),
+    /// Of RSA: it wraps.
+    Public(PublicKey),
+    /// Of RSA: it unwraps.
+    Private(PrivateKey),
+}
 
 /// Where wrapped bytes stand. The specification's place is the Key Value itself; some clients put them where
 /// the key's own bytes would be, and get them back there.
@@ -44,7 +56,7 @@ pub struct Wrapping<'w> {
 /// Feature Not Supported, Encoding Option Error, Cryptographic Failure.
 pub fn wrap(
     object: &ManagedObject<'_>,
-    kek: &[u8],
+    kek: &WrappingKey,
     attributes: AttributeList,
     how: Wrapping<'_>,
 ) -> Result<Stored, Failure> {
@@ -54,13 +66,28 @@ pub fn wrap(
     let plain = plain_bytes(block, encoding, attributes)?;
     let information = encryption_key(specification.encryption_key.as_ref())?;
     let parameters = information.cryptographic_parameters.as_ref().or(defaults);
-    let mode = mode(specification.wrapping_method, parameters)?;
-    let (method, nonce) = match mode {
-        Mode::Kw => (KeyWrap::Kw, None),
-        Mode::Kwp => (KeyWrap::Kwp, None),
-        Mode::Gcm => (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec()))),
+    check_method(specification.wrapping_method)?;
+    let (wrapped, nonce) = match kek {
+        WrappingKey::Symmetric(kek) => {
+            let (method, nonce) = match mode(parameters)? {
+                Mode::Kw => (KeyWrap::Kw, None),
+                Mode::Kwp => (KeyWrap::Kwp, None),
+                Mode::Gcm => (KeyWrap::Gcm(nonce), Some(Bytes::from(nonce.to_vec()))),
+            };
+            (method.wrap(kek, &plain).map_err(failure)?, nonce)
+        }
+        WrappingKey::Public(key) => {
+            let wrapped = key.encrypt(&oaep(parameters)?, &plain).map_err(|error| match error {
+                ServiceError::DataLength => {
+                    Failure::invalid_field("the key is longer than this RSA key wraps")
+                }
+                other => other.into(),
+            });
+            (wrapped?, None)
+        }
+        WrappingKey::Private(_) => return Err(Failure::not_supported("a private key unwraps only")),
     };
-    let wrapped = Bytes::from(method.wrap(kek, &plain).map_err(failure)?);
+    let wrapped = Bytes::from(wrapped);
     let value = match style {
         WrappedStyle::KeyValue => KeyValue::Wrapped(wrapped),
         WrappedStyle::KeyMaterial => {
@@ -91,7 +118,7 @@ pub fn wrap(
 /// As [`wrap`].
 pub fn unwrap(
     object: &ManagedObject<'_>,
-    kek: &[u8],
+    kek: &WrappingKey,
     defaults: Option<&CryptographicParameters>,
 ) -> Result<Stored, Failure> {
     let not_wrapped = Failure::invalid_field("the object is not wrapped");
@@ -105,15 +132,22 @@ pub fn unwrap(
     };
     let information = encryption_key(data.encryption_key.as_ref())?;
     let parameters = information.cryptographic_parameters.as_ref().or(defaults);
-    let method = match mode(data.wrapping_method, parameters)? {
-        Mode::Kw => KeyWrap::Kw,
-        Mode::Kwp => KeyWrap::Kwp,
-        Mode::Gcm => {
-            let nonce = data.iv_counter_nonce.as_deref().and_then(|nonce| nonce.try_into().ok());
-            KeyWrap::Gcm(nonce.ok_or(Failure::invalid_field("AES-GCM needs a nonce of 12 bytes"))?)
+    check_method(data.wrapping_method)?;
+    let mut plain = match kek {
+        WrappingKey::Symmetric(kek) => {
+            let method = match mode(parameters)? {
+                Mode::Kw => KeyWrap::Kw,
+                Mode::Kwp => KeyWrap::Kwp,
+                Mode::Gcm => {
+                    let nonce = data.iv_counter_nonce.as_deref().and_then(|nonce| nonce.try_into().ok());
+                    KeyWrap::Gcm(nonce.ok_or(Failure::invalid_field("AES-GCM needs a nonce of 12 bytes"))?)
+                }
+            };
+            method.unwrap(kek, wrapped).map_err(failure)?
         }
+        WrappingKey::Private(key) => key.decrypt(&oaep(parameters)?, wrapped)?,
+        WrappingKey::Public(_) => return Err(Failure::not_supported("a public key wraps only")),
     };
-    let mut plain = method.unwrap(kek, wrapped).map_err(failure)?;
     let value = match data.encoding_option.unwrap_or(EncodingOption::TtlvEncoding) {
         EncodingOption::NoEncoding => {
             let material = KeyMaterial::Bytes(std::mem::take(&mut *plain).into());
@@ -162,10 +196,27 @@ enum Mode {
     Gcm,
 }
 
-fn mode(method: WrappingMethod, parameters: Option<&CryptographicParameters>) -> Result<Mode, Failure> {
-    if method != WrappingMethod::Encrypt {
-        return Err(Failure::not_supported("keys are wrapped by encryption alone here"));
+fn check_method(method: WrappingMethod) -> Result<(), Failure> {
+    if method == WrappingMethod::Encrypt {
+        return Ok(());
     }
+    Err(Failure::not_supported("keys are wrapped by encryption alone here"))
+}
+
+/// How an RSA key wraps: with OAEP, whose hash is SHA-1 unless said otherwise, as in RFC 8017. PKCS #1 v1.5 would
+/// make whoever unwraps an oracle (RFC 8017, 7.2), and the bare function hides nothing.
+fn oaep(parameters: Option<&CryptographicParameters>) -> Result<RsaEncryption<'_>, Failure> {
+    let unnamed = RsaEncryption::Oaep { hash: Hash::Sha1, mask_hash: Hash::Sha1, label: &[] };
+    match parameters.map_or(Ok(unnamed), rsa_encryption)? {
+        how @ RsaEncryption::Oaep { .. } => Ok(how),
+        RsaEncryption::Pkcs1 | RsaEncryption::Raw => {
+            Err(Failure::not_supported("RSA keys wrap with OAEP padding only"))
+        }
+    }
+}
+
+/// Modes that authenticate what they wrap: of a key nobody could tell that it was altered.
+fn mode(parameters: Option<&CryptographicParameters>) -> Result<Mode, Failure> {
     match parameters.and_then(|parameters| parameters.block_cipher_mode) {
         None | Some(BlockCipherMode::NistKeyWrap) => Ok(Mode::Kw),
         Some(BlockCipherMode::AesKeyWrapPadding) => Ok(Mode::Kwp),

@@ -1,9 +1,9 @@
 //! Create: a new symmetric key. A template of algorithm, length and mask alone makes an ephemeral key and
-//! writes nothing; anything else is recorded.
+//! writes nothing; anything else is recorded, a length that the identifier cannot say included.
 
 use engine::KeySpec;
 use kmip::ops::create::{Request, Response};
-use kmip::{Attribute, ObjectType, ResponsePayload, ResultReason, Template};
+use kmip::{Attribute, CryptographicAlgorithm, ObjectType, ResponsePayload, ResultReason, Template};
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
@@ -29,7 +29,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let spec = spec(template)?;
     let mut wanted = context.wanted(Some(template)).await?;
     let made = wanted.fill_application_data(|| context.turn.random_text());
-    let uid = if wanted.is_plain() {
+    let uid = if wanted.is_plain() && says_its_length(spec) {
         context.turn.create_ephemeral(spec).await?
     } else {
         let activate = context.turn.service().policy.auto_activate;
@@ -69,6 +69,11 @@ fn spec(template: &Template) -> Result<KeySpec, Failure> {
     }
     is_safe(spec, template)?;
     Ok(spec)
+}
+
+/// Whether the identifier says the length as the request did: it does not know of parity bits.
+fn says_its_length(spec: KeySpec) -> bool {
+    !(spec.algorithm == CryptographicAlgorithm::TripleDes.value() && matches!(spec.length_bits, 128 | 192))
 }
 
 /// Refuses a key that is to withstand a quantum computer and would not: a search halves the bits of a

@@ -299,7 +299,7 @@ async fn keep(
             .iter()
             .filter(|known| matches!(known, Attribute::Link(link) if link.kind == LinkType::DerivedKeyLink));
         if links.count() < DERIVED_LINKS_MAX {
-            edit.attributes.push(pair::link(LinkType::DerivedKeyLink, &uid.to_string()));
+            edit.add_link(pair::link(LinkType::DerivedKeyLink, &uid.to_string()));
             actions.push(edit.change().of(&base.found).into());
         }
     }

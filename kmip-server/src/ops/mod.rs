@@ -286,7 +286,7 @@ async fn serve_any(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
         RequestPayload::MacVerify(request) => mac_verify::serve(context, request).await,
         RequestPayload::Hash(request) => hash::serve(context, request).await,
         RequestPayload::RngRetrieve(request) => rng_retrieve::serve(context, request),
-        RequestPayload::RngSeed(_) => Ok(rng_seed::serve()),
+        RequestPayload::RngSeed(request) => Ok(rng_seed::serve(context, request)),
     }
 }
 

@@ -4,7 +4,8 @@
 use engine::{Found, KeySpec, Refused};
 use kmip::ops::re_key::{Request, Response};
 use kmip::{
-    Attribute, AttributeList, Interval, Link, LinkType, ObjectType, ResponsePayload, ResultReason, Template,
+    Attribute, AttributeKind, AttributeList, Interval, Link, LinkType, ObjectType, ResponsePayload,
+    ResultReason, Template,
 };
 use model::commands::{Dates, Description};
 
@@ -28,6 +29,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let known = attributes_of(&found, context.turn.now());
     let spec = spec(&known, &template)?;
     let mut description = inherited(&found, &old, &template)?;
+    if !description.attributes.iter().any(|one| one.name == AttributeKind::CryptographicLength.spec_name()) {
+        let bits = i32::try_from(spec.length_bits).unwrap_or(i32::MAX);
+        description.attributes.extend(stored([Attribute::CryptographicLength(bits)].iter()));
+    }
     set_dates(&mut description, &old.dates, request.offset, context.turn.now().as_secs());
     override_dates(&mut description, &template)?;
     description.attributes.extend(stored([link(LinkType::ReplacedObjectLink, &found.identifier())].iter()));

@@ -14,7 +14,7 @@ pub fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, 
     let wanted = usize::try_from(request.data_length).ok().filter(|n| (1..=RANDOM_BYTES_MAX).contains(n));
     let bytes = wanted.ok_or(Failure::invalid_field("the Data Length is not in 1 to 65,536"))?;
     let mut random = Zeroizing::new(vec![0; bytes]);
-    crypto::random::fill(&mut random);
+    context.turn.draw(&mut random);
     let data = random.into();
     context.leave(DataPlaceholder::RngRetrieve, Some(&data));
     Ok(Reply::Payload(ResponsePayload::RngRetrieve(Response { data })))

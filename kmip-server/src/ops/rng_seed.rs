@@ -1,13 +1,13 @@
-//! RNG Seed: taken note of and not used (1.x section 4.36 allows it; the answer says 0 bytes).
-//!
-//! Randomness is the kernel's, and no client has a say in it: a seed that did anything could only make it
-//! worse for somebody else.
+//! RNG Seed: the first bytes of a client's seed are mixed into the kernel's generator, which they can make no worse
+//! (1.x section 4.36). A service that has not drawn since its last seed is told that none of it was used.
 
 use kmip::ResponsePayload;
-use kmip::ops::rng_seed::Response;
+use kmip::ops::rng_seed::{Request, Response};
 
-use super::Reply;
+use super::{Context, Reply};
 
-pub fn serve() -> Reply {
-    Reply::Payload(ResponsePayload::RngSeed(Response { data_length: 0 }))
+pub fn serve(context: &Context<'_, '_>, request: &Request<'_>) -> Reply {
+    let used = context.turn.seed(&request.data);
+    let data_length = i32::try_from(used).expect("a seed is used up to a few bytes");
+    Reply::Payload(ResponsePayload::RngSeed(Response { data_length }))
 }

@@ -170,28 +170,13 @@ impl ServiceKey {
     /// The private key.
     pub async fn private(&self, context: &mut Context<'_, '_>) -> Result<PrivateKey, Error> {
         let object = self.opened(context).await?;
-        let object = read_stored(&object)?;
-        if !matches!(object, ManagedObject::PrivateKey(_)) {
-            return Err(Failure::new(ResultReason::InvalidObjectType, "the object is no private key").into());
-        }
-        let der = blocks::private_key(block(&object)?)?.to_pkcs8().map_err(|_| unusable())?;
-        Ok(PrivateKey::from_der(&der).map_err(Failure::from)?)
+        Ok(private_key(&read_stored(&object)?)?)
     }
 
     /// The public key, of a certificate too.
     pub async fn public(&self, context: &mut Context<'_, '_>) -> Result<PublicKey, Error> {
         let object = self.opened(context).await?;
-        let object = read_stored(&object)?;
-        let key = match &object {
-            ManagedObject::Certificate(certificate) => certificate::public_key_of(&certificate.value)?,
-            ManagedObject::PublicKey(_) => blocks::public_key(block(&object)?)?,
-            _ => {
-                let message = "the object has no public key";
-                return Err(Failure::new(ResultReason::InvalidObjectType, message).into());
-            }
-        };
-        let der = key.to_spki().map_err(|_| unusable())?;
-        Ok(PublicKey::from_spki(&der).map_err(Failure::from)?)
+        Ok(public_key(&read_stored(&object)?)?)
     }
 
     /// The object in the clear.
@@ -201,6 +186,35 @@ impl ServiceKey {
             read_stored(&object)?.key_block().is_some_and(|block| block.key_wrapping_data.is_some());
         if wrapped { fetch::unwrapped(context, &object).await } else { Ok(object) }
     }
+}
+
+/// The private key in an object that is in the clear.
+///
+/// # Errors
+/// Invalid Object Type, and what the material cannot be read as.
+pub fn private_key(object: &ManagedObject<'_>) -> Result<PrivateKey, Failure> {
+    if !matches!(object, ManagedObject::PrivateKey(_)) {
+        return Err(Failure::new(ResultReason::InvalidObjectType, "the object is no private key"));
+    }
+    let der = blocks::private_key(block(object)?)?.to_pkcs8().map_err(|_| unusable())?;
+    Ok(PrivateKey::from_der(&der)?)
+}
+
+/// The public key in an object, a certificate too.
+///
+/// # Errors
+/// As [`private_key`].
+pub fn public_key(object: &ManagedObject<'_>) -> Result<PublicKey, Failure> {
+    let key = match object {
+        ManagedObject::Certificate(certificate) => certificate::public_key_of(&certificate.value)?,
+        ManagedObject::PublicKey(_) => blocks::public_key(block(object)?)?,
+        _ => {
+            let message = "the object has no public key";
+            return Err(Failure::new(ResultReason::InvalidObjectType, message));
+        }
+    };
+    let der = key.to_spki().map_err(|_| unusable())?;
+    Ok(PublicKey::from_spki(&der)?)
 }
 
 fn unusable() -> Failure {

@@ -20,6 +20,7 @@ mod telemetry;
 pub mod tls;
 mod usage;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -150,6 +151,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         authorities: Arc::clone(&certificates.live.authorities),
         tls: certificates.kmip.clone(),
         metrics: metrics.kmip(),
+        quotas: NonZeroU32::new(config.kmip.tenant_items_per_s).map(kmip_server::Quotas::new),
     });
     let lists = (Arc::new(config.clone()), Arc::clone(&certificates.live.authorities));
     servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));

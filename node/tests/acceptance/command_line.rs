@@ -22,6 +22,15 @@ fn keys_live_their_lives_on_the_command_line() {
     assert_eq!(lines.len(), 1000, "as many identifiers, each once");
     assert!(lines.iter().all(|line| line.len() == 64), "identifiers and nothing else");
 
+    // On a terminal (util-linux's script makes one) it shows how far it is.
+    let command = format!("'{}' key create --batch 1000", crate::support::KEYRAFT);
+    let shown = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .envs(cluster.env())
+        .output();
+    let shown = text(&shown.expect("script starts").stdout);
+    assert!(shown.contains("/1000 keys"), "no progress was shown: {:?}", shown.get(..400));
+
     let made = cluster.json(&["key", "create", "--name", "orders", "--bits", "128"]);
     let identifier = made[0]["identifier"].as_str().expect("an identifier");
     let hex = key(&["get", identifier]);

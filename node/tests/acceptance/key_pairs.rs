@@ -11,11 +11,12 @@ use kmip::ops::{
 use kmip::{
     Attribute, BlockCipherMode, CryptographicAlgorithm, CryptographicParameters, EncodingOption, KeyBlock,
     KeyFormatType, KeyInformation, KeyMaterial, KeyValue, KeyWrapType, KeyWrappingSpecification,
-    ManagedObject, ObjectType, RequestPayload, ResultReason, SplitKeyMethod, Template, UniqueIdentifier,
-    UsageMask, ValidityIndicator, WrappingMethod,
+    ManagedObject, ObjectType, Operation, RequestPayload, ResultReason, SplitKeyMethod, Template,
+    UniqueIdentifier, UsageMask, ValidityIndicator, WrappingMethod,
 };
 
 use crate::support::Cluster;
+use crate::talk::{Talk, about, aes as aes_key, attribute};
 
 /// One request; what `read` takes from its answer.
 async fn ask<T>(
@@ -204,6 +205,80 @@ async fn wrapping_takes_the_callers_own_keys_and_leaves_what_was_registered_wrap
     let opened = get::Request { key_wrap_type: Some(KeyWrapType::NotWrapped), ..plain.clone() };
     assert_eq!(material(&ours, opened).await.expect("opened"), [1; 16]);
     assert_eq!(material(&ours, plain).await.expect("as it is kept"), wrapped);
+}
+
+/// Get wraps under a public key with OAEP; what is registered so opens by the private half, whichever is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn rsa_pairs_wrap_with_oaep_and_nothing_weaker() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let common = [
+        attribute("Cryptographic Algorithm", "Enumeration", "RSA"),
+        attribute("Cryptographic Length", "Integer", "2048"),
+        attribute("Activation Date", "DateTime", "1970-01-02T00:00:00Z"),
+    ];
+    let masks = |private: &str, public: &str| {
+        let mask = |mask: &str| attribute("Cryptographic Usage Mask", "Integer", mask);
+        format!(
+            "<CommonTemplateAttribute>{}</CommonTemplateAttribute>\
+             <PrivateKeyTemplateAttribute>{}</PrivateKeyTemplateAttribute>\
+             <PublicKeyTemplateAttribute>{}</PublicKeyTemplateAttribute>",
+            common.concat(),
+            mask(private),
+            mask(public),
+        )
+    };
+    let made = talk.ask(Operation::CreateKeyPair, &masks("UnwrapKey", "WrapKey")).await;
+    let (private, public) = (made.must("PrivateKeyUniqueIdentifier"), made.must("PublicKeyUniqueIdentifier"));
+    let plain = "c5".repeat(32);
+    let key = talk.registered("SymmetricKey", &[], &aes_key(&plain)).await;
+    let information = |kek: &str, parameters: &str| {
+        format!(
+            r#"<WrappingMethod type="Enumeration" value="Encrypt"/><EncryptionKeyInformation>{}
+               <CryptographicParameters>{parameters}</CryptographicParameters></EncryptionKeyInformation>"#,
+            about(kek)
+        )
+    };
+    let padding = |word: &str| format!(r#"<PaddingMethod type="Enumeration" value="{word}"/>"#);
+    let sha256 = r#"<HashingAlgorithm type="Enumeration" value="SHA_256"/>"#;
+    for (parameters, encoding) in [
+        (padding("OAEP") + sha256, "NoEncoding"),
+        (padding("OAEP"), "TTLVEncoding"),
+        (String::new(), "NoEncoding"),
+    ] {
+        let encoding = format!(r#"<EncodingOption type="Enumeration" value="{encoding}"/>"#);
+        let how = information(&public, &parameters) + &encoding;
+        let wrap = format!("<KeyWrappingSpecification>{how}</KeyWrappingSpecification>");
+        let got = talk.ask(Operation::Get, &(about(&key) + &wrap)).await;
+        let wrapped = got.must("KeyValue");
+        assert_eq!(wrapped.len(), 512, "as long as the modulus");
+        for named in [&public, &private] {
+            let object = format!(
+                r#"<SymmetricKey><KeyBlock><KeyFormatType type="Enumeration" value="Raw"/>
+                   <KeyValue type="ByteString" value="{wrapped}"/>
+                   <CryptographicAlgorithm type="Enumeration" value="AES"/>
+                   <CryptographicLength type="Integer" value="256"/>
+                   <KeyWrappingData>{}{encoding}</KeyWrappingData></KeyBlock></SymmetricKey>"#,
+                information(named, &parameters)
+            );
+            let kept = talk.registered("SymmetricKey", &[], &object).await;
+            let open = r#"<KeyWrapType type="Enumeration" value="NotWrapped"/>"#;
+            let opened = talk.ask(Operation::Get, &(about(&kept) + open)).await;
+            assert_eq!(opened.must("KeyMaterial"), plain, "{parameters} {encoding}");
+        }
+    }
+    for weaker in ["PKCS1v1_5", "None"] {
+        let how = information(&public, &padding(weaker));
+        let wrap = format!("<KeyWrappingSpecification>{how}</KeyWrappingSpecification>");
+        let refused = talk.ask(Operation::Get, &(about(&key) + &wrap)).await;
+        assert_eq!(refused.reason, Some(ResultReason::FeatureNotSupported), "{weaker}: {refused:?}");
+    }
+    let how = information(&private, &padding("OAEP"));
+    let wrap = format!("<KeyWrappingSpecification>{how}</KeyWrappingSpecification>");
+    assert!(
+        !talk.ask(Operation::Get, &(about(&key) + &wrap)).await.succeeded(),
+        "a private key wraps nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,10 +115,10 @@ async fn rotation_makes_a_version_and_keeps_what_the_old_one_made() {
     }
 }
 
-/// K08 and K23 of the specification: refused everywhere from the acknowledgement on, by connections that
+/// Refused everywhere from the acknowledgement on, by connections that
 /// were open before as well as by new ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_a_service_or_a_tenant_holds_everywhere_when_it_is_acknowledged() {
+async fn k08_k23_stopping_a_service_or_a_tenant_holds_everywhere_when_it_is_acknowledged() {
     let cluster = Cluster::start();
     let open = cluster.clients("tenant-a");
     let (identifier, bytes) = open[0].create_and_get(&KeyRequest::aes256()).await.expect("a key");

@@ -4,7 +4,7 @@
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;
 use kmip::{
-    Attribute, CryptographicAlgorithm, DateTime, IndexedAttribute, ObjectType, RequestPayload,
+    Attribute, CryptographicAlgorithm, DateTime, IndexedAttribute, ObjectType, Operation, RequestPayload,
     ResponseMessage, ResultReason, RevocationReason, RevocationReasonCode, State, UniqueIdentifier,
     UsageMask, Version, ops,
 };
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::Cluster;
+use crate::talk::{Talk, about, attribute, template};
 use crate::wire::{self, Credentials};
 
 type Stream = TlsStream<TcpStream>;
@@ -167,7 +168,8 @@ async fn k13_k14_keys_that_cannot_be_are_not_made() {
     let lengths = [0, 1, 7, 127, 129, -8, i32::MIN, i32::MAX, 1 << 20];
     let mut cases: Vec<_> = lengths.map(|bits| (Aes, bits, encrypt)).to_vec();
     cases.extend([
-        (TripleDes, 192, encrypt),
+        (TripleDes, 64, encrypt),
+        (TripleDes, 160, encrypt),
         (TripleDes, 0, encrypt),
         (HmacSha256, 7, encrypt),
         (Rsa, 2048, encrypt),
@@ -182,6 +184,63 @@ async fn k13_k14_keys_that_cannot_be_are_not_made() {
                 Some(ResultReason::InvalidField),
                 "{version:?}: {algorithm:?} {bits} {mask:?}"
             );
+        }
+    }
+}
+
+/// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_was_told_of_an_object_stays_true() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = about(&talk.created("Encrypt", false).await);
+    let group = |name: &str| attribute("Object Group", "TextString", name);
+    for (index, name) in ["a", "b", "c", "d"].iter().enumerate() {
+        let told = talk.ask(Operation::AddAttribute, &(key.clone() + &group(name))).await;
+        assert_eq!(told.value("AttributeIndex").unwrap_or("0".to_owned()), index.to_string(), "{told:?}");
+    }
+    let at = |index: usize| {
+        format!(
+            r#"{key}<AttributeName type="TextString" value="Object Group"/>
+               <AttributeIndex type="Integer" value="{index}"/>"#
+        )
+    };
+    for gone in [1, 0] {
+        assert!(talk.ask(Operation::DeleteAttribute, &at(gone)).await.succeeded());
+        assert!(!talk.ask(Operation::DeleteAttribute, &at(gone)).await.succeeded(), "{gone} is gone");
+    }
+    let added = talk.ask(Operation::AddAttribute, &(key.clone() + &group("e"))).await;
+    assert_eq!(added.must("AttributeIndex"), "4");
+    let changed =
+        group("C").replace("<AttributeValue", r#"<AttributeIndex type="Integer" value="2"/><AttributeValue"#);
+    assert!(talk.ask(Operation::ModifyAttribute, &(key.clone() + &changed)).await.succeeded());
+    let all = key.clone() + r#"<AttributeName type="TextString" value="Object Group"/>"#;
+    for node in 0..3 {
+        let mut talk = Talk::with(&cluster, node, "tenant-a", "mongodb").await;
+        let told = talk.ask(Operation::GetAttributes, &all).await.xml;
+        let instances: Vec<&str> = told.split("<Attribute>").skip(1).collect();
+        for (instance, (index, name)) in instances.iter().zip([("2", "C"), ("3", "d"), ("4", "e")]) {
+            assert!(instance.contains(&format!(r#"value="{index}""#)), "node {node}: {instance}");
+            assert!(instance.contains(&format!(r#"value="{name}""#)), "node {node}: {instance}");
+        }
+        assert_eq!(instances.len(), 3, "node {node}: {told}");
+    }
+
+    for (bits, bytes) in [("168", 24), ("192", 24), ("112", 16), ("128", 16)] {
+        let made = template(&[
+            &attribute("Cryptographic Algorithm", "Enumeration", "DES3"),
+            &attribute("Cryptographic Length", "Integer", bits),
+            &attribute("Cryptographic Usage Mask", "Integer", "Encrypt"),
+        ]);
+        let create = format!(r#"<ObjectType type="Enumeration" value="SymmetricKey"/>{made}"#);
+        let made = about(&talk.ask(Operation::Create, &create).await.must("UniqueIdentifier"));
+        let mut keys = vec![made.clone()];
+        keys.push(about(&talk.ask(Operation::ReKey, &made).await.must("UniqueIdentifier")));
+        for key in keys {
+            let got = talk.ask(Operation::Get, &key).await;
+            assert_eq!((&*got.must("CryptographicLength"), got.must("KeyMaterial").len()), (bits, 2 * bytes));
+            let asked = key + r#"<AttributeName type="TextString" value="Cryptographic Length"/>"#;
+            assert_eq!(talk.ask(Operation::GetAttributes, &asked).await.must("AttributeValue"), bits);
         }
     }
 }
