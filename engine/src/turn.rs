@@ -89,10 +89,14 @@ impl Footing {
         match tenant.state {
             TenantState::Active => {}
             TenantState::Suspended => {
-                return ended("the tenant is suspended", tenant.withdrawn_at, Some(tenant.handle));
+                return ended(
+                    "the tenant is suspended; an operator can resume it",
+                    tenant.withdrawn_at,
+                    Some(tenant.handle),
+                );
             }
             TenantState::Quarantined => {
-                let reason = "the tenant is quarantined after a restore";
+                let reason = "the tenant is quarantined after a restore; an operator can resume it";
                 return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
             }
             TenantState::Terminated => {
@@ -100,7 +104,7 @@ impl Footing {
             }
         }
         if tenant.access == Access::Unlinked {
-            let reason = "the tenant is unlinked from its root of trust";
+            let reason = "the tenant is unlinked from its root of trust; an operator can relink it";
             return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
         }
         if let Gate::Closed { state, since, at } = self.generation.state.gate(tenant, now) {
@@ -109,7 +113,7 @@ impl Footing {
         let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };
         let reason = match service.state {
             ServiceState::Active => return Ok((Arc::clone(tenant), Arc::clone(service))),
-            ServiceState::Suspended => "the service is suspended",
+            ServiceState::Suspended => "the service is suspended; an operator can resume it",
             ServiceState::Shredded => "the service was shredded; an administrator must enable it again",
         };
         ended(reason, service.withdrawn_at, Some(tenant.handle))

@@ -219,12 +219,15 @@ const fn kmip_state(state: KeyState) -> State {
 /// Leaves of all attributes those that an unnamed Get Attributes shows.
 ///
 /// PyKMIP, up to 2.0 the most used client, throws the whole answer away over one attribute it cannot read.
-/// What it cannot read and nobody asked for is therefore left to those who name it: the generator always,
-/// and in 2.0 the server's own facts about a derived key that bears nothing younger than 1.1 itself.
+/// What it cannot read and nobody asked for is therefore left to those who name it: generator and Original Creation
+/// Date always (PyKMIP up to 0.10, which Debian ships, knows neither), and in 2.0 the server's own facts about a derived
+/// key that bears nothing younger than 1.1 itself.
 pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
     let given = |kind| found.object.attributes.iter().any(|one| one.name == AttributeKind::spec_name(kind));
-    if !version.is_v2() && !given(AttributeKind::RandomNumberGenerator) {
-        drop_kind(list, AttributeKind::RandomNumberGenerator);
+    for kind in [AttributeKind::RandomNumberGenerator, AttributeKind::OriginalCreationDate] {
+        if !version.is_v2() && !given(kind) {
+            drop_kind(list, kind);
+        }
     }
     let plain =
         |attribute: &Attribute| attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1);

@@ -84,6 +84,17 @@ fn what_is_in_the_way_of_a_key_is_said_in_one_sentence() {
     let other = cluster.keyraft(&["key", "create", "--cert", &shown(&cert), "--key", &shown(&key)]);
     assert!(other.status.success(), "tenant-b has keys of its own: {}", text(&other.stderr));
 
+    cluster.json(&["tenant", "unlink", "tenant-b"]);
+    let theirs = ["key", "create", "--cert", &shown(&cert), "--key", &shown(&key)].map(str::to_owned);
+    let sealed = cluster.keyraft(&theirs.each_ref().map(String::as_str));
+    one_sentence(&sealed, &["unlinked from its root of trust", "an operator can relink it"]);
+    cluster.json(&["tenant", "suspend", "tenant-a"]);
+    one_sentence(
+        &cluster.keyraft(&["key", "create"]),
+        &["the tenant is suspended", "an operator can resume it"],
+    );
+    cluster.json(&["tenant", "resume", "tenant-a"]);
+
     // Two of three are gone: the last one's lease runs out, and it says so.
     cluster.kill(1);
     cluster.kill(2);
