@@ -242,10 +242,12 @@ async fn what_a_client_was_told_of_an_object_stays_true() {
             let asked = key + r#"<AttributeName type="TextString" value="Cryptographic Length"/>"#;
             assert_eq!(talk.ask(Operation::GetAttributes, &asked).await.must("AttributeValue"), bits);
         }
-        // PyKMIP 0.10 throws away an answer with this attribute; whoever names it gets it.
+        // PyKMIP 0.10 throws away an answer with this attribute; whoever names it gets it. Of an ephemeral key, which
+        // a length without parity bits makes, nothing is written.
         let created = "Original Creation Date";
         assert!(!talk.ask(Operation::GetAttributes, &made).await.xml.contains(created));
         let asked = format!(r#"{made}<AttributeName type="TextString" value="{created}"/>"#);
-        assert!(talk.ask(Operation::GetAttributes, &asked).await.xml.contains(created));
+        let told = talk.ask(Operation::GetAttributes, &asked).await;
+        assert_eq!(told.xml.contains(created), matches!(bits, "192" | "128"), "{told:?}");
     }
 }
