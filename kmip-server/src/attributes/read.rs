@@ -220,8 +220,8 @@ const fn kmip_state(state: KeyState) -> State {
 ///
 /// PyKMIP, up to 2.0 the most used client, throws the whole answer away over one attribute it cannot read.
 /// What it cannot read and nobody asked for is therefore left to those who name it: generator and Original Creation
-/// Date always (PyKMIP up to 0.10, which Debian ships, knows neither), and in 2.0 the server's own facts about a derived
-/// key that bears nothing younger than 1.1 itself.
+/// Date always (PyKMIP up to 0.10, which Debian ships, knows neither), and from 1.4 to 2.0 the server's own facts about a
+/// derived key that bears nothing younger than 1.1 itself.
 pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
     let given = |kind| found.object.attributes.iter().any(|one| one.name == AttributeKind::spec_name(kind));
     for kind in [AttributeKind::RandomNumberGenerator, AttributeKind::OriginalCreationDate] {
@@ -229,12 +229,7 @@ pub fn unnamed(list: &mut AttributeList, found: &Found, version: Version) {
             drop_kind(list, kind);
         }
     }
-    let plain =
-        |attribute: &Attribute| attribute.kind().is_some_and(|kind| kind.first_version() <= Version::V1_1);
-    if version == Version::V2_0
-        && found.fields().kind != Kind::Registered
-        && decoded(found).all(|one| plain(&one))
-    {
+    if matches!(version, Version::V1_4 | Version::V2_0) && is_plain(found) {
         for kind in SERVER_FACTS {
             drop_kind(list, kind);
         }
@@ -249,7 +244,7 @@ pub fn is_plain(found: &Found) -> bool {
     found.fields().kind != Kind::Registered && decoded(found).all(|one| old(&one))
 }
 
-/// Facts the server states of its own accord, unreadable to a client that knows 2.0 by its 1.x attributes.
+/// Facts the server states of its own accord, unreadable to a client that knows 1.4 or 2.0 by older attributes.
 const SERVER_FACTS: [AttributeKind; 8] = [
     AttributeKind::ShortUniqueIdentifier,
     AttributeKind::KeyFormatType,
