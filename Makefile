@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan fuzz example setup
+.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan migrations fuzz example setup
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -64,6 +64,9 @@ upgrade: setup ## rolls a cluster to a binary of the next format and back, under
 
 scan: setup ## searches memory, cores, disks and logs for keys that should be nowhere
 	@scripts/scan $(ARGS)
+
+migrations: setup ## moves tenants to roots of every provider while nodes die, under 1,000 requests/s
+	@ACCEPTANCE_MIGRATIONS=all scripts/test --test acceptance -- migrations --nocapture $(ARGS)
 
 fuzz: setup ## feeds the decoders with anything (ARGS='request 600': one target, seconds)
 	@scripts/fuzz $(ARGS)

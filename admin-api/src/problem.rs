@@ -210,6 +210,13 @@ impl From<Refused> for Problem {
                 detail,
                 "see what the root said; its owner must act",
             ),
+            Refused::RootUnfit { .. } => Self::new(
+                StatusCode::BAD_REQUEST,
+                "root-unfit",
+                "The root cannot be used as it is",
+                detail,
+                "set right what the detail names, then configure it again",
+            ),
             Refused::Identity { .. }
             | Refused::NotFound { .. }
             | Refused::Destroyed

@@ -4,6 +4,8 @@
 //! found it. With the feature `danger-known-keys`, `L2::generate` and `Seed::generate` return the
 //! bytes below, from which a scanner derives every L3 and L4, and [`danger_leak`] is its positive control.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use model::id::{L2Version, Realm, ServiceHandle, TenantHandle};
 use sha2::{Digest, Sha256};
 
@@ -47,6 +49,19 @@ pub fn known_control() -> [u8; 32] {
 /// Leaves a copy of a key on the heap for ever, where a scan must find it.
 pub fn danger_leak(secret: &Secret) -> &'static [u8; 32] {
     secret.with(|bytes| Box::leak(Box::new(*bytes)))
+}
+
+/// Whether keys rest where a scan can read them.
+static ARENA_IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on the arena grows by memory that a scan can read, so that it sees what is left there. Call it
+/// before the first key is made.
+pub fn danger_open_arena() {
+    ARENA_IS_OPEN.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn arena_is_open() -> bool {
+    ARENA_IS_OPEN.load(Ordering::Relaxed)
 }
 
 /// Scrubs the stack behind itself: a node's scan would find what this function left, not what the node did.

@@ -72,6 +72,12 @@ pub enum Refused {
         /// What the root said, fit for the caller.
         reason: String,
     },
+    /// A root that was described cannot be used as it is: somebody must set something right first.
+    #[error("the root is not kept: {reason}")]
+    RootUnfit {
+        /// What is wrong, who must act, and how.
+        reason: String,
+    },
     /// The request asks for something this service does not make.
     #[error("{reason}")]
     Invalid {
@@ -107,6 +113,7 @@ impl Refused {
             Self::Denied { .. } => "policy",
             Self::Refused(_) => "refused_by_state",
             Self::KeyUnavailable { .. } => "key_unavailable",
+            Self::RootUnfit { .. } => "root_unfit",
             Self::Invalid { .. } => "invalid",
             Self::Unaudited => "unaudited",
         }

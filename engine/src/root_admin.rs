@@ -55,7 +55,8 @@ impl Engine {
     /// Keeps a root's configuration, sealed, once it has passed its test. It wraps nothing yet.
     ///
     /// # Errors
-    /// [`Refused::KeyUnavailable`] if it did not pass; [`Refused::Refused`] with the state's reason.
+    /// [`Refused::RootUnfit`] or [`Refused::KeyUnavailable`] if it did not pass; [`Refused::Refused`] with the
+    /// state's reason.
     pub async fn configure_root(
         &self,
         who: &Administrator,
@@ -203,13 +204,16 @@ impl Engine {
     }
 }
 
-/// Why a root is not kept.
+/// Why a root is not kept: it cannot be used as it was described, or it did not answer as it should.
 fn not_passed(report: &Report) -> Refused {
-    let reason = match &report.problem {
-        Some(problem) => format!("{}; {}: {}", problem.cause, problem.who, problem.next_step),
-        None => "the root did not pass its test".to_owned(),
+    let Some(problem) = &report.problem else {
+        return Refused::KeyUnavailable { reason: "the root did not pass its test".to_owned() };
     };
-    Refused::KeyUnavailable { reason }
+    let reason = format!("{}; {}: {}", problem.cause, problem.who, problem.next_step);
+    match problem.code {
+        RootError::MISCONFIGURED => Refused::RootUnfit { reason },
+        _ => Refused::KeyUnavailable { reason },
+    }
 }
 
 /// A probe that ends within a time of ours, whatever the provider's time-outs are.

@@ -5,7 +5,7 @@ use model::commands::AddL2Version;
 use model::id::{L2Version, TenantHandle};
 use model::root::Gate;
 use model::state::State;
-use model::tenant::{Access, L2, Tenant, TenantState};
+use model::tenant::{Access, L2, Level, Tenant, TenantState};
 use model::time::ClusterTime;
 
 use crate::engine::Engine;
@@ -17,8 +17,8 @@ use crate::roots::unavailable;
 pub struct KeyRotation {
     /// The tenant's name.
     pub tenant_id: String,
-    /// `L2_internal` for a key under the platform's root, `L2_customer` for one under a root of the tenant's.
-    pub level: &'static str,
+    /// Whose root wraps it.
+    pub level: Level,
     /// The version that makes new keys from then on.
     pub version: L2Version,
     /// From when on, in cluster time.
@@ -31,7 +31,7 @@ impl KeyRotation {
     pub fn of(tenant: &Tenant, l2: &L2) -> Self {
         Self {
             tenant_id: tenant.name.to_string(),
-            level: if tenant.roots.is_empty() { "L2_internal" } else { "L2_customer" },
+            level: tenant.level(),
             version: l2.version,
             effective_time: l2.created,
         }
@@ -76,6 +76,7 @@ pub(crate) fn announce(engine: &Engine, tenant: TenantHandle) {
     let Some(tenant) = generation.state.tenant(tenant) else { return };
     let Some(primary) = tenant.primary() else { return };
     let KeyRotation { tenant_id, level, version, effective_time } = KeyRotation::of(tenant, primary);
+    let level = level.as_str();
     tracing::info!(event = "key_rotation", %tenant_id, level, %version, %effective_time, "key rotated");
 }
 

@@ -68,6 +68,9 @@ pub enum RootError {
 }
 
 impl RootError {
+    /// [`code`](Self::code) of what somebody must set right first.
+    pub const MISCONFIGURED: &'static str = "misconfigured";
+
     /// The error's kind as one word, for reports and interfaces.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -76,7 +79,7 @@ impl RootError {
             Self::Withdrawn { withdrawal, .. } => withdrawal.code(),
             Self::Throttled { .. } => "throttled",
             Self::Corrupt { .. } => "corrupt",
-            Self::Misconfigured { .. } => "misconfigured",
+            Self::Misconfigured { .. } => Self::MISCONFIGURED,
             Self::Memory(_) => "no_memory",
         }
     }

@@ -100,6 +100,7 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
         | Refused::OutcomeUnknown
         | Refused::NotEverywhereYet { .. }
         | Refused::KeyUnavailable { .. }
+        | Refused::RootUnfit { .. }
         | Refused::Unaudited
         | Refused::Internal { .. } => ResultReason::GeneralFailure,
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::certificate::{CertificateId, Denial};
 use crate::command::{Action, Answer, Applied, Command};
 use crate::departure::Departure;
-use crate::event::{EVENTS_MAX, Event};
+use crate::event::{EVENTS_MAX, Event, What};
 use crate::id::{
     BootId, JobId, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
     TenantName,
@@ -57,6 +57,15 @@ pub struct Changes {
     pub rows: Vec<(RowKey, Option<Row>)>,
     /// Cached keys that may no longer be used.
     pub effects: Vec<Effect>,
+    /// What is to be told as events; empty once the command has been applied.
+    pub(crate) told: Vec<(Option<TenantHandle>, What)>,
+}
+
+impl Changes {
+    /// Tells of something that this command led to.
+    pub(crate) fn tell(&mut self, tenant: Option<TenantHandle>, what: What) {
+        self.told.push((tenant, what));
+    }
 }
 
 /// Which cached keys a command made unusable.
@@ -168,7 +177,7 @@ impl State {
                 return Applied { answer: Answer::Refused(refusal), withdrawal, changes };
             }
         };
-        if let Some(event) = Event::of(&command.action, &answer, self, &at) {
+        for event in Event::of(&command.action, &answer, self, &at, &mut changes) {
             self.put_event(event, &mut changes);
         }
         let withdrawal = command.action.withdraws(at.time).then_some(index);
@@ -720,6 +729,7 @@ impl State {
         if let Some(job) = self.running_job(tenant).map(|job| Job::clone(job)) {
             let detail = "the tenant was terminated".to_owned();
             let (updated, revision) = (at.time, at.index);
+            changes.tell(Some(tenant), What::JobRolledBack(job.id, job.kind));
             self.put_job(Job { step: Step::RolledBack, detail, updated, revision, ..job }, changes);
         }
     }

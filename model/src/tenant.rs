@@ -86,6 +86,26 @@ impl Access {
     }
 }
 
+/// Whose root wraps an L2 key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// The platform's.
+    Internal,
+    /// One of the tenant's own.
+    Customer,
+}
+
+impl Level {
+    /// The word used in every interface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "L2_internal",
+            Self::Customer => "L2_customer",
+        }
+    }
+}
+
 /// A tenant's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
@@ -132,6 +152,12 @@ impl Tenant {
     #[must_use]
     pub fn barrier_lease_ms(&self) -> u32 {
         self.lowered.map_or(self.lease_ms, |lowered| lowered.from_ms.max(self.lease_ms))
+    }
+
+    /// Whose key the tenant's L2 is, while it has the roots it has.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        if self.roots.is_empty() { Level::Internal } else { Level::Customer }
     }
 
     /// The L2 version that makes new keys, while there is one.

@@ -10,7 +10,7 @@ use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use engine::Engine;
 use futures::stream::{self, Stream};
-use model::event::{BEGINNING, Event, What};
+use model::event::{BEGINNING, Event, What, WhichName};
 use model::id::{LogIndex, TenantName};
 use model::object::Place;
 use model::state::State as Cluster;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use super::roots::PLATFORM;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::page::{Asked, page};
@@ -48,10 +49,25 @@ pub struct EventView {
     /// For a service's: which.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<String>,
+    /// For a root's: its name, or `platform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    /// For `roots_switched`: the roots by name, or `platform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roots: Option<Vec<String>>,
+    /// For `root_grace_started`: when the tenant closes unless a root answers, in seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// For a job's: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+    /// For a job's beginning and end: `migrate` or `rewrap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     /// For `workflow_moved`: which.
     #[serde(skip_serializing_if = "Option::is_none")]
     workflow: Option<String>,
-    /// For `workflow_moved`: to where.
+    /// For `workflow_moved`: to where; for `job_moved`: the step; for `root_closed`: what the root said.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     /// For a node's: which.
@@ -126,14 +142,19 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
         level: None,
         version: None,
         service: None,
+        root: None,
+        roots: None,
+        until: None,
+        job: None,
+        kind: None,
         workflow: None,
         state: None,
         node: None,
         certificates: None,
     };
     match &event.what {
-        What::KeyRotation(version) => {
-            view.level = Some("L2_internal");
+        What::KeyRotation(version, level) => {
+            view.level = Some(level.as_str());
             view.version = Some(version.0);
         }
         What::ServiceRegistered(service)
@@ -152,13 +173,41 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
         What::CertificatesDenied(count) | What::CertificatesAllowed(count) => {
             view.certificates = Some(*count)
         }
+        What::RootConfigured(root) | What::RootRemoved(root) => view.root = Some(root.to_string()),
+        What::RootsSwitched(roots) if roots.is_empty() => view.roots = Some(vec![PLATFORM.to_owned()]),
+        What::RootsSwitched(roots) => view.roots = Some(roots.iter().map(ToString::to_string).collect()),
+        What::RootGraceStarted(root, until) => {
+            view.root = name(root);
+            view.until = until.map(|until| until.as_secs());
+        }
+        What::RootGraceEnded(root) | What::RootOpened(root) => view.root = name(root),
+        What::RootClosed(root, state) => {
+            view.root = name(root);
+            view.state = Some(state.as_str());
+        }
+        What::JobStarted(job, kind) | What::JobFinished(job, kind) | What::JobRolledBack(job, kind) => {
+            view.job = Some(job.to_string());
+            view.kind = Some(kind.as_str());
+        }
+        What::JobMoved(job, step) => {
+            view.job = Some(job.to_string());
+            view.state = Some(step.as_str());
+        }
         What::TenantCreated
         | What::TenantChanged
         | What::TenantSuspended
         | What::TenantResumed
-        | What::TenantTerminated => {}
+        | What::TenantTerminated
+        | What::TenantUnlinked
+        | What::TenantRelinked
+        | What::TenantDisabled
+        | What::TenantEnabled => {}
     }
     view
+}
+
+fn name(root: &WhichName) -> Option<String> {
+    Some(root.as_ref().map_or_else(|| PLATFORM.to_owned(), ToString::to_string))
 }
 
 /// What happened to the caller's tenants, oldest first. With `Accept: text/event-stream` it goes on as things

@@ -9,6 +9,7 @@ use model::job::{Job, JobKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::roots::PLATFORM;
 use super::tenants::{Wish, find};
 use crate::app::App;
 use crate::auth::Caller;
@@ -55,7 +56,7 @@ pub(super) fn view(state: &model::state::State, job: &Job) -> JobView {
         state.root(job.tenant, *root).map_or_else(|| root.to_string(), |root| root.name.to_string())
     };
     let names = |roots: &[RootHandle]| match roots {
-        [] => vec!["platform".to_owned()],
+        [] => vec![PLATFORM.to_owned()],
         roots => roots.iter().map(name).collect(),
     };
     JobView {

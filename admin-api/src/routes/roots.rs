@@ -30,7 +30,7 @@ use crate::json::Body;
 use crate::problem::Problem;
 
 /// The name under which the platform's root stands among a tenant's.
-const PLATFORM: &str = "platform";
+pub(super) const PLATFORM: &str = "platform";
 /// A change of roots reaches the last node within this, or the answer says that it has not yet.
 const EVERYWHERE_MAX: Duration = Duration::from_secs(5);
 

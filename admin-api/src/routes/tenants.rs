@@ -292,7 +292,7 @@ pub async fn versions(
         version: l2.version.0,
         primary: primary == Some(l2.version),
         roots: l2.wraps.iter().map(|wrap| wrap.l1_ref.clone()).collect(),
-        level: KeyRotation::of(&tenant, l2).level,
+        level: KeyRotation::of(&tenant, l2).level.as_str(),
         effective_time: l2.created.as_secs(),
         created: l2.created.as_secs(),
     });

@@ -115,6 +115,10 @@ fn map_locked(start: *mut c_void, bytes: usize) -> Result<(), Errno> {
 }
 
 fn memfd_secret() -> Result<OwnedFd, Errno> {
+    #[cfg(feature = "danger-known-keys")]
+    if crate::danger::arena_is_open() {
+        return Err(Errno::PERM);
+    }
     // SAFETY: the call takes one flag word and returns a new descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     match i32::try_from(fd) {

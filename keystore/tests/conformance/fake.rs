@@ -7,22 +7,28 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use keystore::Site;
 use serde_json::Value;
+
+/// How long a fake may take to end in order before it is killed.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running fake; it ends with its standard input.
 pub struct Fake {
     /// What it said when it listened.
     pub hello: Value,
     name: &'static str,
-    pipe: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    /// What it is told and what it says; taken when it shall end.
+    pipe: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     child: Child,
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fakes")
+    // From any crate whose tests bring this file in.
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../keystore/tests/fakes")
 }
 
 /// The Python of the environment with the SDKs.
@@ -52,13 +58,14 @@ impl Fake {
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         let hello = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{name}.py said {line:?}"));
-        let pipe = Mutex::new((child.stdin.take().unwrap(), said));
+        let pipe = Mutex::new(Some((child.stdin.take().unwrap(), said)));
         Some(Self { hello, name, pipe, child })
     }
 
     /// Gives a command and waits until it is carried out.
     pub fn tell(&self, command: &Value) -> Value {
         let mut pipe = self.pipe.lock().unwrap();
+        let pipe = pipe.as_mut().unwrap();
         writeln!(pipe.0, "{command}").unwrap();
         let mut line = String::new();
         pipe.1.read_line(&mut line).unwrap();
@@ -117,6 +124,12 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
+        // Without its input it ends by itself, and ends what it started; a killed one could not.
+        drop(self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let deadline = Instant::now() + END_TIMEOUT;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(Path::new(&self.text("ca")).parent().unwrap());

@@ -128,7 +128,7 @@ async fn each_mistake_has_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_address_that_leads_to_this_machine_is_not_asked() {
+async fn a08_a_name_that_leads_to_this_machine_is_not_asked() {
     let Some(peer) = Transit::start() else { return };
     let site = Site { danger_allow_loopback: false, ..peer.0.site() };
     let config = RootConfig::Transit(peer.config("k1"));

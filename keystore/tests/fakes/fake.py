@@ -5,6 +5,7 @@ as JSON lines from its standard input and answers each with one line. The comman
 
     {"mode": "well" | "hang" | "half_open" | "garbage" | "cut" | "redirect" | "throttle" | "huge" | "error"}
     {"certificate": "good" | "expired" | "stranger" | "other_name"}
+    {"delay_ms": 40}           every answer takes this much longer, as over a long road
     {"restart": true}          closes every connection and listens anew on the same port
     {"requests": true}         how many requests came in so far
 
@@ -22,6 +23,7 @@ import ssl
 import sys
 import tempfile
 import threading
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -106,7 +108,7 @@ class Fake:
     names = ["localhost", "127.0.0.1"]
 
     def __init__(self):
-        self.mode, self.chosen, self.count = "well", "good", 0
+        self.mode, self.chosen, self.count, self.delay_s = "well", "good", 0, 0
         self.lock = threading.RLock()
         self.folder = tempfile.mkdtemp(prefix="keystore-fake-")
         self.authority = Authority(self.folder, self.names)
@@ -155,7 +157,8 @@ class Fake:
                 body = self.rfile.read(length)
                 with fake.lock:
                     fake.count += 1
-                    mode = fake.mode
+                    mode, delay_s = fake.mode, fake.delay_s
+                time.sleep(delay_s)
                 if mode == "hang":
                     threading.Event().wait(120)
                 if mode == "cut":
@@ -229,6 +232,8 @@ class Fake:
                 elif "certificate" in words:
                     self.chosen = words["certificate"]
                     self.close_all()
+                elif "delay_ms" in words:
+                    self.delay_s = words["delay_ms"] / 1000
                 elif "requests" in words:
                     answer = {"requests": self.count}
                 elif "restart" not in words:

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::l2_version::check_wraps;
 use crate::command::{Answer, Apply};
+use crate::event::What;
 use crate::id::{JobId, L2Version, NodeId, RootHandle, TenantHandle};
 use crate::job::{JOBS_MAX, Job, JobKind, PROOFS_MAX, Step};
 use crate::refusal::{Limit, Refusal};
@@ -150,6 +151,7 @@ impl Apply for StartJob {
             revision: at.index,
         };
         state.put_job(job, changes);
+        changes.tell(Some(self.tenant), What::JobStarted(self.id, self.kind));
         Answer::Job(self.id)
     }
 }
@@ -264,6 +266,11 @@ impl Apply for SwitchRoots {
             });
         }
         (tenant.roots, tenant.revision) = (job.to.clone(), at.index);
+        let name = |root: &RootHandle| state.root(self.tenant, *root).map(|root| root.name.clone());
+        changes.tell(Some(self.tenant), What::RootsSwitched(job.to.iter().filter_map(name).collect()));
+        if let Some(fresh) = &self.fresh {
+            changes.tell(Some(self.tenant), What::KeyRotation(fresh.version, tenant.level()));
+        }
         state.put_tenant(tenant, changes);
         for root in job.to.iter().filter(|root| !job.from.contains(root)) {
             // What an earlier use of the root left behind: every node has just proved better.
@@ -327,8 +334,17 @@ fn change_job(
     change: impl FnOnce(&mut Job),
 ) {
     let mut job = Job::clone(&state.jobs[&(tenant, id)]);
+    let before = job.step;
     change(&mut job);
     (job.updated, job.revision) = (at.time, at.index);
+    if job.step != before {
+        let moved = match job.step {
+            Step::Succeeded => What::JobFinished(id, job.kind),
+            Step::RolledBack => What::JobRolledBack(id, job.kind),
+            step => What::JobMoved(id, step),
+        };
+        changes.tell(Some(tenant), moved);
+    }
     state.put_job(job, changes);
 }
 

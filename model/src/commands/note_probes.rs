@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Apply};
+use crate::event::What;
 use crate::id::{LogIndex, NodeId, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{DETAIL_BYTES_MAX, Gate, L1, L1State, WhichRoot};
@@ -94,10 +95,30 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
         .filter(|(_, grace_ms)| newly_closed(*grace_ms))
         .map(|(tenant, _)| tenant)
         .collect();
+    tell(state, probe.root, before.as_deref(), &l1, at, changes);
     state.put_l1(probe.root, l1, changes);
     for tenant in concerned {
         if matches!(state.gate_of(tenant, at.time), Some(Gate::Closed { .. })) {
             changes.effects.push(Effect::PurgeTenant(tenant));
         }
     }
+}
+
+/// Tells what became of a root. The platform's has no one grace: when it is over each tenant sees for itself.
+fn tell(state: &State, root: WhichRoot, before: Option<&L1>, after: &L1, at: &At, changes: &mut Changes) {
+    let own = root.and_then(|(tenant, handle)| Some((state.tenant(tenant)?, state.root(tenant, handle)?)));
+    let (grace_ms, name) = match own {
+        Some((tenant, root)) => (tenant.l1_grace_ms, Some(root.name.clone())),
+        None => (u64::MAX, None),
+    };
+    let was = before.map_or(Gate::Open, |before| before.gate(grace_ms, before.probed_at));
+    let what = match (was, after.gate(grace_ms, at.time)) {
+        (Gate::Open, Gate::Open) | (Gate::Grace { .. }, Gate::Grace { .. }) => return,
+        (Gate::Closed { state: was, .. }, Gate::Closed { state: is, .. }) if was == is => return,
+        (Gate::Grace { .. }, Gate::Open) => What::RootGraceEnded(name),
+        (Gate::Closed { .. }, Gate::Open) => What::RootOpened(name),
+        (_, Gate::Grace { until }) => What::RootGraceStarted(name, own.map(|_| until)),
+        (_, Gate::Closed { state, .. }) => What::RootClosed(name, state),
+    };
+    changes.tell(root.map(|(tenant, _)| tenant), what);
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Apply};
+use crate::event::What;
 use crate::id::{RootHandle, RootName, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{
@@ -99,6 +100,9 @@ impl Apply for RemoveRoot {
     }
 
     fn apply(&self, state: &mut State, _: &At, changes: &mut Changes) -> Answer {
+        if let Some(root) = state.root(self.tenant, self.root) {
+            changes.tell(Some(self.tenant), What::RootRemoved(root.name.clone()));
+        }
         state.remove_root(self.tenant, self.root, changes);
         Answer::Done
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use model::command::{Action, Answer};
 use model::departure::Departure;
-use model::event::BEGINNING;
+use model::event::{BEGINNING, What};
 use model::id::{LogIndex, NodeId, TenantHandle};
-use model::object::{Body, KeyState, Object};
+use model::job::Step;
+use model::object::{Body, KeyState, Object, Place};
 use model::refusal::Refusal;
 use model::root::Gate;
 use model::row::RowKey;
@@ -55,6 +56,7 @@ pub fn judge(moment: &Moment<'_>) {
     a_switch_leaves_old_roots_behind(moment);
     dangerous_deeds_have_the_approvals_they_want(moment);
     events_are_told_once_and_in_order(moment);
+    events_tell_what_became_of_jobs_and_roots(moment);
 }
 
 /// Four eyes: whoever proposed it, wherever, and whatever else happened.
@@ -88,8 +90,41 @@ fn events_are_told_once_and_in_order(m: &Moment<'_>) {
     let places = |state: &State| state.events_after(BEGINNING).map(|event| event.place).collect::<Vec<_>>();
     let (before, after) = (places(m.before), places(m.after));
     assert!(after.starts_with(&before), "what was told is not taken back");
-    assert!(after.len() <= before.len() + 1, "one command tells one event at most");
-    assert!(after.is_sorted());
+    let new = &after[before.len()..];
+    let index = m.index;
+    let in_order = (0..).zip(new).all(|(item, place)| *place == Place { index, item });
+    assert!(in_order, "a command's events are numbered in its entry: {new:?}");
+}
+
+/// Whoever follows events alone knows where every job is and which roots a tenant has.
+fn events_tell_what_became_of_jobs_and_roots(m: &Moment<'_>) {
+    let told: Vec<&What> =
+        m.after.events_after(BEGINNING).filter(|event| event.place.index == m.index).map(|it| &it.what).collect();
+    for tenant in m.after.tenants() {
+        for job in m.after.jobs_of(tenant.handle) {
+            let before = m.before.job(tenant.handle, job.id).map(|before| before.step);
+            let moved = match job.step {
+                _ if before == Some(job.step) => continue,
+                _ if before.is_none() => What::JobStarted(job.id, job.kind),
+                Step::Succeeded => What::JobFinished(job.id, job.kind),
+                Step::RolledBack => What::JobRolledBack(job.id, job.kind),
+                step => What::JobMoved(job.id, step),
+            };
+            assert!(told.contains(&&moved), "{moved:?} is not told: {told:?}");
+        }
+        let before = m.before.tenant(tenant.handle);
+        if before.is_some_and(|before| before.roots != tenant.roots) && tenant.state != TenantState::Terminated {
+            let switched = told.iter().any(|what| matches!(what, What::RootsSwitched(roots) if roots.len() == tenant.roots.len()));
+            assert!(switched, "other roots are not told: {told:?}");
+        }
+        let primary = tenant.primary().map(|l2| l2.version);
+        if before.is_some_and(|before| before.primary().map(|l2| l2.version) != primary)
+            && let Some(version) = primary
+        {
+            let rotated = What::KeyRotation(version, tenant.level());
+            assert!(told.contains(&&rotated), "{rotated:?} is not told: {told:?}");
+        }
+    }
 }
 
 /// CONSISTENCY 2: a lower length is waited for under the old one until a second command says it took effect.

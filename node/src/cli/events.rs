@@ -27,9 +27,12 @@ const COLUMNS: &[output::Column] = &[
     ("TIME", "/effective_time"),
     ("EVENT", "/event"),
     ("TENANT", "/tenant_id"),
-    ("SERVICE", "/service"),
+    ("ABOUT", "/about"),
     ("STATE", "/state"),
 ];
+
+/// What an event may be about beside its tenant: it has one of these at most.
+const ABOUT: [&str; 6] = ["service", "root", "roots", "job", "workflow", "node"];
 
 const GRANT_COLUMNS: &[output::Column] = &[("ROLE", "/role"), ("TENANT", "/tenant")];
 
@@ -40,11 +43,16 @@ pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
         value.as_ref().map(|value| format!("{what}={value}&")).unwrap_or_default()
     };
     let query = filter("tenant", &args.tenant) + &filter("event", &args.event) + "limit=1000";
-    let events = match &args.after {
+    let mut events = match &args.after {
         // One page: the list is followed from its beginning only.
         Some(after) => api.get(&format!("/v1/events?{query}&after={after}"))?["items"].take(),
         None => api.list(&format!("/v1/events?{query}"))?,
     };
+    if args.connection.output == output::Format::Table {
+        for event in events.as_array_mut().into_iter().flatten() {
+            event["about"] = ABOUT.iter().map(|name| event[name].take()).find(|what| !what.is_null()).into();
+        }
+    }
     output::print(args.connection.output, &events, COLUMNS);
     Ok(ExitCode::SUCCESS)
 }

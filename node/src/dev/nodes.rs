@@ -20,6 +20,8 @@ use super::roots;
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at the processes.
 const POLL: Duration = Duration::from_millis(100);
+/// The first line of every configuration.
+const WRITTEN: &str = "# Written by keyraft dev at every start.\n";
 
 /// An authority of clients and the one tenant it may speak for; `None` means any.
 pub struct ClientPin {
@@ -104,7 +106,7 @@ pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin], more: &str) -> 
         let folder = layout.node(i);
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-        let text = configuration(layout, shape, i, pins) + "\n" + more;
+        let text = merged(configuration(layout, shape, i, pins), more)?;
         super::write_private(&folder.join("config.toml"), &text)?;
         write_run(layout, &folder)?;
         running.folders.push(folder);
@@ -113,6 +115,28 @@ pub fn start(layout: &Layout, shape: &Shape, pins: &[ClientPin], more: &str) -> 
         running.spawn(layout, i)?;
     }
     Ok(running)
+}
+
+/// What we write with the user's settings in it: tables are joined, lists grow, and where both say something
+/// the user's counts.
+fn merged(ours: String, theirs: &str) -> anyhow::Result<String> {
+    let theirs: toml::Table = theirs.parse().context("--settings")?;
+    if theirs.is_empty() {
+        return Ok(ours);
+    }
+    let mut all: toml::Table = ours.parse().context("our own configuration")?;
+    join(&mut all, theirs);
+    Ok(format!("{WRITTEN}{}", toml::to_string(&all)?))
+}
+
+fn join(all: &mut toml::Table, more: toml::Table) {
+    for (key, value) in more {
+        match (all.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(new)) => join(known, new),
+            (Some(toml::Value::Array(known)), toml::Value::Array(new)) => known.extend(new),
+            (_, value) => drop(all.insert(key, value)),
+        }
+    }
 }
 
 /// Whether a node has an identity: it needs no token any more.
@@ -133,8 +157,7 @@ fn configuration(layout: &Layout, shape: &Shape, i: u16, pins: &[ClientPin]) -> 
         format!("join = [\"127.0.0.1:{}\"]\njoin_token_file = {token}", shape.ports(0).peer)
     };
     let mut text = format!(
-        "# Written by keyraft dev at every start.\n\
-         [node]\nname = \"{}\"\ndata_dir = {}\nregion = \"local\"\ntrust_domain = \"{}\"\nallow_root = true\n\n\
+        "{WRITTEN}[node]\nname = \"{}\"\ndata_dir = {}\nregion = \"local\"\ntrust_domain = \"{}\"\nallow_root = true\n\n\
          [listen]\nkmip = \"127.0.0.1:{}\"\nadmin = \"127.0.0.1:{}\"\noperator = \"127.0.0.1:{}\"\n\
          peer = \"127.0.0.1:{}\"\n\n\
          [tls]\nserver_cert = {}\nserver_key = {}\npeer_cert = {}\npeer_key = {}\npeer_ca = {}\n\
@@ -302,5 +325,21 @@ impl Running {
             }
         }
         pids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_user_go_into_the_tables_that_are_there() {
+        let ours = "[roots]\nallow = [\"a:1\"]\n[log]\nfilter = \"info\"\n";
+        assert_eq!(merged(ours.to_owned(), "").expect("as it was"), ours);
+        let theirs = "[roots]\nca_bundle = \"/ca\"\nallow = [\"b:2\"]\n[log]\nfilter = \"trace\"\n[[x]]\ny = 1\n";
+        let all: toml::Table = merged(ours.to_owned(), theirs).expect("TOML").parse().expect("TOML");
+        let expected = "[roots]\nca_bundle = \"/ca\"\nallow = [\"a:1\", \"b:2\"]\n[log]\nfilter = \"trace\"\n[[x]]\ny = 1\n";
+        assert_eq!(all, expected.parse().expect("TOML"));
+        assert!(merged(ours.to_owned(), "nonsense").is_err());
     }
 }

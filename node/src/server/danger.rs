@@ -11,6 +11,8 @@ use rustix::process::DumpableBehavior;
 const ADMIT: &str = "KEYRAFT_DANGER_KNOWN_KEYS";
 /// When `1`, [`crypto::danger::known_control`] is left on the heap for ever.
 const LEAK: &str = "KEYRAFT_DANGER_LEAK";
+/// When `1`, keys rest in memory that a scan can read.
+const OPEN_ARENA: &str = "KEYRAFT_DANGER_OPEN_ARENA";
 
 /// Log entries between snapshots: the few hundred writes of a scan make several.
 pub const SNAPSHOT_EVERY: u64 = 100;
@@ -23,6 +25,9 @@ pub const LOG_KEPT: u64 = 20;
 /// If the environment does not ask for a server whose keys everybody knows.
 pub fn refuse_unless_told() -> anyhow::Result<()> {
     if is_set(ADMIT) {
+        if is_set(OPEN_ARENA) {
+            crypto::danger::danger_open_arena();
+        }
         return Ok(());
     }
     bail!(

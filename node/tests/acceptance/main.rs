@@ -2,6 +2,7 @@
 //! mutual TLS. Nothing here knows the inside of a node.
 //!
 //! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
+//! `ACCEPTANCE_MIGRATIONS=all` moves tenants to roots of every provider, and kills nodes at every step of that.
 
 mod administration;
 mod backup;
@@ -22,14 +23,18 @@ mod key_pairs;
 mod keys;
 mod kmip_protocol;
 mod lifecycle;
+mod load;
 mod matrix;
 mod members;
+mod migrations;
 mod misuse;
+mod peers;
 mod published;
 mod refusals;
 mod renewals;
 mod replays;
 mod rest;
+mod root_descriptions;
 mod revocation;
 mod rolling;
 mod roots;

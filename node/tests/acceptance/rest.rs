@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use crate::support::{Cluster, PATIENCE, text};
 use crate::wire::{self, Credentials};
@@ -80,6 +82,16 @@ impl Request {
 
     /// The first frames of a stream of events: number and content. Then the line is cut.
     pub async fn frames(&self, cluster: &Cluster, count: usize) -> Vec<(String, Value)> {
+        let mut events = self.follow(cluster).await;
+        let mut frames = Vec::new();
+        while frames.len() < count {
+            frames.push(events.next().await);
+        }
+        frames
+    }
+
+    /// A stream of events, to be read one by one.
+    pub async fn follow(&self, cluster: &Cluster) -> Events {
         let mut stream =
             wire::connect_to(cluster, cluster.ports.admin + self.node, None).await.expect("a connection");
         // HTTP/1.0 has no chunks: the frames stand in the body as they are.
@@ -87,27 +99,10 @@ impl Request {
             format!("{} HTTP/1.0\r\nHost: localhost\r\n{}\r\n\r\n", self.line, self.headers.join("\r\n"));
         stream.write_all(head.as_bytes()).await.expect("a line");
         stream.flush().await.expect("a line");
-        let mut bytes = Vec::new();
-        let whole =
-            |bytes: &[u8]| text(bytes).matches("\ndata: ").count() >= count && bytes.ends_with(b"\n\n");
-        while !whole(&bytes) {
-            let read = timeout(PATIENCE, stream.read_buf(&mut bytes))
-                .await
-                .expect("an event in time")
-                .expect("a line");
-            assert!(read > 0, "the stream ended: {}", text(&bytes));
-        }
-        let body = text(&bytes);
-        let (_, body) = body.split_once("\r\n\r\n").expect("a header");
-        let field = |frame: &str, name: &str| {
-            let line =
-                frame.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned));
-            line.expect("a field")
-        };
-        let frames = body.split("\n\n").filter(|frame| frame.contains("data: "));
-        frames
-            .map(|frame| (field(frame, "id"), serde_json::from_str(&field(frame, "data")).expect("JSON")))
-            .collect()
+        let mut events = Events { stream, unread: Vec::new() };
+        let header = events.until("\r\n\r\n").await;
+        assert!(header.contains(" 200 "), "{header}");
+        events
     }
 
     async fn send_to(&self, cluster: &Cluster, port: u16, who: Option<&Credentials>) -> Reply {
@@ -130,6 +125,39 @@ impl Request {
         };
         let _ = timeout(PATIENCE, talk).await.expect("an answer in time");
         read(&bytes)
+    }
+}
+
+/// A stream of events on an open line.
+pub struct Events {
+    stream: TlsStream<TcpStream>,
+    unread: Vec<u8>,
+}
+
+impl Events {
+    /// The next event: number and content.
+    pub async fn next(&mut self) -> (String, Value) {
+        loop {
+            let frame = self.until("\n\n").await;
+            let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name));
+            // A sign of life has neither.
+            if let (Some(id), Some(data)) = (field("id: "), field("data: ")) {
+                return (id.to_owned(), serde_json::from_str(data).expect("JSON"));
+            }
+        }
+    }
+
+    async fn until(&mut self, end: &str) -> String {
+        loop {
+            let found = self.unread.windows(end.len()).position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                let rest = self.unread.split_off(at + end.len());
+                return text(&std::mem::replace(&mut self.unread, rest));
+            }
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.unread));
+            let read = read.await.expect("an event in time").expect("a line");
+            assert!(read > 0, "the stream ended: {}", text(&self.unread));
+        }
     }
 }
 

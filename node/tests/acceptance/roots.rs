@@ -4,24 +4,19 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use client::{Connector, KeyRequest};
+use client::KeyRequest;
 use kmip::ResultReason;
 use serde_json::Value;
-use tokio::task::JoinSet;
 
 use crate::https::{http, operator_port};
+use crate::load::Load;
 use crate::support::{Cluster, NODES, PATIENCE, text, until};
-use crate::wire::{self, Credentials};
+use crate::wire::Credentials;
 
 /// What a no of a root may take to close every node, and what a machine under a build may add.
 const CLOSED_WITHIN: Duration = Duration::from_secs(32 + 10);
-
-/// Versions of a tenant's key before its leader is killed in the middle of a job.
-const VERSIONS: usize = 40;
 
 /// The value of a metric of one tenant on a node; `None` if it is not there.
 async fn of_tenant(cluster: &Cluster, node: usize, metric: &str, tenant: &str) -> Option<i64> {
@@ -39,48 +34,104 @@ async fn asked(cluster: &Cluster, node: usize, tenant: &str, key: &str) -> Resul
     cluster.client(node, tenant).get(key).await.map(|key| key.expose().to_vec())
 }
 
+/// Row P4 of what the owner asks for, by the command line and KMIP alone; then the same on a key of the tenant's
+/// own in the HSM.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_on_an_hsm_is_unlinked_and_linked_again() {
+async fn p4_create_a_tenant_on_an_hsm_key_unlink_refused_relink_same_key() {
     let cluster = Cluster::start_as("", &["--root", "softhsm"]);
-    let (key, bytes) =
-        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    cluster.enroll("acme", "mongodb");
+    let created = cluster.json(&["tenant", "create", "acme", "--wait"]);
+    assert_eq!((&created["access"], &created["state"]), (&"linked".into(), &"active".into()), "{created}");
+    let platform = root(&cluster, "acme", "platform");
+    assert_eq!((&platform["provider"], &platform["in_use"]), (&"pkcs11".into(), &true.into()), "{platform}");
+
+    let (key, bytes) = cluster.client(0, "acme").create_and_get(&KeyRequest::aes256()).await.expect("a key");
     for node in 0..NODES {
-        assert_eq!(asked(&cluster, node, "tenant-a", &key).await.expect("its key"), bytes.expose());
+        assert_eq!(asked(&cluster, node, "acme", &key).await.expect("its key"), bytes.expose());
     }
-    let unlinked = cluster.json(&["tenant", "unlink", "tenant-a"]);
+    let unlinked = cluster.json(&["tenant", "unlink", "acme"]);
     assert_eq!((&unlinked["access"], &unlinked["state"]), (&"unlinked".into(), &"active".into()));
     for node in 0..NODES {
-        let refused = asked(&cluster, node, "tenant-a", &key).await.expect_err("a locked tenant");
+        let refused = asked(&cluster, node, "acme", &key).await.expect_err("a locked tenant");
         assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
-        let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "tenant-a").await;
+        let refused = cluster.client(node, "acme").create(&KeyRequest::aes256()).await.expect_err("no new keys");
+        assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
+        let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "acme").await;
         assert_eq!(slots, Some(0), "node {node} still holds keys of the tenant");
     }
     let other = cluster.client(1, "tenant-b").create(&KeyRequest::aes256()).await;
     other.expect("another tenant does not notice");
     // Suspension and lock stand beside each other: ending one does not end the other.
-    cluster.json(&["tenant", "suspend", "tenant-a"]);
-    cluster.json(&["tenant", "resume", "tenant-a"]);
-    asked(&cluster, 0, "tenant-a", &key).await.expect_err("still locked");
+    cluster.json(&["tenant", "suspend", "acme"]);
+    cluster.json(&["tenant", "resume", "acme"]);
+    asked(&cluster, 0, "acme", &key).await.expect_err("still locked");
 
-    assert_eq!(cluster.json(&["tenant", "relink", "tenant-a"])["access"], "linked");
+    assert_eq!(cluster.json(&["tenant", "relink", "acme"])["access"], "linked");
     for node in 0..NODES {
-        assert_eq!(asked(&cluster, node, "tenant-a", &key).await.expect("the same key"), bytes.expose());
+        assert_eq!(asked(&cluster, node, "acme", &key).await.expect("the same key"), bytes.expose());
     }
     // The same on a key of the tenant's own in the HSM, whose PIN is sealed with the configuration.
-    configure(&cluster, "hsm", "customer");
-    let job = cluster.json(&["root", "switch", "tenant-a", "hsm", "--wait"]);
+    configure(&cluster, "acme", "hsm", "customer");
+    let job = cluster.json(&["root", "switch", "acme", "hsm", "--wait"]);
     assert_eq!(job["state"], "succeeded", "{job}");
-    cluster.json(&["tenant", "unlink", "tenant-a"]);
-    asked(&cluster, 1, "tenant-a", &key).await.expect_err("a locked tenant");
-    cluster.json(&["tenant", "relink", "tenant-a"]);
-    assert_eq!(asked(&cluster, 1, "tenant-a", &key).await.expect("the same key"), bytes.expose());
+    cluster.json(&["tenant", "unlink", "acme"]);
+    asked(&cluster, 1, "acme", &key).await.expect_err("a locked tenant");
+    cluster.json(&["tenant", "relink", "acme"]);
+    assert_eq!(asked(&cluster, 1, "acme", &key).await.expect("the same key"), bytes.expose());
 
-    cluster.json(&["tenant", "disable", "tenant-a"]);
-    let refused = cluster.client(2, "tenant-a").create(&KeyRequest::aes256()).await.expect_err("read-only");
+    cluster.json(&["tenant", "disable", "acme"]);
+    let refused = cluster.client(2, "acme").create(&KeyRequest::aes256()).await.expect_err("read-only");
     assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
-    assert_eq!(asked(&cluster, 2, "tenant-a", &key).await.expect("old keys are given"), bytes.expose());
-    cluster.json(&["tenant", "enable", "tenant-a"]);
-    cluster.client(2, "tenant-a").create(&KeyRequest::aes256()).await.expect("a new key");
+    assert_eq!(asked(&cluster, 2, "acme", &key).await.expect("old keys are given"), bytes.expose());
+    cluster.json(&["tenant", "enable", "acme"]);
+    cluster.client(2, "acme").create(&KeyRequest::aes256()).await.expect("a new key");
+    what_happened_is_told(&cluster, &job);
+}
+
+/// Everything that became of the tenant's roots stands among the events, once and in order.
+fn what_happened_is_told(cluster: &Cluster, job: &Value) {
+    let events = cluster.json(&["events", "--tenant", "acme"]);
+    let events = events.as_array().expect("events").iter();
+    let told: Vec<(&str, &str)> = events
+        .clone()
+        .map(|event| (event["event"].as_str().expect("a word"), event["state"].as_str().unwrap_or_default()))
+        .filter(|(event, _)| !event.starts_with("service_"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("tenant_created", ""),
+            ("tenant_unlinked", ""),
+            ("tenant_suspended", ""),
+            ("tenant_resumed", ""),
+            ("tenant_relinked", ""),
+            ("root_configured", ""),
+            ("job_started", ""),
+            ("job_moved", "wrap"),
+            ("job_moved", "prove"),
+            ("job_moved", "switch"),
+            ("roots_switched", ""),
+            ("key_rotation", ""),
+            ("job_moved", "drop"),
+            ("job_finished", ""),
+            ("tenant_unlinked", ""),
+            ("tenant_relinked", ""),
+            ("tenant_disabled", ""),
+            ("tenant_enabled", ""),
+        ]
+    );
+    let one = |wanted: &str| events.clone().find(|event| event["event"] == wanted).cloned().unwrap_or_default();
+    assert_eq!(one("root_configured")["root"], "hsm");
+    assert_eq!(one("roots_switched")["roots"], Value::Array(vec!["hsm".into()]));
+    assert_eq!(one("key_rotation")["level"], "L2_customer");
+    let (started, finished) = (one("job_started"), one("job_finished"));
+    for (event, field, value) in
+        [(&started, "job", &job["id"]), (&finished, "job", &job["id"]), (&started, "kind", &"migrate".into())]
+    {
+        assert_eq!(event[field], *value, "{event}");
+    }
+    let table = cluster.keyraft(&["events", "--tenant", "acme", "--event", "root_configured"]);
+    assert!(text(&table.stdout).contains("hsm"), "{}", text(&table.stdout));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +139,7 @@ async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
     let cluster = Cluster::start();
     let (old, bytes) =
         cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    let load = Load::start(&cluster, &[0, 1, 2], &old, bytes.expose());
+    let load = Load::start(&cluster, "tenant-a", &[0, 1, 2], &old, bytes.expose());
 
     let tested = cluster.json(&["root", "test", "tenant-a", "--config", &described(&cluster, "customer")]);
     assert_eq!(
@@ -96,7 +147,7 @@ async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
         (&true.into(), &false.into()),
         "{tested}"
     );
-    let configured = configure(&cluster, "own", "customer");
+    let configured = configure(&cluster, "tenant-a", "own", "customer");
     assert_eq!(configured["state"], "inactive");
     assert!(configured["applied_everywhere_at"].is_u64(), "{configured}");
     assert_eq!(configured["config"]["provider"], "software");
@@ -120,7 +171,7 @@ async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
     }
 
     // A second root beside the first, then the first leaves, then back to the platform.
-    configure(&cluster, "second", "customer-2");
+    configure(&cluster, "tenant-a", "second", "customer-2");
     for (verb, root) in [("activate", "second"), ("deactivate", "own"), ("switch", "platform")] {
         let job = cluster.json(&["root", verb, "tenant-a", root, "--wait"]);
         assert_eq!(job["state"], "succeeded", "{verb} {root}: {job}");
@@ -128,64 +179,12 @@ async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
     assert_eq!(asked(&cluster, 2, "tenant-a", &new).await.expect("the same key"), new_bytes.expose());
     assert_eq!(cluster.json(&["tenant", "rewrap", "tenant-a"])["state"], "succeeded");
 
-    let served = load.stop().await;
-    assert!(served > 0, "the load ran");
+    assert!(load.stop().await.requests > 0, "the load ran");
     for root in ["own", "second"] {
         assert!(cluster.keyraft(&["root", "remove", "tenant-a", root]).status.success());
     }
     let refused = cluster.keyraft(&["root", "switch", "tenant-a", "own"]);
     assert!(text(&refused.stderr).contains("no such root"), "{}", text(&refused.stderr));
-}
-
-/// The leader, which works on the job, is killed at ever later moments of it. Whoever leads next goes on, or
-/// rolls back; nobody else's request fails, and every key stays what it was.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_survives_the_leader_at_every_step() {
-    let mut cluster = Cluster::start();
-    let (old, bytes) =
-        cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    // Many versions to wrap: the job takes long enough to be met in the middle.
-    for _ in 0..VERSIONS {
-        cluster.json(&["tenant", "rotate", "tenant-a"]);
-    }
-    configure(&cluster, "own", "customer");
-    let mut steps = std::collections::BTreeSet::new();
-    for later_ms in [0, 20, 60, 120, 250, 500] {
-        let leader = cluster.leader();
-        let others: Vec<usize> = (0..NODES).filter(|node| *node != leader).collect();
-        let load = Load::start(&cluster, &others, &old, bytes.expose());
-        let on_own = root(&cluster, "own")["in_use"] == true;
-        let target = if on_own { "platform" } else { "own" };
-        let job = cluster.json(&["root", "switch", "tenant-a", target]);
-        tokio::time::sleep(Duration::from_millis(later_ms)).await;
-        cluster.kill(leader);
-        until("another node tells of the job", || newest_job(&cluster)["id"] == job["id"]);
-        steps.insert(newest_job(&cluster)["step"].as_str().unwrap_or_default().to_owned());
-        cluster.run(leader);
-        until("the job has ended", || {
-            newest_job(&cluster)["state"].as_str().is_some_and(|state| state != "running")
-        });
-        let ended = newest_job(&cluster);
-        let switched = root(&cluster, target);
-        assert_eq!(
-            ended["state"] == "succeeded",
-            target == "platform" || switched["in_use"] == true,
-            "{ended}"
-        );
-        assert!(load.stop().await > 0, "the surviving nodes served all the time");
-        cluster.caught_up(leader);
-        for node in 0..NODES {
-            assert_eq!(asked(&cluster, node, "tenant-a", &old).await.expect("the same key"), bytes.expose());
-        }
-        println!("leader killed {later_ms} ms after the start: {} at {}", ended["state"], ended["step"]);
-    }
-    println!("steps seen after the kill: {steps:?}");
-}
-
-fn newest_job(cluster: &Cluster) -> Value {
-    let output = cluster.keyraft(&["root", "jobs", "tenant-a", "-o", "json"]);
-    let jobs: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    jobs[0].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +201,7 @@ async fn a_root_that_will_not_work_is_rolled_back_and_nothing_is_kept() {
     assert!(!cluster.keyraft(&["root", "test", "tenant-a", "--config", nowhere]).status.success());
     assert_eq!(cluster.json(&["root", "list", "tenant-a"]).as_array().map(Vec::len), Some(1));
 
-    configure(&cluster, "own", "customer");
+    configure(&cluster, "tenant-a", "own", "customer");
     let (key, bytes) =
         cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
     let file = key_file(&cluster, "customer");
@@ -212,6 +211,7 @@ async fn a_root_that_will_not_work_is_rolled_back_and_nothing_is_kept() {
     assert!(!output.status.success(), "a job that is rolled back is no success");
     let job: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(job["state"], "rolled back", "{job}");
+    assert_eq!(events(&cluster, "job_rolled_back")[0]["job"], job["id"]);
     assert!(job["detail"].as_str().is_some_and(|detail| detail.contains("customer.key")), "{job}");
     assert_eq!(cluster.json(&["tenant", "versions", "tenant-a"]), before, "as if it had never begun");
     assert_eq!(asked(&cluster, 1, "tenant-a", &key).await.expect("the key"), bytes.expose());
@@ -221,11 +221,11 @@ async fn a_root_that_will_not_work_is_rolled_back_and_nothing_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_that_says_no_closes_its_tenant_everywhere_and_opens_it_again() {
     let cluster = Cluster::start();
-    configure(&cluster, "own", "customer");
+    configure(&cluster, "tenant-a", "own", "customer");
     cluster.json(&["root", "switch", "tenant-a", "own", "--wait"]);
     let (key, bytes) =
         cluster.client(0, "tenant-a").create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    until("the root was probed", || root(&cluster, "own")["key_state"] == "enabled");
+    until("the root was probed", || root(&cluster, "tenant-a", "own")["key_state"] == "enabled");
     let file = key_file(&cluster, "customer");
     fs::set_permissions(&file, Permissions::from_mode(0o000)).expect("its owner switches it off");
     let switched_off = Instant::now();
@@ -236,8 +236,10 @@ async fn a_root_that_says_no_closes_its_tenant_everywhere_and_opens_it_again() {
         }
     }
     println!("closed on every node after {:.1} s", switched_off.elapsed().as_secs_f64());
-    let own = root(&cluster, "own");
+    let own = root(&cluster, "tenant-a", "own");
     assert_eq!((&own["state"], &own["key_state"]), (&"error".into(), &"disabled".into()), "{own}");
+    let closed = events(&cluster, "root_closed");
+    assert_eq!((&closed[0]["root"], &closed[0]["state"]), (&"own".into(), &"disabled".into()), "{closed}");
     for node in 0..NODES {
         let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "tenant-a").await;
         assert_eq!(slots, Some(0), "node {node} still holds keys of the tenant");
@@ -254,6 +256,13 @@ async fn a_root_that_says_no_closes_its_tenant_everywhere_and_opens_it_again() {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    let opened = events(&cluster, "root_opened");
+    assert_eq!((&opened[0]["root"], opened.as_array().map(Vec::len)), (&"own".into(), Some(1)), "{opened}");
+}
+
+/// The events of this kind of `tenant-a`, oldest first.
+fn events(cluster: &Cluster, kind: &str) -> Value {
+    cluster.json(&["events", "--tenant", "tenant-a", "--event", kind])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,13 +271,13 @@ async fn a_hundred_rotations_under_load_fail_nothing() {
     let mut made = Vec::new();
     let client = cluster.client(0, "tenant-a");
     let (first, bytes) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
-    let load = Load::start(&cluster, &[0, 1, 2], &first, bytes.expose());
+    let load = Load::start(&cluster, "tenant-a", &[0, 1, 2], &first, bytes.expose());
     for _ in 0..100 {
         cluster.json(&["tenant", "rotate", "tenant-a"]);
         let (id, key) = client.create_and_get(&KeyRequest::aes256()).await.expect("a key");
         made.push((id, key.expose().to_vec()));
     }
-    assert!(load.stop().await > 0, "the load ran");
+    assert!(load.stop().await.requests > 0, "the load ran");
     let versions = cluster.json(&["tenant", "versions", "tenant-a"]);
     assert_eq!(versions.as_array().map(Vec::len), Some(101));
     for (id, key) in &made {
@@ -282,61 +291,19 @@ fn described(cluster: &Cluster, root: &str) -> String {
     cluster.data.join(format!("roots/{root}.json")).to_str().expect("UTF-8").to_owned()
 }
 
-fn configure(cluster: &Cluster, name: &str, root: &str) -> Value {
+fn configure(cluster: &Cluster, tenant: &str, name: &str, root: &str) -> Value {
     let (config, credentials) =
         (described(cluster, root), described(cluster, &format!("{root}.credentials")));
     let files = ["--config", &config, "--credentials", &credentials];
-    cluster.json(&[["root", "configure", "tenant-a", name].as_slice(), &files].concat())
+    cluster.json(&[["root", "configure", tenant, name].as_slice(), &files].concat())
 }
 
-fn root(cluster: &Cluster, name: &str) -> Value {
-    let roots = cluster.json(&["root", "list", "tenant-a"]);
+fn root(cluster: &Cluster, tenant: &str, name: &str) -> Value {
+    let roots = cluster.json(&["root", "list", tenant]);
     let found = roots.as_array().and_then(|roots| roots.iter().find(|root| root["name"] == name)).cloned();
     found.unwrap_or_default()
 }
 
 fn key_file(cluster: &Cluster, store: &str) -> PathBuf {
     cluster.data.join("roots").join(format!("{store}.key"))
-}
-
-/// Clients of `tenant-a` that make new keys and read an old one, and fail the test if one request fails.
-struct Load {
-    stop: Arc<AtomicBool>,
-    served: Arc<AtomicUsize>,
-    tasks: JoinSet<()>,
-}
-
-impl Load {
-    fn start(cluster: &Cluster, nodes: &[usize], known: &str, bytes: &[u8]) -> Self {
-        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let mut tasks = JoinSet::new();
-        for node in nodes.iter().flat_map(|node| [*node; 3]) {
-            let connector = Connector::all(&cluster.settings(&[node], "tenant-a", "mongodb"));
-            let connector = connector.expect("settings").remove(0);
-            let client = cluster.client(node, "tenant-a");
-            let (stop, served) = (Arc::clone(&stop), Arc::clone(&served));
-            let (known, bytes) = (known.to_owned(), bytes.to_vec());
-            tasks.spawn(async move {
-                let mut connection = connector.open().await.expect("a connection");
-                while !stop.load(Ordering::Relaxed) {
-                    let answer = connection.exchange(&wire::create_and_get()).await;
-                    let answer = answer.unwrap_or_else(|fault| panic!("node {node}: {fault}"));
-                    assert_eq!(wire::reasons(answer), [], "node {node}");
-                    let old = client.get(&known).await.unwrap_or_else(|error| panic!("node {node}: {error}"));
-                    assert_eq!(old.expose(), bytes, "node {node} gave another key");
-                    served.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        Self { stop, served, tasks }
-    }
-
-    /// Fails if one request failed.
-    async fn stop(mut self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        while let Some(task) = self.tasks.join_next().await {
-            task.expect("no request failed");
-        }
-        self.served.load(Ordering::Relaxed)
-    }
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use client::{Client, Settings};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -265,6 +266,25 @@ impl Cluster {
         let addresses = nodes.iter().map(|i| format!("127.0.0.1:{}", usize::from(self.ports.kmip) + i));
         let key = file(format!("{stem}.key")).into();
         Settings::new(addresses.collect(), file("ca/server.pem".into()), file(format!("{stem}.pem")), key)
+    }
+
+    /// Makes the certificate of a service of a tenant that `keyraft dev` does not know, where [`Self::settings`]
+    /// looks for it.
+    pub fn enroll(&self, tenant: &str, service: &str) {
+        let authority = self.data.join("ca/clients-any");
+        let read = |end: &str| fs::read_to_string(authority.with_extension(end)).expect("an authority");
+        let key = KeyPair::from_pem(&read("key")).expect("its key");
+        let authority = Issuer::from_ca_cert_pem(&read("pem"), key).expect("an authority");
+        let uri = format!("spiffe://keyraft.local/tenant/{tenant}/service/{service}");
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("a URI"))];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        let folder = self.data.join("clients").join(tenant);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("{service}.pem")), certificate.pem()).expect("a file");
+        fs::write(folder.join(format!("{service}.key")), key.serialize_pem()).expect("a file");
     }
 
     /// A client of one node, as `mongodb` of a tenant.

@@ -96,6 +96,7 @@ async fn a02_every_role_may_do_what_the_table_says_and_nothing_else() {
     }
     what_is_shown_is_what_is_theirs(&cluster, &provider).await;
     a19_a_tenant_in_the_body_is_judged_too(&cluster, &provider).await;
+    a18_backups_are_the_platforms_and_none_is_handed_out(&cluster, &provider).await;
 }
 
 /// Whether asking for it with an empty body, by somebody who may, leaves the cluster as it is.
@@ -132,6 +133,41 @@ async fn a19_a_tenant_in_the_body_is_judged_too(cluster: &Cluster, provider: &Id
             Request::new("POST /v1/tenants").token(&provider.token(name)).json(&body).send(cluster).await;
         assert_eq!(reply.status, 403, "{name}");
     }
+}
+
+/// A backup is everything, if sealed. Only the platform's people make one, it lies where the node's own file says,
+/// and nobody downloads it; who tried stands in the audit log.
+async fn a18_backups_are_the_platforms_and_none_is_handed_out(cluster: &Cluster, provider: &IdentityProvider) {
+    let ask = async |who: &str, line: &str| {
+        Request::new(line).token(&provider.token(who)).json(&json!({})).send(cluster).await
+    };
+    for who in ["tenant-admin", "key-admin", "auditor", "stranger", "chief-auditor"] {
+        assert_eq!(ask(who, "POST /v1/backups").await.status, 403, "{who}");
+    }
+    assert_eq!(ask("key-admin", "GET /v1/backups").await.status, 403);
+    let made = ask("operator", "POST /v1/backups").await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let name = made.body["name"].as_str().expect("a name");
+    for path in ["", ":download", "/snapshot", "/keyring"] {
+        let reply = ask("operator", &format!("GET /v1/backups/{name}{path}")).await;
+        assert_eq!(reply.status, 404, "{path}: {}", reply.body);
+    }
+    // Asked for as text or bytes, the list stays a list.
+    let listed = Request::new("GET /v1/backups").token(&provider.token("operator"));
+    let listed = listed.header("Accept: application/octet-stream").send(cluster).await;
+    assert_eq!(listed.headers["content-type"], "application/json");
+
+    let log = cluster.node(0).join("data/audit");
+    let told = std::process::Command::new(KEYRAFT).args(["audit", "export"]).arg(&log).output();
+    let told = text(&told.expect("keyraft audit").stdout);
+    let of = |who: &str| {
+        let lines = told.lines().filter(|line| line.contains("POST /v1/backups") && line.contains(who));
+        lines.count()
+    };
+    for who in ["tenant-admin at", "key-admin at", "stranger at"] {
+        assert!(of(who) > 0, "the refusal of {who} is not in the audit log");
+    }
+    assert!(told.contains("create_backup") && told.contains(name), "who made it is not in the audit log");
 }
 
 #[tokio::test(flavor = "multi_thread")]

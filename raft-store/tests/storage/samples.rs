@@ -352,7 +352,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let login = Ticket { purpose: login, ..ticket() };
     let session = Ticket { purpose: Purpose::Session, ..ticket() };
     let place = Place { index: LogIndex(14), item: 0 };
-    let event = Event { place, time, tenant: Some(TENANT), what: What::KeyRotation(L2Version(2)) };
+    let event = Event { place, time, tenant: Some(TENANT), what: What::KeyRotation(L2Version(2), Level::Internal) };
     let denial = Denial { at: LogIndex(12), since: time, reason: "stolen".into() };
     let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
     vec![

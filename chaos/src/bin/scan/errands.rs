@@ -25,6 +25,7 @@ const WRITES: usize = 150;
 const DROPPED: u64 = 60;
 
 /// A key that left the cluster, or entered it.
+#[derive(Clone)]
 pub struct Known {
     /// Its identifier; none if it was refused.
     pub identifier: Option<String>,
@@ -65,6 +66,24 @@ impl Errands {
             self.learn(identifier, key.expose(), false);
         }
         Ok(())
+    }
+
+    /// Every known key that is answered by some node; each is asked for everywhere.
+    ///
+    /// # Errors
+    /// A node does not answer at all: that it has no key is then not shown.
+    pub async fn served(&self, keys: &[&str]) -> anyhow::Result<usize> {
+        let mut served = 0;
+        for client in &self.clients {
+            for identifier in keys {
+                match client.get(identifier).await {
+                    Ok(_) => served += 1,
+                    Err(error) if error.reason().is_some() => {}
+                    Err(error) => return Err(error).context("a node did not answer"),
+                }
+            }
+        }
+        Ok(served)
     }
 
     /// Recorded keys: got everywhere, activated, revoked, destroyed.

@@ -5,12 +5,15 @@
 //! of key, rotate, die, return, send snapshots, and meet clients that vanish or send nonsense. Then files,
 //! metrics, audit exports, the memory of the live nodes and cores of them are searched.
 //!
+//! A second cluster keeps its keys in memory that the search can read, and unlinks a tenant: see `unlinked`.
+//!
 //! Nothing may be found, except one key that each node leaks on purpose: where that one is not found, the
 //! search proves nothing, and the scan fails all the same.
 
 mod errands;
 mod places;
 mod report;
+mod unlinked;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -96,7 +99,9 @@ async fn run(args: &Args) -> anyhow::Result<bool> {
     cluster.stop().await?;
     places.push(places::files("files, stopped", cluster.folder(), &wanted)?);
     places.push(audit_exports(&cluster, &wanted)?);
-    Ok(report::print(&places, &hoard.keys, hoard.proven))
+    let nowhere = report::print(&places, &hoard.keys, hoard.proven);
+    println!("\nscan: the same binary again, with keys in memory that can be read; a tenant will be unlinked");
+    Ok(unlinked::scan(keyraft, args.keep).await? && nowhere)
 }
 
 /// Puts the control where the search of files must find it too: deep, in the last bytes of a large file.
