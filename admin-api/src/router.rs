@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::gate;
 use crate::problem::Problem;
 use crate::routes::{
-    backups, certificates, cluster, events, health, jobs, kmip, leases, members, objects, roots, services,
-    tenants, versions, workflows,
+    backups, barrier, certificates, cluster, events, health, jobs, kmip, leases, members, objects, roots,
+    services, tenants, versions, workflows,
 };
 use crate::server::Door;
 
@@ -80,6 +80,8 @@ routes! {
     GET "/v1/cluster" => cluster::show, OBSERVERS;
     GET "/v1/backups" => backups::list, OBSERVERS;
     POST "/v1/backups" => backups::create, OPERATORS;
+    GET "/v1/barrier" => barrier::show, OBSERVERS;
+    POST "/v1/barrier:rotate" => barrier::rotate, OPERATORS;
     GET "/v1/members" => members::list, OBSERVERS;
     POST "/v1/members/join-tokens" => members::issue_token, OPERATORS;
     POST "/v1/members/{node}:promote" => members::promote, OPERATORS;

@@ -1,9 +1,10 @@
 //! The barrier keyring: what seals everything a node stores (CONSISTENCY 8).
 //!
 //! It holds the uid root and the PRF root, made once per realm and never rotated, and the barrier's
-//! terms in order; the newest seals, all of them open. Terms are only ever added. A new term travels
-//! sealed under the current one, so installing it needs no root of trust and no I/O; the whole
-//! keyring rests sealed under a key-encryption key that each platform root wraps.
+//! terms in order; the current one seals, all of them open. Terms are only ever added, and a term that is held
+//! seals nothing before the cluster says that every node holds it. A new term travels sealed under the current
+//! one, so installing it needs no root of trust and no I/O; the whole keyring rests sealed under a
+//! key-encryption key that each platform root wraps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,8 +38,14 @@ pub struct Keyring {
     terms: ArcSwap<Terms>,
 }
 
-/// Term number to key; never empty. A changed keyring is a new map that shares the old keys.
-type Terms = BTreeMap<u32, Arc<Secret>>;
+/// The terms held. A changed keyring is a new map that shares the old keys.
+#[derive(Clone)]
+struct Terms {
+    /// Term number to key; never empty.
+    keys: BTreeMap<u32, Arc<Secret>>,
+    /// The one that seals.
+    current: u32,
+}
 
 impl Keyring {
     /// A new realm's keyring, with fresh roots and term 1.
@@ -46,12 +53,12 @@ impl Keyring {
     /// # Errors
     /// [`ArenaError`].
     pub fn generate(realm: Realm) -> Result<Self, ArenaError> {
-        let first = BTreeMap::from([(1, Arc::new(Secret::generate()?))]);
+        let first = Terms { keys: BTreeMap::from([(1, Arc::new(Secret::generate()?))]), current: 1 };
         Self::assemble(realm, Secret::generate()?, Secret::generate()?, first)
     }
 
     fn assemble(realm: Realm, uid_root: Secret, prf_root: Secret, terms: Terms) -> Result<Self, ArenaError> {
-        assert!(!terms.is_empty(), "a keyring has at least one term");
+        assert!(terms.keys.contains_key(&terms.current), "a keyring holds the term it seals with");
         let set_key = Secret::fill(|out| {
             prf_root.with(|root| kdf::derive(Kdf::Hkdf, root, labels::SET_HASH, &[realm.as_bytes()], out));
         })?;
@@ -80,11 +87,29 @@ impl Keyring {
     /// How many terms the keyring holds.
     #[must_use]
     pub fn term_count(&self) -> usize {
-        self.terms.load().len()
+        self.terms.load().keys.len()
     }
 
-    /// Makes the next term's key and seals it under the current one; it takes effect when every node
-    /// installs the record: `u32be(new term) ‖ u32be(current term) ‖ KRW1 record`.
+    /// Whether the keyring holds a term.
+    #[must_use]
+    pub fn holds_term(&self, term: u32) -> bool {
+        self.terms.load().keys.contains_key(&term)
+    }
+
+    /// Seals with a term from now on, once every node holds it. Never goes back: an older term changes nothing.
+    ///
+    /// # Errors
+    /// [`KeyringError::UnknownTerm`].
+    pub fn seal_with(&self, term: u32) -> Result<(), KeyringError> {
+        if !self.holds_term(term) {
+            return Err(KeyringError::UnknownTerm { term });
+        }
+        self.terms.rcu(|terms| Terms { current: terms.current.max(term), ..Terms::clone(terms) });
+        Ok(())
+    }
+
+    /// Makes the next term's key and seals it under the current one. Nothing is kept here: every node, this
+    /// one too, installs the record: `u32be(new term) ‖ u32be(current term) ‖ KRW1 record`.
     ///
     /// # Errors
     /// [`KeyringError::TooManyTerms`], [`KeyringError::Arena`].
@@ -99,7 +124,8 @@ impl Keyring {
         Ok(record)
     }
 
-    /// Installs a proposed term and returns its number. Installing the same one again is harmless.
+    /// Installs a proposed term and returns its number; it opens from now on, and seals nothing before
+    /// [`Keyring::seal_with`]. Installing the same one again is harmless.
     ///
     /// # Errors
     /// [`KeyringError`]; the keyring is then unchanged.
@@ -109,7 +135,7 @@ impl Keyring {
         let mut outcome = Ok(term);
         self.terms.rcu(|terms| {
             let mut next = Terms::clone(terms);
-            outcome = add_term(&mut next, term, &key);
+            outcome = add_term(&mut next.keys, term, &key);
             next
         });
         outcome
@@ -176,8 +202,8 @@ impl Keyring {
 
     fn current(&self) -> (u32, Arc<Secret>) {
         let terms = self.terms.load();
-        let (term, key) = terms.last_key_value().expect("a keyring has at least one term");
-        (*term, Arc::clone(key))
+        let key = terms.keys.get(&terms.current).expect("a keyring holds the term it seals with");
+        (terms.current, Arc::clone(key))
     }
 
     /// `u32be(term) ‖ KRW1 record` under the current term.
@@ -203,7 +229,7 @@ impl Keyring {
     /// The key a record names, and the rest of the record.
     fn key_of<'a>(&self, record: &'a [u8]) -> Result<(Arc<Secret>, &'a [u8]), KeyringError> {
         let (term, sealed) = split_term(record)?;
-        let key = self.terms.load().get(&term).cloned().ok_or(KeyringError::UnknownTerm { term })?;
+        let key = self.terms.load().keys.get(&term).cloned().ok_or(KeyringError::UnknownTerm { term })?;
         Ok((key, sealed))
     }
 
@@ -230,7 +256,11 @@ fn split_term(record: &[u8]) -> Result<(u32, &[u8]), KeyringError> {
     Ok((u32::from_be_bytes(*term), rest))
 }
 
-fn add_term(terms: &mut Terms, term: u32, key: &Arc<Secret>) -> Result<u32, KeyringError> {
+fn add_term(
+    terms: &mut BTreeMap<u32, Arc<Secret>>,
+    term: u32,
+    key: &Arc<Secret>,
+) -> Result<u32, KeyringError> {
     let expected = terms.last_key_value().map_or(1, |(last, _)| last + 1);
     if let Some(known) = terms.get(&term) {
         return if body::equal(known, key) { Ok(term) } else { Err(KeyringError::TermConflict { term }) };

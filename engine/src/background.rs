@@ -1,4 +1,5 @@
-//! What a node does without being asked: it works on jobs, probes roots, and rotates keys by age.
+//! What a node does without being asked: it works on jobs, probes roots, rotates keys by age, and takes part when
+//! the barrier is rotated.
 //!
 //! Every node runs the same loops. What must happen once in the cluster is done by the leader, or by the voter
 //! whose turn it is, and is written as a command that has its effect once, whoever writes it and however
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Engine;
-use crate::{jobs, probes, rotation};
+use crate::{barrier, jobs, probes, rotation};
 
 /// Pause between two looks when nothing changes: dates come due and time-outs pass.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ enum Work {
     Step(TenantHandle),
     Proof(TenantHandle),
     Rotation(TenantHandle),
+    Barrier,
+    BarrierSwitch,
     Probes,
 }
 
@@ -91,6 +94,12 @@ fn due(engine: &Engine, ticked: bool) -> Vec<Work> {
             }
         }
     }
+    if barrier::is_due(engine, state) {
+        work.push(Work::Barrier);
+    }
+    if state.barrier().spreading.is_some() && leads() {
+        work.push(Work::BarrierSwitch);
+    }
     if ticked {
         engine.roots.close_removed(state);
         work.push(Work::Probes);
@@ -113,6 +122,8 @@ async fn perform(engine: &Engine, voters: &probes::Voters, work: Work) -> bool {
         Work::Step(tenant) => jobs::step(engine, tenant).await,
         Work::Proof(tenant) => jobs::prove(engine, tenant).await,
         Work::Rotation(tenant) => rotation::rotate(engine, tenant).await,
+        Work::Barrier => barrier::follow(engine).await,
+        Work::BarrierSwitch => barrier::switch(engine).await,
         Work::Probes => probes::round(engine, voters).await,
     }
 }

@@ -14,6 +14,7 @@ use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Tenant;
 use raft_store::Store;
 
+use crate::barrier::KeyringFile;
 use crate::caller::Caller;
 use crate::held::Held;
 use crate::hot::Hot;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(crate) usage: Blocks,
     pub(crate) older: Older,
     pub(crate) seeded: Seeded,
+    pub(crate) keyring_file: Arc<dyn KeyringFile>,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -54,6 +56,8 @@ pub struct Parts {
     pub roots: Roots,
     /// What the node holds in memory.
     pub held: Arc<Held>,
+    /// Where the barrier keyring is kept.
+    pub keyring_file: Arc<dyn KeyringFile>,
     /// The number of this process start.
     pub boot: BootId,
 }
@@ -74,6 +78,7 @@ impl Engine {
             store: parts.store,
             audit: parts.audit,
             roots: parts.roots,
+            keyring_file: parts.keyring_file,
             hot: Hot::new(parts.held),
             nonces: NonceSource::new(parts.boot)?,
             boot: parts.boot,

@@ -8,6 +8,7 @@
 
 mod admin;
 mod background;
+mod barrier;
 mod caller;
 mod create;
 mod described;
@@ -35,6 +36,7 @@ mod use_key;
 
 pub use admin::{Administered, Administrator, NewTenant};
 pub use background::run as run_background;
+pub use barrier::{BarrierStatus, KeyringFile};
 pub use caller::Caller;
 pub use create::KeySpec;
 pub use described::Described;

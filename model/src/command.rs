@@ -9,12 +9,12 @@ use crate::commands::{
     ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, DenyCertificates,
     DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueJoinToken,
-    IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes, NoteProof,
-    OpenWorkflow, RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant, RemoveRoot,
-    ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob,
-    SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
-    ShredService, StartJob, StepWorkflow, SuspendService, SuspendTenant, SwitchRoots, TakeUsage,
-    TerminateTenant, UnlinkTenant, UseTicket,
+    IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteBarrierTerm, NoteProbes,
+    NoteProof, OpenWorkflow, RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant,
+    RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject,
+    RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
+    ShredService, SpreadBarrierTerm, StartJob, StepWorkflow, SuspendService, SuspendTenant,
+    SwitchBarrierTerm, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
@@ -277,6 +277,12 @@ commands! {
     StepWorkflow => "step_workflow", withdraws: |_, _| false;
     /// How many approvals dangerous deeds want.
     SetApprovals => "set_approvals", withdraws: |_, _| false;
+    /// A new term of the barrier begins its way to every node.
+    SpreadBarrierTerm => "spread_barrier_term", withdraws: |_, _| false;
+    /// A node keeps the new term.
+    NoteBarrierTerm => "note_barrier_term", withdraws: |_, _| false;
+    /// The new term seals.
+    SwitchBarrierTerm => "switch_barrier_term", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

@@ -99,6 +99,10 @@ pub enum What {
     JobFinished(JobId, JobKind),
     /// Everything is as it was before it.
     JobRolledBack(JobId, JobKind),
+    /// A new term of the barrier is on its way to every node.
+    BarrierRotationStarted(u32),
+    /// Everything is sealed under this term from now on.
+    BarrierRotated(u32),
 }
 
 /// A root's name, which outlives the root; `None` is the platform's.
@@ -140,6 +144,8 @@ impl What {
             Self::JobMoved(..) => "job_moved",
             Self::JobFinished(..) => "job_finished",
             Self::JobRolledBack(..) => "job_rolled_back",
+            Self::BarrierRotationStarted(_) => "barrier_rotation_started",
+            Self::BarrierRotated(_) => "barrier_rotated",
         }
     }
 }
@@ -158,7 +164,10 @@ impl Event {
         let all = Self::told(action, answer, state).into_iter().chain(led_to);
         let place = |item| Place { index: at.index, item };
         // A command makes a few, one that brings evidence one for each root at most.
-        (0..).zip(all).map(|(item, (tenant, what))| Self { place: place(item), time: at.time, tenant, what }).collect()
+        (0..)
+            .zip(all)
+            .map(|(item, (tenant, what))| Self { place: place(item), time: at.time, tenant, what })
+            .collect()
     }
 
     fn told(action: &Action, answer: &Answer, state: &State) -> Option<(Option<TenantHandle>, What)> {
@@ -235,24 +244,30 @@ mod tests {
         fn new() -> Self {
             let mut bench = Self { state: State::new("eu-1"), index: 0 };
             let wrap = Wrap { revision: 1, l1_ref: "platform".to_owned(), wrapped: vec![0; 64] };
-            bench.act(0, CreateTenant {
-                handle: TENANT,
-                name: TenantName::parse("acme").unwrap(),
-                region: "eu-1".to_owned(),
-                labels: BTreeMap::new(),
-                lease_ms: 3_000,
-                auto_register: true,
-                l2_commitment: [0; 32],
-                wraps: vec![wrap],
-            });
-            bench.act(0, ConfigureRoot {
-                tenant: TENANT,
-                handle: ROOT,
-                name: own(),
-                provider: "software".to_owned(),
-                l1_ref: "own".to_owned(),
-                settings: Vec::new(),
-            });
+            bench.act(
+                0,
+                CreateTenant {
+                    handle: TENANT,
+                    name: TenantName::parse("acme").unwrap(),
+                    region: "eu-1".to_owned(),
+                    labels: BTreeMap::new(),
+                    lease_ms: 3_000,
+                    auto_register: true,
+                    l2_commitment: [0; 32],
+                    wraps: vec![wrap],
+                },
+            );
+            bench.act(
+                0,
+                ConfigureRoot {
+                    tenant: TENANT,
+                    handle: ROOT,
+                    name: own(),
+                    provider: "software".to_owned(),
+                    l1_ref: "own".to_owned(),
+                    settings: Vec::new(),
+                },
+            );
             let rotate_after_ms = ROTATE_AFTER_MS_DEFAULT;
             bench.act(0, SetRootPolicy { tenant: TENANT, l1_grace_ms: GRACE_MS, rotate_after_ms });
             bench

@@ -4,6 +4,7 @@
 //! no async, no clock, no randomness and no I/O: time, ids and nonces arrive inside commands.
 #![forbid(unsafe_code)]
 
+pub mod barrier;
 pub mod certificate;
 pub mod command;
 pub mod commands;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::barrier::Barrier;
 use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
 use crate::departure::Departure;
@@ -56,6 +57,8 @@ pub enum RowKey {
     Workflow(TenantHandle, WorkflowId),
     /// Something that happened.
     Event(Place),
+    /// The barrier's terms, once they were rotated.
+    Barrier,
 }
 
 impl RowKey {
@@ -81,6 +84,7 @@ impl RowKey {
             Self::Voter(_) => 15,
             Self::Workflow(..) => 16,
             Self::Event(_) => 17,
+            Self::Barrier => 18,
         }
     }
 
@@ -106,7 +110,8 @@ impl RowKey {
             | Self::L1(None)
             | Self::JoinToken(_)
             | Self::Voter(_)
-            | Self::Event(_) => None,
+            | Self::Event(_)
+            | Self::Barrier => None,
         }
     }
 }
@@ -150,6 +155,8 @@ pub enum Row {
     Workflow(Workflow),
     /// See [`RowKey::Event`].
     Event(Event),
+    /// See [`RowKey::Barrier`].
+    Barrier(Barrier),
 }
 
 /// Facts about the cluster as a whole.

@@ -8,6 +8,7 @@ mod rows;
 use imbl::OrdMap;
 use std::sync::Arc;
 
+use crate::barrier::Barrier;
 use crate::certificate::{CertificateId, Denial};
 use crate::command::{Action, Answer, Applied, Command};
 use crate::departure::Departure;
@@ -116,6 +117,7 @@ pub struct State {
     pub(crate) voters: OrdMap<NodeId, bool>,
     pub(crate) workflows: OrdMap<(TenantHandle, WorkflowId), Arc<Workflow>>,
     pub(crate) events: OrdMap<Place, Arc<Event>>,
+    pub(crate) barrier: Arc<Barrier>,
 }
 
 impl State {
@@ -159,6 +161,7 @@ impl State {
             voters: OrdMap::new(),
             workflows: OrdMap::new(),
             events: OrdMap::new(),
+            barrier: Arc::default(),
         }
     }
 
@@ -371,6 +374,11 @@ impl State {
         self.joined(*self.join_attempts.get(attempt)?)
     }
 
+    /// Every node that was let in, those that left included.
+    pub fn joined_nodes(&self) -> impl Iterator<Item = &Arc<Joined>> {
+        self.joined.values()
+    }
+
     /// Whether a node of this id was ever part of the cluster: it was let in, or it began a lineage and started.
     #[must_use]
     pub fn knows_node(&self, node: NodeId) -> bool {
@@ -495,6 +503,12 @@ impl State {
         let of = |root: WhichRoot| self.l1(root).map_or(Gate::Open, |l1| l1.gate(tenant.l1_grace_ms, now));
         let own = tenant.roots.iter().map(|root| of(Some((tenant.handle, *root))));
         own.reduce(Gate::or).unwrap_or_else(|| of(None))
+    }
+
+    /// The barrier's terms.
+    #[must_use]
+    pub fn barrier(&self) -> &Barrier {
+        &self.barrier
     }
 
     /// A job of a tenant.
@@ -747,6 +761,11 @@ impl State {
     pub(crate) fn put_l1(&mut self, root: WhichRoot, l1: L1, changes: &mut Changes) {
         changes.rows.push((RowKey::L1(root), Some(Row::L1(l1.clone()))));
         self.l1.insert(root, Arc::new(l1));
+    }
+
+    pub(crate) fn put_barrier(&mut self, barrier: Barrier, changes: &mut Changes) {
+        changes.rows.push((RowKey::Barrier, Some(Row::Barrier(barrier.clone()))));
+        self.barrier = Arc::new(barrier);
     }
 
     pub(crate) fn put_join_token(&mut self, hash: [u8; 32], token: JoinToken, changes: &mut Changes) {

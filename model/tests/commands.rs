@@ -174,6 +174,9 @@ fn table() -> Vec<(Action, bool)> {
         ),
         (StepWorkflow { tenant: T, id, step: Taken::Submit, by }.into(), false),
         (SetApprovals { tenant: T, approvals: 1 }.into(), false),
+        (SpreadBarrierTerm { term: 2, record: Vec::new() }.into(), false),
+        (NoteBarrierTerm { term: 2, node: NodeId(1) }.into(), false),
+        (SwitchBarrierTerm { term: 2 }.into(), false),
     ]);
     rows
 }

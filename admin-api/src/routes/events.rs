@@ -73,6 +73,9 @@ pub struct EventView {
     /// For a node's: which.
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<u64>,
+    /// For the barrier's: the new term.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<u32>,
     /// For certificates: how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificates: Option<u32>,
@@ -150,6 +153,7 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
         workflow: None,
         state: None,
         node: None,
+        term: None,
         certificates: None,
     };
     match &event.what {
@@ -169,6 +173,7 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
             view.workflow = Some(data_encoding::HEXLOWER.encode(&workflow.0));
             view.state = Some(to.as_str());
         }
+        What::BarrierRotationStarted(term) | What::BarrierRotated(term) => view.term = Some(*term),
         What::NodeJoined(node) | What::NodeLeaving(node) => view.node = Some(node.0),
         What::CertificatesDenied(count) | What::CertificatesAllowed(count) => {
             view.certificates = Some(*count)

@@ -1,6 +1,7 @@
 //! What each route does.
 
 pub mod backups;
+pub mod barrier;
 pub mod certificates;
 pub mod cluster;
 mod effect;

@@ -267,6 +267,12 @@ fn the_keyring_survives_its_sealed_form() {
     let keyring = Keyring::generate(REALM).unwrap();
     let early = keyring.seal(b"aad", b"early");
     keyring.install_term(&keyring.propose_term().unwrap()).unwrap();
+    let between = keyring.seal(b"aad", b"between");
+    assert_eq!(between[..4], [0, 0, 0, 1], "not every node holds the new term yet");
+    assert_eq!(Keyring::unseal(REALM, &kek, &keyring.sealed(&kek)).unwrap().current_term(), 1);
+    assert_eq!(keyring.seal_with(3), Err(KeyringError::UnknownTerm { term: 3 }));
+    keyring.seal_with(2).unwrap();
+    keyring.seal_with(1).unwrap();
     let late = keyring.seal(b"aad", b"late");
     assert_eq!(early[..4], [0, 0, 0, 1]);
     assert_eq!(late[..4], [0, 0, 0, 2]);
@@ -297,6 +303,7 @@ fn terms_are_added_in_order_and_once() {
     assert_eq!(keyring.install_term(&second), Ok(2));
     assert_eq!(keyring.install_term(&second), Ok(2), "replayed");
     assert_eq!(keyring.install_term(&rival), Err(KeyringError::TermConflict { term: 2 }));
+    keyring.seal_with(2).unwrap();
     let third = keyring.propose_term().unwrap();
     assert_eq!(third[..8], [0, 0, 0, 3, 0, 0, 0, 2]);
     let mut renumbered = third.clone();
@@ -305,6 +312,7 @@ fn terms_are_added_in_order_and_once() {
     assert_eq!(keyring.install_term(&third), Ok(3));
     assert_eq!(keyring.install_term(&[0, 0]), Err(KeyringError::Malformed));
 
+    keyring.seal_with(3).unwrap();
     let behind = Keyring::generate(REALM).unwrap();
     let record = keyring.seal(b"aad", b"plain");
     assert_eq!(behind.open(b"aad", &record), Err(Unopenable::UnknownTerm { term: 3 }));

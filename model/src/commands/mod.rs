@@ -3,6 +3,7 @@
 mod activate_format;
 mod advance_group;
 mod archive;
+mod barrier;
 mod certificates;
 mod change_attributes;
 mod create_tenant;
@@ -32,6 +33,7 @@ mod workflows;
 pub use activate_format::ActivateFormat;
 pub use advance_group::AdvanceGroup;
 pub use archive::{ArchiveObject, RecoverObject};
+pub use barrier::{NoteBarrierTerm, SpreadBarrierTerm, SwitchBarrierTerm};
 pub use certificates::{AllowCertificates, DenyCertificates};
 pub use change_attributes::{ChangeAttributes, Dates};
 pub use create_tenant::CreateTenant;

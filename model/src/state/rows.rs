@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{BadRow, State, ticket_key, uncount};
+use crate::barrier::Barrier;
 use crate::id::TenantHandle;
 use crate::job::Job;
 use crate::object::{Name, Object};
@@ -81,6 +82,7 @@ impl State {
                 (RowKey::Event(place), Row::Event(row)) if row.place == place => {
                     state.events.insert(place, Arc::new(row));
                 }
+                (RowKey::Barrier, Row::Barrier(row)) => state.barrier = Arc::new(row),
                 (key, _) => return Err(BadRow::Misplaced(key)),
             }
         }
@@ -131,6 +133,9 @@ impl State {
             .iter()
             .map(|(key, row)| (RowKey::Workflow(key.0, key.1), Row::Workflow((**row).clone())));
         let events = self.events.iter().map(|(key, row)| (RowKey::Event(*key), Row::Event((**row).clone())));
+        // Of a realm that never rotated there is no row.
+        let rotated = *self.barrier != Barrier::default();
+        let barrier = rotated.then(|| (RowKey::Barrier, Row::Barrier((*self.barrier).clone())));
         cluster
             .chain(tenants)
             .chain(services)
@@ -149,6 +154,7 @@ impl State {
             .chain(voters)
             .chain(workflows)
             .chain(events)
+            .chain(barrier)
     }
 
     pub(super) fn insert_tenant(&mut self, tenant: Tenant) {

@@ -98,8 +98,12 @@ fn events_are_told_once_and_in_order(m: &Moment<'_>) {
 
 /// Whoever follows events alone knows where every job is and which roots a tenant has.
 fn events_tell_what_became_of_jobs_and_roots(m: &Moment<'_>) {
-    let told: Vec<&What> =
-        m.after.events_after(BEGINNING).filter(|event| event.place.index == m.index).map(|it| &it.what).collect();
+    let told: Vec<&What> = m
+        .after
+        .events_after(BEGINNING)
+        .filter(|event| event.place.index == m.index)
+        .map(|it| &it.what)
+        .collect();
     for tenant in m.after.tenants() {
         for job in m.after.jobs_of(tenant.handle) {
             let before = m.before.job(tenant.handle, job.id).map(|before| before.step);
@@ -113,8 +117,12 @@ fn events_tell_what_became_of_jobs_and_roots(m: &Moment<'_>) {
             assert!(told.contains(&&moved), "{moved:?} is not told: {told:?}");
         }
         let before = m.before.tenant(tenant.handle);
-        if before.is_some_and(|before| before.roots != tenant.roots) && tenant.state != TenantState::Terminated {
-            let switched = told.iter().any(|what| matches!(what, What::RootsSwitched(roots) if roots.len() == tenant.roots.len()));
+        if before.is_some_and(|before| before.roots != tenant.roots)
+            && tenant.state != TenantState::Terminated
+        {
+            let switched = told
+                .iter()
+                .any(|what| matches!(what, What::RootsSwitched(roots) if roots.len() == tenant.roots.len()));
             assert!(switched, "other roots are not told: {told:?}");
         }
         let primary = tenant.primary().map(|l2| l2.version);

@@ -8,12 +8,12 @@ use model::commands::{
     ActivateFormat, ActivateObject, AddL2Version, AddWraps, AdvanceGroup, AdvanceJob, AllowCertificates,
     ArchiveObject, ChangeAttributes, CommitTogether, ConfigureRoot, CreateTenant, Dates, DenyCertificates,
     Description, DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId,
-    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteProbes,
-    NoteProof, OpenWorkflow, Probe, RecordObject, RecoverObject, RegisterObject, RegisterService,
-    RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage,
-    RevokeObject, RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels,
-    SetTenantLease, ShredService, StartJob, StepWorkflow, SuspendService, SuspendTenant, SwitchRoots,
-    TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired,
+    NoteBarrierTerm, NoteProbes, NoteProof, OpenWorkflow, Probe, RecordObject, RecoverObject, RegisterObject,
+    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
+    ReturnUsage, RevokeObject, RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy,
+    SetTenantLabels, SetTenantLease, ShredService, SpreadBarrierTerm, StartJob, StepWorkflow, SuspendService,
+    SuspendTenant, SwitchBarrierTerm, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
@@ -172,6 +172,9 @@ fn cluster() -> impl Strategy<Value = Action> {
             DenyCertificates { certificates, reason: "stolen".to_owned() }.into()
         }),
         2 => certificates().prop_map(|certificates| AllowCertificates { certificates }.into()),
+        2 => (1..4_u32).prop_map(|term| SpreadBarrierTerm { term, record: vec![7; 116] }.into()),
+        2 => (1..4_u32, node()).prop_map(|(term, node)| NoteBarrierTerm { term, node }.into()),
+        2 => (1..4_u32).prop_map(|term| SwitchBarrierTerm { term }.into()),
     ]
 }
 

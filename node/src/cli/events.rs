@@ -32,7 +32,7 @@ const COLUMNS: &[output::Column] = &[
 ];
 
 /// What an event may be about beside its tenant: it has one of these at most.
-const ABOUT: [&str; 6] = ["service", "root", "roots", "job", "workflow", "node"];
+const ABOUT: [&str; 7] = ["service", "root", "roots", "job", "workflow", "node", "term"];
 
 const GRANT_COLUMNS: &[output::Column] = &[("ROLE", "/role"), ("TENANT", "/tenant")];
 

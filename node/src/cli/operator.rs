@@ -61,6 +61,13 @@ enum Command {
     },
     /// Makes the leader hand leadership over
     StepDown,
+    /// Shows which term of the barrier seals, and how far its rotation is
+    Barrier,
+    /// Replaces the key that seals what nodes store; every node keeps the new one first
+    RotateBarrier {
+        #[command(flatten)]
+        waiting: Waiting,
+    },
     /// Says what stands between a node and its service, also while it is down
     Diagnose {
         /// The node's configuration
@@ -114,6 +121,14 @@ const COLUMNS: &[output::Column] = &[
     ("VERSION", "/version"),
 ];
 
+const BARRIER_COLUMNS: &[output::Column] = &[
+    ("TERM", "/term"),
+    ("SINCE", "/since"),
+    ("NEXT", "/rotation/term"),
+    ("KEPT BY", "/rotation/kept_by"),
+    ("WAITS FOR", "/rotation/waits_for"),
+];
+
 /// Acts on the nodes named.
 pub fn run(args: &OperatorArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
@@ -152,9 +167,33 @@ fn ask(command: &Command, connection: &Connection) -> anyhow::Result<ExitCode> {
             let body = json!({ "by": resolve(&api, by)? });
             change(&api, node, "replace", &body, *waiting, |found| found.is_none())?
         }
+        Command::Barrier => {
+            output::print(format, &api.get("/v1/barrier")?, BARRIER_COLUMNS);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::RotateBarrier { waiting } => return rotate_barrier(&api, format, *waiting),
         Command::StepDown => post(&api, "/v1/members/leader:step-down", &json!({}))?,
     };
     print(format, &members);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Begins a rotation and, unless told otherwise, waits until every node seals with the new term.
+fn rotate_barrier(api: &Api, format: Format, waiting: Waiting) -> anyhow::Result<ExitCode> {
+    let mut barrier = post(api, "/v1/barrier:rotate", &json!({}))?;
+    let deadline = Instant::now() + CHANGE_MAX;
+    while !waiting.no_wait && !barrier["rotation"].is_null() {
+        if Instant::now() > deadline {
+            bail!(
+                "begun, but not kept by {} within {} s; it goes on by itself: see keyraft operator barrier",
+                output::text(&barrier["rotation"]["waits_for"]),
+                CHANGE_MAX.as_secs()
+            );
+        }
+        std::thread::sleep(LOOK_EVERY);
+        barrier = api.get("/v1/barrier").unwrap_or(barrier); // a leader may be changing just now
+    }
+    output::print(format, &barrier, BARRIER_COLUMNS);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -59,7 +59,8 @@ fn table(value: &Value, columns: &[Column]) -> String {
     out
 }
 
-fn text(value: &Value) -> String {
+/// A value as it stands in a table.
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -336,7 +336,8 @@ mod tests {
     fn settings_of_the_user_go_into_the_tables_that_are_there() {
         let ours = "[roots]\nallow = [\"a:1\"]\n[log]\nfilter = \"info\"\n";
         assert_eq!(merged(ours.to_owned(), "").expect("as it was"), ours);
-        let theirs = "[roots]\nca_bundle = \"/ca\"\nallow = [\"b:2\"]\n[log]\nfilter = \"trace\"\n[[x]]\ny = 1\n";
+        let theirs =
+            "[roots]\nca_bundle = \"/ca\"\nallow = [\"b:2\"]\n[log]\nfilter = \"trace\"\n[[x]]\ny = 1\n";
         let all: toml::Table = merged(ours.to_owned(), theirs).expect("TOML").parse().expect("TOML");
         let expected = "[roots]\nca_bundle = \"/ca\"\nallow = [\"a:1\", \"b:2\"]\n[log]\nfilter = \"trace\"\n[[x]]\ny = 1\n";
         assert_eq!(all, expected.parse().expect("TOML"));

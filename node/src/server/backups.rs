@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin_api::{BackupError, BackupView, Backups, Making};
-use crypto::Keyring;
 use raft_store::{Role, Store};
 use tokio::sync::{Mutex, watch};
 
@@ -13,6 +12,7 @@ use crate::backup::manifest::Manifest;
 use crate::backup::target::Target;
 use crate::backup::{make, moment};
 use crate::config;
+use crate::server::keyring::Kept;
 
 /// How often a node looks whether one is due, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -20,8 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Makes backups of one node's state.
 pub struct Maker {
     store: Store,
-    keyring: Arc<Keyring>,
-    sealed: Arc<[u8]>,
+    keyring: Arc<Kept>,
     settings: config::Backup,
     target: Option<Target>,
     /// One at a time: each reads the whole state.
@@ -38,15 +37,9 @@ struct Counts {
 
 impl Maker {
     /// For a node that is ready.
-    pub fn new(
-        store: Store,
-        keyring: Arc<Keyring>,
-        sealed: Vec<u8>,
-        settings: config::Backup,
-        target: Option<Target>,
-    ) -> Self {
+    pub fn new(store: Store, keyring: Arc<Kept>, settings: config::Backup, target: Option<Target>) -> Self {
         let (turn, counts) = (Mutex::default(), Counts::default());
-        Self { store, keyring, sealed: sealed.into(), settings, target, turn, counts }
+        Self { store, keyring, settings, target, turn, counts }
     }
 
     /// When the last backup was made here, in seconds since the epoch; 0 if none was.
@@ -66,8 +59,7 @@ impl Maker {
     async fn make(&self) -> Result<Manifest, BackupError> {
         let target = self.target()?;
         let _turn = self.turn.try_lock().map_err(|_| BackupError::Busy)?;
-        let (keyring, sealed) = (Arc::clone(&self.keyring), Arc::clone(&self.sealed));
-        let made = make::make(&self.store, keyring, sealed, target).await;
+        let made = make::make(&self.store, &self.keyring, target).await;
         match &made {
             Ok(manifest) => {
                 self.counts.last_s.store(moment::now_s(), Ordering::Relaxed);

@@ -1,12 +1,14 @@
 //! The barrier keyring on disk: its body sealed under a key that platform roots wrap. Unsealing precedes
 //! Raft, so that applying an entry never does I/O.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
 use crypto::{Kek, Keyring, L1Payload};
-use keystore::{Context, RootKeystore, Wrapped};
+use engine::KeyringFile;
+use keystore::{BoxFuture, Context, RootKeystore, Wrapped};
 use model::id::Realm;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,12 @@ struct KekWrap {
 /// # Errors
 /// If the root does not wrap.
 pub async fn generate(realm: Realm, root: &dyn RootKeystore) -> anyhow::Result<Vec<u8>> {
-    let keyring = Keyring::generate(realm)?;
+    seal(&Keyring::generate(realm)?, root).await
+}
+
+/// Seals a keyring under a new key that the root wraps.
+async fn seal(keyring: &Keyring, root: &dyn RootKeystore) -> anyhow::Result<Vec<u8>> {
+    let realm = keyring.realm();
     let kek = Kek::generate()?;
     let payload = L1Payload::of_kek(&kek, realm, root.l1_ref())?;
     let wrapped = root.wrap(Context::barrier_kek(realm), payload).await?;
@@ -65,6 +72,52 @@ pub async fn unseal(sealed: &[u8], realm: Realm, root: &dyn RootKeystore) -> any
     let payload = root.unwrap(Context::barrier_kek(realm), &wrapped).await?;
     let kek = payload.into_kek(realm, &wrap.l1_ref)?;
     Ok(Arc::new(Keyring::unseal(realm, &kek, &unhex(&sealed.body)?)?))
+}
+
+/// The keyring of a running node: in memory, and as it lies on disk.
+pub struct Kept {
+    keyring: Arc<Keyring>,
+    root: Arc<dyn RootKeystore>,
+    file: PathBuf,
+    sealed: ArcSwap<Vec<u8>>,
+}
+
+impl Kept {
+    /// Unseals what lies in the file by any one of the roots at hand.
+    ///
+    /// # Errors
+    /// The file cannot be read; and as [`unseal`].
+    pub async fn open(file: &Path, realm: Realm, root: Arc<dyn RootKeystore>) -> anyhow::Result<Self> {
+        let sealed = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let keyring = unseal(&sealed, realm, root.as_ref()).await?;
+        Ok(Self { keyring, root, file: file.to_owned(), sealed: ArcSwap::from_pointee(sealed) })
+    }
+
+    /// The keyring, unsealed.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
+    /// The keyring, sealed: for a node that joins, and for a backup. It holds every term that anything was
+    /// sealed under before this call.
+    pub fn sealed(&self) -> Arc<Vec<u8>> {
+        self.sealed.load_full()
+    }
+}
+
+impl KeyringFile for Kept {
+    fn keep(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            let kept = async {
+                let sealed = Arc::new(seal(&self.keyring, self.root.as_ref()).await?);
+                let (file, bytes) = (self.file.clone(), Arc::clone(&sealed));
+                tokio::task::spawn_blocking(move || write(&file, &bytes)).await??;
+                self.sealed.store(sealed);
+                anyhow::Ok(())
+            };
+            kept.await.map_err(|error| format!("{error:#}"))
+        })
+    }
 }
 
 /// Writes the sealed keyring so that it is there whole or not at all.

@@ -28,8 +28,7 @@ const JOIN_DEADLINE: Duration = Duration::from_secs(90);
 /// A node that knows who it is and holds the barrier keyring.
 pub struct Lineage {
     identity: Identity,
-    keyring: Arc<Keyring>,
-    sealed: Vec<u8>,
+    kept: Arc<keyring::Kept>,
     bootstrap: bool,
 }
 
@@ -41,7 +40,7 @@ pub async fn enter(
     config: &Config,
     data: &DataDir,
     env: &Production,
-    root: &dyn RootKeystore,
+    root: Arc<dyn RootKeystore>,
 ) -> anyhow::Result<Lineage> {
     if recover::is_interrupted(&config.node.data_dir) {
         bail!(
@@ -58,7 +57,7 @@ pub async fn enter(
             config.node.name
         ),
         Some(identity) => (identity, false),
-        None if config.cluster.bootstrap => (make_cluster(config, data, root).await?, true),
+        None if config.cluster.bootstrap => (make_cluster(config, data, root.as_ref()).await?, true),
         None if config.cluster.join.is_empty() => {
             bail!(
                 "the data directory is empty: set cluster.join to peers of a cluster, or cluster.bootstrap = true once"
@@ -66,10 +65,8 @@ pub async fn enter(
         }
         None => (join(config, data, env).await?, false),
     };
-    let file = data.keyring();
-    let sealed = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let keyring = keyring::unseal(&sealed, identity.realm, root).await?;
-    Ok(Lineage { identity, keyring, sealed, bootstrap })
+    let kept = Arc::new(keyring::Kept::open(&data.keyring(), identity.realm, root).await?);
+    Ok(Lineage { identity, kept, bootstrap })
 }
 
 /// The keyring is on disk before the identity: a crash in between leaves an empty node, never one without
@@ -141,12 +138,17 @@ fn addresses(config: &Config) -> Addresses {
 impl Lineage {
     /// The barrier keyring, unsealed.
     pub fn keyring(&self) -> Arc<Keyring> {
-        Arc::clone(&self.keyring)
+        self.kept.keyring()
+    }
+
+    /// Where it is kept.
+    pub fn kept(&self) -> Arc<keyring::Kept> {
+        Arc::clone(&self.kept)
     }
 
     /// What makes backups of this node's state.
     pub fn backups(&self, store: Store, settings: config::Backup, target: Option<Target>) -> Arc<Maker> {
-        Arc::new(Maker::new(store, self.keyring(), self.sealed.clone(), settings, target))
+        Arc::new(Maker::new(store, self.kept(), settings, target))
     }
 
     /// Starts the replicated store.
@@ -160,12 +162,12 @@ impl Lineage {
         held: Arc<Held>,
         live: Arc<Live>,
     ) -> anyhow::Result<Store> {
-        let sealed = self.sealed.clone();
+        let kept = self.kept();
         let settings = Settings {
             addresses: addresses(config),
             region: config.node.region.clone(),
             bootstrap: self.bootstrap,
-            keyring: Arc::new(move || sealed.clone()),
+            keyring: Arc::new(move || kept.sealed().to_vec()),
             voters: config.cluster.voters.into(),
             stabilisation: Duration::from_millis(config.cluster.stabilisation_ms.into()),
             dead_learner_after: unless_zero(config.cluster.dead_learner_s),
@@ -181,7 +183,7 @@ impl Lineage {
             log_kept: super::danger::LOG_KEPT,
             ..Settings::default()
         };
-        let sealer = Arc::clone(&self.keyring);
+        let sealer = self.keyring();
         Ok(env.start(settings, self.identity.clone(), sealer, held).await?)
     }
 }

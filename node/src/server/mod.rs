@@ -97,7 +97,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     }
     let env = Production::new(&data.raft(), config.listen.peer, certificates.live.peer.clone())?;
     let env = env.with_journal(&data.journal());
-    let lineage = lineage::enter(config, &data, &env, barrier_root.as_ref()).await?;
+    let lineage = lineage::enter(config, &data, &env, barrier_root).await?;
     let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
     let held = Arc::new(Held::new(lineage.keyring(), cache));
     let store = lineage.start(config, env, Arc::clone(&held), Arc::clone(&certificates.live)).await?;
@@ -139,6 +139,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         audit: audit.clone(),
         roots: Roots::new(lineage.keyring(), tenants_root, Arc::new(config.roots.clone())),
         held,
+        keyring_file: lineage.kept(),
         boot,
     })?);
     let maker = lineage.backups(store.clone(), config.backup.clone(), target);

@@ -20,7 +20,7 @@ const ROAD_MS: u64 = 15;
 const GOOGLE: [&str; 2] = ["cloudkms.googleapis.com", "oauth2.googleapis.com"];
 
 /// A provider by its name in configurations, and as a tenant's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Provider {
     pub name: &'static str,
     /// Of its own, so that its moves are nobody else's.
@@ -153,6 +153,7 @@ fn kmip(_: &Cluster, fake: Option<&Fake>) -> Described {
     let identity = &fake.hello["identities"]["keyraft"];
     let config = json!({ "provider": "kmip", "address": format!("localhost:{}", fake.hello["port"]),
         "key_uid": fake.hello["keys"][0], "ca_pem": fake.ca_pem() });
-    let credentials = json!({ "kind": "certificate", "certificate_pem": identity[0], "private_key_pem": identity[1] });
+    let credentials =
+        json!({ "kind": "certificate", "certificate_pem": identity[0], "private_key_pem": identity[1] });
     Described { config, credentials }
 }

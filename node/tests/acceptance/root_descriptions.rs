@@ -55,7 +55,11 @@ async fn a08_an_address_is_asked_by_leave_alone_and_never_for_another() {
         (transit("http://localhost:8200"), &token, "https://"),
         (transit("https://user@localhost:8200"), &token, ""),
         (aws(&format!("https://{METADATA}")), &access_key, METADATA),
-        (azure(&format!("https://{METADATA}/keys/k"), "https://login.microsoftonline.com"), &secret, METADATA),
+        (
+            azure(&format!("https://{METADATA}/keys/k"), "https://login.microsoftonline.com"),
+            &secret,
+            METADATA,
+        ),
         (azure(vault, "https://evil.example"), &secret, "evil.example"),
         (kmip(&format!("{METADATA}:5696")), &token, ""),
     ] {
@@ -97,7 +101,10 @@ async fn a09_no_path_can_be_set_by_api() {
         (json!({ "provider": "software", "key": "../../ca/server.key" }), &none),
         (json!({ "provider": "software", "key": "customer", "danger_key_file": "/etc/passwd" }), &none),
         (json!({ "provider": "transit", "address": "https://localhost:1", "key": "../../sys/seal" }), &none),
-        (json!({ "provider": "transit", "address": "https://localhost:1", "key": "k", "ca_file": "/x" }), &none),
+        (
+            json!({ "provider": "transit", "address": "https://localhost:1", "key": "k", "ca_file": "/x" }),
+            &none,
+        ),
         (json!({ "provider": "plugin", "path": plugin }), &none),
         (json!({ "provider": "software", "key": "customer" }), &json!({ "kind": "pin", "pin_file": "/x" })),
     ] {
@@ -123,7 +130,8 @@ async fn a09_no_path_can_be_set_by_api() {
     let mut seen = 0;
     for (name, field) in fields {
         seen += 1;
-        let told = ["file", "path", "module", "plugin", "folder", "dir"].iter().any(|word| field.contains(word));
+        let told =
+            ["file", "path", "module", "plugin", "folder", "dir"].iter().any(|word| field.contains(word));
         assert!(!told, "{name} has a field {field}");
     }
     assert!(seen > 5, "the description has no requests");

@@ -54,7 +54,8 @@ async fn p4_create_a_tenant_on_an_hsm_key_unlink_refused_relink_same_key() {
     for node in 0..NODES {
         let refused = asked(&cluster, node, "acme", &key).await.expect_err("a locked tenant");
         assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
-        let refused = cluster.client(node, "acme").create(&KeyRequest::aes256()).await.expect_err("no new keys");
+        let refused =
+            cluster.client(node, "acme").create(&KeyRequest::aes256()).await.expect_err("no new keys");
         assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
         let slots = of_tenant(&cluster, node, "keyraft_tenant_arena_slots_in_use", "acme").await;
         assert_eq!(slots, Some(0), "node {node} still holds keys of the tenant");
@@ -120,7 +121,8 @@ fn what_happened_is_told(cluster: &Cluster, job: &Value) {
             ("tenant_enabled", ""),
         ]
     );
-    let one = |wanted: &str| events.clone().find(|event| event["event"] == wanted).cloned().unwrap_or_default();
+    let one =
+        |wanted: &str| events.clone().find(|event| event["event"] == wanted).cloned().unwrap_or_default();
     assert_eq!(one("root_configured")["root"], "hsm");
     assert_eq!(one("roots_switched")["roots"], Value::Array(vec!["hsm".into()]));
     assert_eq!(one("key_rotation")["level"], "L2_customer");

@@ -137,7 +137,10 @@ async fn a19_a_tenant_in_the_body_is_judged_too(cluster: &Cluster, provider: &Id
 
 /// A backup is everything, if sealed. Only the platform's people make one, it lies where the node's own file says,
 /// and nobody downloads it; who tried stands in the audit log.
-async fn a18_backups_are_the_platforms_and_none_is_handed_out(cluster: &Cluster, provider: &IdentityProvider) {
+async fn a18_backups_are_the_platforms_and_none_is_handed_out(
+    cluster: &Cluster,
+    provider: &IdentityProvider,
+) {
     let ask = async |who: &str, line: &str| {
         Request::new(line).token(&provider.token(who)).json(&json!({})).send(cluster).await
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::barrier::{Barrier, Spreading};
 use model::certificate::{CertificateId, Denial, Serial};
 use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::*;
@@ -243,6 +244,9 @@ pub fn actions() -> Vec<Action> {
         .into(),
         StepWorkflow { tenant, id: WORKFLOW, step: Taken::Fail("gone".into()), by: "ann".into() }.into(),
         SetApprovals { tenant, approvals: 2 }.into(),
+        SpreadBarrierTerm { term: 2, record: vec![0x72; 4] }.into(),
+        NoteBarrierTerm { term: 2, node: NodeId(3) }.into(),
+        SwitchBarrierTerm { term: 2 }.into(),
     ]
 }
 
@@ -352,7 +356,8 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let login = Ticket { purpose: login, ..ticket() };
     let session = Ticket { purpose: Purpose::Session, ..ticket() };
     let place = Place { index: LogIndex(14), item: 0 };
-    let event = Event { place, time, tenant: Some(TENANT), what: What::KeyRotation(L2Version(2), Level::Internal) };
+    let event =
+        Event { place, time, tenant: Some(TENANT), what: What::KeyRotation(L2Version(2), Level::Internal) };
     let denial = Denial { at: LogIndex(12), since: time, reason: "stolen".into() };
     let material = Body::Material { revision: 2, salt: [6; 32], record: vec![0xee; 4] };
     vec![
@@ -394,7 +399,13 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("voter", RowKey::Voter(NodeId(3)), Row::Voter(false)),
         ("workflow", RowKey::Workflow(TENANT, WORKFLOW), Row::Workflow(workflow(time))),
         ("event", RowKey::Event(event.place), Row::Event(event)),
+        ("barrier", RowKey::Barrier, Row::Barrier(barrier(time))),
     ]
+}
+
+fn barrier(since: ClusterTime) -> Barrier {
+    let (record, held_by) = (vec![0x72; 4], vec![NodeId(3)]);
+    Barrier { current: 1, since, spreading: Some(Spreading { term: 2, record, held_by, started: since }) }
 }
 
 fn root(created: ClusterTime) -> Root {

@@ -100,7 +100,9 @@ async fn run(args: &Args) -> anyhow::Result<bool> {
     places.push(places::files("files, stopped", cluster.folder(), &wanted)?);
     places.push(audit_exports(&cluster, &wanted)?);
     let nowhere = report::print(&places, &hoard.keys, hoard.proven);
-    println!("\nscan: the same binary again, with keys in memory that can be read; a tenant will be unlinked");
+    println!(
+        "\nscan: the same binary again, with keys in memory that can be read; a tenant will be unlinked"
+    );
     Ok(unlinked::scan(keyraft, args.keep).await? && nowhere)
 }
 
