@@ -73,7 +73,7 @@ async fn a08_an_address_is_asked_by_leave_alone_and_never_for_another() {
     if let Some((_, transit)) = peers.roots(&cluster).next() {
         peers.fake("transit").mode("redirect");
         let reply = configure(&cluster, "ssrf", &transit.config, &transit.credentials).await;
-        assert_eq!(reply.status, 502, "{}", reply.body);
+        assert_eq!(reply.status, 400, "{}", reply.body);
         let detail = reply.body["detail"].as_str().expect("a detail");
         assert!(!detail.contains(METADATA) && detail.contains("redirect"), "{detail}");
     }

@@ -257,5 +257,5 @@ fn names_of_rows_differ() {
         .iter()
         .map(|key| codec::row_name(key).unwrap())
         .collect();
-    assert_eq!(names.len(), 20);
+    assert_eq!(names.len(), 21);
 }
