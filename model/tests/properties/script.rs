@@ -56,6 +56,9 @@ pub enum Proposal {
 
 /// Stands for "the version that comes next" in a generated [`AddL2Version`].
 pub const NEXT_VERSION: L2Version = L2Version(u16::MAX);
+/// Stands for "the term whose turn it is" in the commands of a rotation of the barrier, and there for "a node that
+/// does not keep it yet".
+pub const NEXT_TERM: u32 = u32::MAX;
 /// Stands for "the revision it has" in a generated [`ChangeAttributes`] or [`SetTenantLabels`], and for "the
 /// lowering it has" in a [`LeaseTookEffect`]. It also stands for "when its limit was set" in a
 /// [`LeaseUsage`] or [`ReturnUsage`].
@@ -165,6 +168,7 @@ fn cluster() -> impl Strategy<Value = Action> {
     });
     let node = || (0..3_u64).prop_map(NodeId);
     let certificates = || vec(certificate.clone(), 0..3);
+    let term = || prop_oneof![9 => Just(NEXT_TERM), 1 => 1..4_u32];
     prop_oneof![
         1 => node().prop_map(|node| RetireNode { node }.into()),
         1 => node().prop_map(|node| NodeRetired { node }.into()),
@@ -172,9 +176,9 @@ fn cluster() -> impl Strategy<Value = Action> {
             DenyCertificates { certificates, reason: "stolen".to_owned() }.into()
         }),
         2 => certificates().prop_map(|certificates| AllowCertificates { certificates }.into()),
-        2 => (1..4_u32).prop_map(|term| SpreadBarrierTerm { term, record: vec![7; 116] }.into()),
-        2 => (1..4_u32, node()).prop_map(|(term, node)| NoteBarrierTerm { term, node }.into()),
-        2 => (1..4_u32).prop_map(|term| SwitchBarrierTerm { term }.into()),
+        1 => term().prop_map(|term| SpreadBarrierTerm { term, record: vec![7; 116] }.into()),
+        4 => (term(), node()).prop_map(|(term, node)| NoteBarrierTerm { term, node }.into()),
+        2 => term().prop_map(|term| SwitchBarrierTerm { term }.into()),
     ]
 }
 

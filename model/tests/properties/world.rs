@@ -15,7 +15,7 @@ use model::tenant::Wrap;
 use model::time::ClusterTime;
 
 use crate::invariants;
-use crate::script::{ITS_REVISION, NEXT_VERSION, Proposal, Step};
+use crate::script::{ITS_REVISION, NEXT_TERM, NEXT_VERSION, Proposal, Step};
 
 /// The region of the cluster.
 pub const REGION: &str = "eu-1";
@@ -154,6 +154,19 @@ impl World {
                 let lowered = self.state.tenant(command.tenant).and_then(|tenant| tenant.lowered);
                 command.lowered_at = lowered.map_or(LogIndex(0), |lowered| lowered.at);
             }
+            Action::SpreadBarrierTerm(command) if command.term == NEXT_TERM => {
+                command.term = self.state.barrier().current + 1;
+            }
+            Action::NoteBarrierTerm(command) if command.term == NEXT_TERM => {
+                command.term = self.spreading_term();
+                let wanted = |node| self.state.barrier().wanted_from(node).is_some();
+                let waited_for =
+                    self.state.joined_nodes().map(|joined| joined.node).find(|node| wanted(*node));
+                command.node = waited_for.unwrap_or(command.node);
+            }
+            Action::SwitchBarrierTerm(command) if command.term == NEXT_TERM => {
+                command.term = self.spreading_term();
+            }
             Action::NoteProbes(command) => {
                 for probe in command.probes.iter_mut().filter(|probe| probe.began == NOW) {
                     probe.began = self.stamp().time;
@@ -162,6 +175,11 @@ impl World {
             _ => self.resolve_job(&mut action),
         }
         action
+    }
+
+    /// The term on its way to every node; 0 stands for none.
+    fn spreading_term(&self) -> u32 {
+        self.state.barrier().spreading.as_ref().map_or(0, |spreading| spreading.term)
     }
 
     /// One wrap by each of these roots of a tenant; none: the platform's.
