@@ -3,6 +3,7 @@
 //!
 //! `ACCEPTANCE_MIGRATIONS=all` is the proof (`make migrations`): all seven providers, the leader and a follower
 //! killed at each step, and the pace of the load is demanded. Without it two providers lose three nodes.
+#![allow(clippy::print_stdout, reason = "the proof is to be read")]
 
 use std::path::PathBuf;
 use std::time::Instant;
