@@ -9,10 +9,8 @@ pub const SAFE: &str = "no answer follows the acknowledgement";
 const NODES: usize = 3;
 /// Who is elected.
 const SECOND: usize = 1;
-/// L, in ticks. Times are kept as ages, and an age beyond it says no more: so the model has no end of time.
-const LENGTH: u8 = 1;
-/// W: clocks are equal, so the wait is the length.
-const WAIT: u8 = LENGTH;
+/// Who never leads, and may be removed.
+const THIRD: usize = 2;
 
 /// What a careless implementation would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +33,12 @@ pub enum Bug {
     GrantRecordedAtReply,
     /// The wait for a withdrawal of an earlier term begins with the election's clock at zero.
     OldWithdrawalNotWaitedFor,
+    /// A leader does not wait for a node whose removal it has applied.
+    RemovedNotWaitedFor,
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::StampedAtReply,
         Self::LeaseRead,
         Self::LookupBeforeCapture,
@@ -48,12 +48,16 @@ impl Bug {
         Self::NewLeaderTrustsSilence,
         Self::GrantRecordedAtReply,
         Self::OldWithdrawalNotWaitedFor,
+        Self::RemovedNotWaitedFor,
     ];
 }
 
 /// The model, with or without a bug.
 #[derive(Clone, Copy, Debug)]
 pub struct Cluster {
+    /// L, in ticks; and W, as clocks are equal. Times are kept as ages, and an age beyond it says no more: so the
+    /// model has no end of time.
+    pub length: u8,
     pub bug: Option<Bug>,
 }
 
@@ -82,6 +86,8 @@ enum Entry {
     /// The first of a term.
     NoOp,
     Withdrawal,
+    /// The membership without the third node.
+    Removal,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -131,6 +137,7 @@ pub enum Step {
     Tick,
     Elect,
     Withdraw,
+    Remove,
     Acknowledge(usize),
     Apply(usize),
     Swap(usize),
@@ -156,8 +163,17 @@ impl World {
 
     /// How many entries a generation with the withdrawal has; none committed: more than there are.
     fn withdrawal(&self) -> usize {
-        let at = self.log.iter().position(|entry| *entry == Entry::Withdrawal);
+        self.place(Entry::Withdrawal)
+    }
+
+    fn place(&self, what: Entry) -> usize {
+        let at = self.log.iter().position(|entry| *entry == what);
         at.map_or(usize::MAX, |at| at + 1)
+    }
+
+    /// Whether the watched node is no member any more, as far as this node knows.
+    fn knows_removal(&self, n: usize) -> bool {
+        self.nodes[n].generation >= self.place(Entry::Removal)
     }
 
     fn leaders(&self) -> impl Iterator<Item = (usize, &Leader)> {
@@ -169,9 +185,9 @@ impl World {
     }
 
     /// Time goes on, for everybody alike.
-    fn tick(&mut self) {
-        let older = |age: u8| (age + 1).min(LENGTH);
-        let while_good = |age: Option<u8>| age.map(older).filter(|age| *age < LENGTH);
+    fn tick(&mut self, length: u8) {
+        let older = |age: u8| (age + 1).min(length);
+        let while_good = |age: Option<u8>| age.map(older).filter(|age| *age < length);
         self.lease = self.lease.map(older);
         if let Some(renewal) = &mut self.renewal {
             renewal.sent = older(renewal.sent);
@@ -187,17 +203,17 @@ impl World {
     }
 
     /// What node `n` was told it applied is what its requests load from now on.
-    fn swap(&mut self, n: usize) {
+    fn swap(&mut self, n: usize, wait: u8) {
         let (withdrawal, acknowledged) = (self.withdrawal(), self.acknowledged);
         let node = &mut self.nodes[n];
         let first_of_a_term = self.log[node.applied - 1] == Entry::NoOp;
         node.generation = node.applied;
-        if first_of_a_term && node.leads.as_ref().is_some_and(|it| it.no_op + 1 != node.applied) {
+        if first_of_a_term && node.leads.as_ref().is_some_and(|it| it.no_op + 1 < node.applied) {
             node.leads = None; // it hears of a new leader by that leader's first entry, at the latest
         }
         if let Some(leader) = &mut node.leads {
             if node.generation > leader.no_op {
-                leader.no_op_applied.get_or_insert(if acknowledged { WAIT } else { 0 });
+                leader.no_op_applied.get_or_insert(if acknowledged { wait } else { 0 });
             }
             if node.generation >= withdrawal && !acknowledged {
                 leader.withdrawal_applied.get_or_insert(0);
@@ -214,17 +230,18 @@ impl Cluster {
         self.bug == Some(bug)
     }
 
-    /// Whether the barrier of the withdrawal lets this leader acknowledge.
-    fn passes(&self, world: &World, leader: &Leader) -> bool {
+    /// Whether the barrier of the withdrawal lets leader `n` acknowledge.
+    fn passes(&self, world: &World, n: usize, leader: &Leader) -> bool {
         let (Some(no_op), Some(applied)) = (leader.no_op_applied, leader.withdrawal_applied) else {
             return false;
         };
         let waited = match world.withdrawal() <= leader.no_op {
-            true => no_op >= WAIT || self.is(Bug::OldWithdrawalNotWaitedFor),
-            false => applied >= WAIT,
+            true => no_op >= self.length || self.is(Bug::OldWithdrawalNotWaitedFor),
+            false => applied >= self.length,
         };
-        let knows_all = no_op >= WAIT || self.is(Bug::NewLeaderTrustsSilence);
-        leader.reported || waited || (knows_all && leader.granted.is_none())
+        let knows_all = no_op >= self.length || self.is(Bug::NewLeaderTrustsSilence);
+        let left_out = self.is(Bug::RemovedNotWaitedFor) && world.knows_removal(n);
+        leader.reported || waited || (knows_all && leader.granted.is_none()) || left_out
     }
 
     /// What may become of the watched node's renewal.
@@ -233,7 +250,10 @@ impl Cluster {
         let node = &world.nodes[world.watched];
         steps.push(Step::Lose);
         match renewal.at {
-            Stage::Sent => steps.extend(world.leaders().map(|(n, _)| Step::Arrive(n))),
+            Stage::Sent => {
+                let admits = |n: &usize| !world.knows_removal(*n);
+                steps.extend(world.leaders().map(|(n, _)| n).filter(admits).map(Step::Arrive));
+            }
             Stage::Arrived { leader } => {
                 let led = world.nodes[leader].leads.as_ref().is_some_and(|it| it.no_op_applied.is_some());
                 let confirmed = world.has_quorum(leader) || self.is(Bug::LeaseRead);
@@ -269,27 +289,28 @@ impl Cluster {
     fn take(&self, world: &mut World, step: Step) {
         let watched = world.watched;
         match step {
-            Step::Tick => world.tick(),
+            Step::Tick => world.tick(self.length),
             Step::Elect => {
                 world.nodes[SECOND].leads = Some(Leader { no_op: world.log.len(), ..Leader::default() });
                 world.log.push(Entry::NoOp);
             }
             Step::Withdraw => world.log.push(Entry::Withdrawal),
+            Step::Remove => world.log.push(Entry::Removal),
             Step::Acknowledge(_) => {
                 world.acknowledged = true;
                 // What leaders knew for that is of no interest any more.
                 for leader in world.leaders_mut() {
                     (leader.granted, leader.reported, leader.withdrawal_applied) = (None, false, None);
-                    leader.no_op_applied = leader.no_op_applied.map(|_| WAIT);
+                    leader.no_op_applied = leader.no_op_applied.map(|_| self.length);
                 }
             }
             Step::Apply(n) => {
                 world.nodes[n].applied += 1;
                 if !self.is(Bug::AppliedBeforeGeneration) {
-                    world.swap(n);
+                    world.swap(n, self.length);
                 }
             }
-            Step::Swap(n) => world.swap(n),
+            Step::Swap(n) => world.swap(n, self.length),
             Step::Report(l) => world.nodes[l].leads.as_mut().unwrap().reported = true,
             Step::Send => world.renewal = Some(Renewal { sent: 0, at: Stage::Sent }),
             Step::Arrive(leader) => {
@@ -326,7 +347,7 @@ impl Cluster {
                 let newest = world.lease.map_or(captured, |age| age.min(captured));
                 let age = if self.is(Bug::SecondCheckOfNewerLease) { newest } else { captured };
                 let allowed = request.generation.unwrap() < world.withdrawal() || world.cached;
-                world.violated |= allowed && age < LENGTH;
+                world.violated |= allowed && age < self.length;
             }
         }
     }
@@ -373,10 +394,12 @@ impl Model for Cluster {
         for (n, leader) in world.leaders() {
             let leads = world.has_quorum(n) && leader.no_op_applied.is_some();
             steps.extend((leads && world.withdrawal() == usize::MAX).then_some(Step::Withdraw));
+            let removable = world.watched == THIRD && world.place(Entry::Removal) == usize::MAX;
+            steps.extend((leads && removable).then_some(Step::Remove));
             if world.acknowledged {
                 continue;
             }
-            steps.extend(self.passes(world, leader).then_some(Step::Acknowledge(n)));
+            steps.extend(self.passes(world, n, leader).then_some(Step::Acknowledge(n)));
             steps.extend((published && !leader.reported).then_some(Step::Report(n)));
         }
     }
@@ -402,9 +425,17 @@ impl Model for Cluster {
                 let old = |it: &Leader| world.withdrawal() <= it.no_op && it.no_op_applied.is_some();
                 world.acknowledged && world.nodes[SECOND].leads.as_ref().is_some_and(old)
             }),
-            Property::sometimes("and the key's node answers others meanwhile", |_, world: &World| {
-                world.acknowledged && world.lease.is_some_and(|age| age < LENGTH) && world.request.is_some()
+            Property::sometimes("past a node that was removed", |_, world: &World| {
+                world.acknowledged && world.leaders().any(|(n, _)| world.knows_removal(n))
             }),
+            Property::sometimes(
+                "and the key's node answers others meanwhile",
+                |model: &Self, world: &World| {
+                    world.acknowledged
+                        && world.lease.is_some_and(|age| age < model.length)
+                        && world.request.is_some()
+                },
+            ),
         ]
     }
 }
