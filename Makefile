@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim planted-bugs chaos chaos-long scan migrations fuzz example setup
+.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim sim-long planted-bugs chaos chaos-long scan migrations fuzz example setup
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -45,10 +45,14 @@ bench: setup ## measures decoding and deriving
 sim: build ## plays 2,000 simulated clusters under faults (ARGS='--seed 7': one again)
 	@exec $(BIN)/sim $(ARGS)
 
+sim-long: build ## plays them in parts; writes docs/figures.md
+	@for from in 0 250 500 750 1000 1250 1500 1750; do \
+		$(BIN)/sim --from $$from --seeds 250 --figures docs/figures.jsonl $(ARGS) || exit; done
+
 # Nothing else turns the feature on; only raft-store and chaos are compiled again for it.
 planted-bugs: setup ## puts known mistakes back into the store: the simulator must notice each
-	@$(CARGO) test --release --workspace --locked --features chaos/danger-planted-bugs \
-		--test planted_bugs -- --nocapture $(ARGS)
+	@PLANTED_FIGURES=$(CURDIR)/docs/figures.jsonl $(CARGO) test --release --workspace --locked \
+		--features chaos/danger-planted-bugs --test planted_bugs -- --nocapture $(ARGS)
 
 chaos: build ## does to real nodes what the machine allows, five minutes, and judges
 	@exec $(BIN)/chaos --seconds 300 --faults all $(ARGS)

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use crate::lease::clock::BootTime;
 use crate::machine::Gen;
 
-/// A mistake inside the store (CONSISTENCY 2, 3, 8, 10).
+/// A mistake inside the store (CONSISTENCY 2, 3, 8, 10, 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// The lease begins when the reply arrives.
@@ -28,6 +28,10 @@ pub enum Bug {
     IdReuse,
     /// Rows are not counted when they are read back.
     RowsNotCounted,
+    /// A barrier forgets who is leaving, or has just left.
+    BarrierWithoutRetiring,
+    /// A restored state begins its new lineage with the numbers it stands at.
+    RestoreWithoutFloors,
 }
 
 #[cfg(feature = "danger-planted-bugs")]

@@ -71,6 +71,7 @@ fn print(campaign: &Campaign) {
         println!("{promise:<32} put to the test {tests} times");
     }
     println!("last serve after a cut           {} ms", value["worst_serve_after_cut_ms"]);
+    println!("asked, while cut off, for what was withdrawn {} times", value["withdrawn_asked_while_cut_off"]);
     println!("\n{} seeds in {} s", campaign.seeds, campaign.took.as_secs());
     for (seed, broken) in &campaign.broken {
         println!("\nBROKEN, seed {seed}; again with: {}", replay(*seed));

@@ -1,8 +1,9 @@
 //! The published figures: every run appends its result, with the commit and the machine, to one file with one
-//! JSON object per line, and the page beside it is written anew from the latest result of each kind.
-//! Nothing on the page is typed by hand.
+//! JSON object per line, and the page beside it is written anew from the latest result of each kind. A long run
+//! of the simulator may be gathered in [`parts`]. Nothing on the page is typed by hand.
 
 mod page;
+mod parts;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

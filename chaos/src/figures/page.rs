@@ -4,29 +4,33 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::parts;
+
 const HEAD: &str = "# Figures\n\n\
     Written by the runs themselves from `figures.jsonl`, one section for the latest result of each kind: \
-    `make sim`, `make chaos`, `make chaos-long`, `make etcd`. Times are milliseconds unless said otherwise. An operation \
+    `make sim`, `make planted-bugs`, `make chaos`, `make chaos-long`, `make etcd`. Times are milliseconds unless \
+    said otherwise. An operation \
     is *ok*, *failed* (surely without effect) or *unknown* (may take effect, or not); refusals that are \
     right are ok.\n";
 
 /// The page for these results, oldest first.
 pub fn page(results: &[Value]) -> String {
     let mut page = HEAD.to_owned();
-    for (kind, title, section) in [
-        ("simulator", "Simulator", simulator as fn(&mut String, &Value)),
-        ("planted", "Mistakes put back in", planted),
-        ("processes", "Real processes", processes),
-        ("etcd", "The same loss of a leader, met by etcd", etcd),
+    let latest = |kind: &str| results.iter().rev().find(|result| result["kind"] == kind).cloned();
+    for (result, title, section) in [
+        (parts::simulator(results), "Simulator", simulator as fn(&mut String, &Value)),
+        (latest("planted"), "Mistakes put back in", planted),
+        (latest("processes"), "Real processes", processes),
+        (latest("etcd"), "The same loss of a leader, met by etcd", etcd),
     ] {
-        if let Some(result) = results.iter().rev().find(|result| result["kind"] == kind) {
+        if let Some(result) = result {
             let _ = write!(
                 page,
                 "\n## {title}\n\nCommit {}; {}.\n\n",
                 text(&result["commit"]),
                 text(&result["machine"])
             );
-            section(&mut page, result);
+            section(&mut page, &result);
         }
     }
     page
@@ -36,9 +40,13 @@ fn simulator(page: &mut String, result: &Value) {
     let broken = result["broken"].as_object().map_or(0, serde_json::Map::len);
     let _ = writeln!(
         page,
-        "{} seeds in {} s: {broken} broke a promise. A node that was cut off gave its last key at most {} ms \
-         after the cut.\n",
-        result["seeds"], result["seconds"], result["worst_serve_after_cut_ms"],
+        "{} seeds from {} on, in {} s: {broken} broke a promise. A node that was cut off gave its last key at most \
+         {} ms after the cut; it was asked {} times for a key whose withdrawal was acknowledged meanwhile.\n",
+        result["seeds"],
+        text(&result["from"]),
+        result["seconds"],
+        result["worst_serve_after_cut_ms"],
+        text(&result["withdrawn_asked_while_cut_off"]),
     );
     promises(page, result);
     faults(page, &result["faults"], false);
@@ -46,6 +54,7 @@ fn simulator(page: &mut String, result: &Value) {
 }
 
 fn planted(page: &mut String, result: &Value) {
+    let _ = writeln!(page, "Each within {} seeds, which break nothing without it.\n", result["seeds"]);
     page.push_str("| Mistake | Noticed at seed |\n|---|---:|\n");
     for (bug, seed) in result["noticed"].as_object().into_iter().flatten() {
         let _ = writeln!(page, "| {bug} | {seed} |");

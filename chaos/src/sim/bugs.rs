@@ -3,7 +3,7 @@
 //! Those about serving and about the disk are planted in the simulation's own parts. Those inside the store
 //! need its feature `danger-planted-bugs`, which no shipped build has.
 
-/// One mistake (CONSISTENCY 2, 3, 8, 10).
+/// One mistake (CONSISTENCY 2, 3, 8, 10, 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     /// The lease begins when the reply arrives.
@@ -32,6 +32,10 @@ pub enum Bug {
     ApplyBeforeLog,
     /// An answer leaves before its audit record is durable.
     AnswerBeforeAudit,
+    /// A barrier does not wait for a node that is leaving or has left.
+    BarrierWithoutRetiring,
+    /// A restored backup hands out again what was handed out after it.
+    RestoreWithoutFloors,
 }
 
 impl Bug {
@@ -54,6 +58,8 @@ impl Bug {
         Self::NewLeaderSkipsWait,
         Self::IdReuse,
         Self::LostOverride,
+        Self::BarrierWithoutRetiring,
+        Self::RestoreWithoutFloors,
     ];
 
     /// Puts it into the store of this thread's runs, and takes out what was there before.
@@ -68,6 +74,8 @@ impl Bug {
             Self::NewLeaderSkipsWait => Some(Inside::NewLeaderSkipsWait),
             Self::IdReuse => Some(Inside::IdReuse),
             Self::LostOverride => Some(Inside::RowsNotCounted),
+            Self::BarrierWithoutRetiring => Some(Inside::BarrierWithoutRetiring),
+            Self::RestoreWithoutFloors => Some(Inside::RestoreWithoutFloors),
             _ => None,
         }));
     }

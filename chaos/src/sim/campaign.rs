@@ -19,6 +19,8 @@ use crate::promise::Promise;
 /// What a set of seeds did and met.
 #[derive(Debug, Default)]
 pub struct Campaign {
+    /// The first seed.
+    pub from: u64,
     /// Seeds played.
     pub seeds: u64,
     /// How long that took.
@@ -31,6 +33,10 @@ pub struct Campaign {
     pub tests: BTreeMap<Promise, u64>,
     /// How long a node that was cut off went on serving at most.
     pub worst_after_cut: Duration,
+    /// How often such a node was asked for a key whose withdrawal was acknowledged.
+    pub withdrawn_asked: u64,
+    /// By seed: everything that happened, as one number.
+    pub traces: BTreeMap<u64, u64>,
     /// Seeds that broke, and how.
     pub broken: BTreeMap<u64, Vec<String>>,
 }
@@ -71,6 +77,7 @@ pub fn play(seeds: Range<u64>, bug: Option<Bug>, stop_at_first: bool) -> Campaig
         }
     });
     let mut campaign = campaign.into_inner().unwrap_or_else(PoisonError::into_inner);
+    campaign.from = seeds.start;
     campaign.took = begun.elapsed();
     campaign
 }
@@ -78,6 +85,7 @@ pub fn play(seeds: Range<u64>, bug: Option<Bug>, stop_at_first: bool) -> Campaig
 impl Campaign {
     fn add(&mut self, seed: u64, summary: Summary) {
         self.seeds += 1;
+        self.traces.insert(seed, summary.trace);
         for (fault, bit, recovery) in summary.strikes {
             let strikes = self.strikes.entry(fault).or_default();
             strikes.struck += 1;
@@ -91,6 +99,7 @@ impl Campaign {
             *self.tests.entry(promise).or_default() += tests;
         }
         self.worst_after_cut = self.worst_after_cut.max(summary.worst_after_cut);
+        self.withdrawn_asked += summary.withdrawn_asked;
         if !summary.broken.is_empty() {
             self.broken.insert(seed, summary.broken);
         }
@@ -135,12 +144,14 @@ impl Campaign {
             self.tests.iter().map(|(promise, tests)| (promise.name(), tests)).collect();
         json!({
             "kind": "simulator",
+            "from": self.from,
             "seeds": self.seeds,
             "seconds": self.took.as_secs(),
             "broken": self.broken,
             "not_exercised": self.not_exercised(),
             "promises_tested": tests,
             "worst_serve_after_cut_ms": self.worst_after_cut.as_millis(),
+            "withdrawn_asked_while_cut_off": self.withdrawn_asked,
             "faults": faults.collect::<Vec<_>>(),
         })
     }

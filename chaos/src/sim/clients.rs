@@ -29,6 +29,8 @@ const READ_PAUSE_MS: (u64, u64) = (5, 40);
 const FOREIGN: usize = 8;
 /// Clients of each register.
 const LABELLERS: usize = 2;
+/// How often a node that is cut off is asked for a key that was withdrawn.
+const INSISTING: usize = 20;
 /// How long a writer waits for one attempt, in milliseconds.
 const ATTEMPT_MS: (u64, u64) = (200, 4_000);
 /// Attempts at one write before its outcome counts as unknown.
@@ -120,17 +122,28 @@ impl Client {
         }
     }
 
-    /// Every node is asked for a key at once, right after its withdrawal was acknowledged.
+    /// Every node is asked for a key at once, right after its withdrawal was acknowledged; and one that is cut off,
+    /// which cannot have heard of it, again and again.
     fn ask_everywhere(&self, key: usize) {
         for at in self.world.up() {
-            tokio::spawn(request(Arc::clone(&self.world), at, key, false));
+            let times = if self.world.ledger.book().cut_off.contains_key(&at) { INSISTING } else { 1 };
+            let world = Arc::clone(&self.world);
+            tokio::spawn(async move {
+                for _ in 0..times {
+                    tokio::spawn(request(Arc::clone(&world), at, key, false));
+                    sleep(world.dice.between_ms(READ_PAUSE_MS.0, READ_PAUSE_MS.1)).await;
+                }
+            });
         }
     }
 
     async fn destroy(self) {
         let keys = &self.world.realm.keys;
         for (index, key) in keys.iter().enumerate().filter(|(_, key)| key.service > 0) {
-            self.pause_ms(50, 900).await;
+            tokio::select! {
+                () = self.pause_ms(50, 900) => {}
+                () = self.world.urged.notified() => {}
+            }
             if !self.goes_on() {
                 return;
             }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::invariants;
+use super::invariants::lineage::HandedOut;
 use super::realm::REGISTERS;
+use super::trace::Trace;
 use crate::linearizable::Operation;
 use crate::outcome::Outcome;
 use crate::promise::Promise;
@@ -36,6 +38,10 @@ pub struct Answer {
     pub begun: Moment,
     /// When it was answered.
     pub ended: Time,
+    /// When its lease was captured, and how long such a lease may be used at most.
+    pub captured: Time,
+    /// See `captured`.
+    pub usable: Duration,
     /// Stands for the bytes.
     pub fingerprint: u64,
     /// The audit record it rests on.
@@ -81,6 +87,10 @@ pub struct Book {
     pub cut_off: BTreeMap<usize, Time>,
     /// How long a node went on serving at most after it was cut off.
     pub worst_after_cut: Duration,
+    /// How often a node that is cut off was asked for a key whose withdrawal was acknowledged.
+    pub withdrawn_asked: u64,
+    /// What the cluster gave numbers to.
+    pub handed_out: HandedOut,
     /// The fault of the moment.
     pub fault: &'static str,
     /// Operations by fault of the moment, name and outcome.
@@ -94,14 +104,15 @@ pub struct Book {
 /// Shared by everyone in a run.
 pub struct Ledger {
     begun: Instant,
+    trace: Trace,
     book: Mutex<Book>,
 }
 
 impl Ledger {
     /// An empty one, for this many keys.
-    pub fn new(keys: usize) -> Self {
+    pub fn new(keys: usize, trace: Trace) -> Self {
         let book = Book { keys: vec![KeyFacts::default(); keys], fault: "none", ..Book::default() };
-        Self { begun: Instant::now(), book: Mutex::new(book) }
+        Self { begun: Instant::now(), trace, book: Mutex::new(book) }
     }
 
     /// The book, for as long as no await happens.
@@ -118,6 +129,7 @@ impl Ledger {
     pub fn moment(&self) -> Moment {
         let mut book = self.book();
         book.events += 1;
+        self.trace.tell("moment", "", book.events);
         book.events
     }
 
@@ -125,7 +137,15 @@ impl Ledger {
     pub fn count(&self, operation: &'static str, outcome: Outcome) {
         let mut book = self.book();
         let fault = book.fault;
+        self.trace.tell(operation, fault, outcome as u64);
         *book.counts.entry((fault, operation, outcome)).or_default() += 1;
+    }
+
+    /// A node is about to be asked for a key of a service.
+    pub fn asked(&self, node: usize, key: usize, service: (usize, usize)) {
+        let mut book = self.book();
+        let withdrawn = book.keys[key].destroyed.is_some() || book.suspended.contains_key(&service);
+        book.withdrawn_asked += u64::from(withdrawn && book.cut_off.contains_key(&node));
     }
 
     /// Holds an answer against what is known, and learns from it.

@@ -8,25 +8,29 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
 use raft_store::env::{Link, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dice::Dice;
+use super::trace::Trace;
 
 /// Bytes a link holds on either side, as a socket buffer would.
 const BUFFER: usize = 64 << 10;
 /// Bytes that travel together.
 const PACKET: usize = 16 << 10;
+/// Packets that may be under way on one link.
+const UNDER_WAY: usize = 1_024;
 /// A healthy link's delay in microseconds, at least and at most.
 const DELAY_US: (u64, u64) = (50, 400);
 
 /// The network. Everything on it is named by the machine's name.
 pub struct Net {
     dice: Dice,
+    trace: Trace,
     inner: Mutex<Inner>,
     /// Counts the changes; whoever waits for one subscribes.
     changed: watch::Sender<u64>,
@@ -36,8 +40,8 @@ pub struct Net {
 struct Inner {
     listeners: BTreeMap<String, mpsc::UnboundedSender<Link>>,
     cuts: BTreeSet<(String, String)>,
-    /// Added delay in milliseconds, at least and at most, of everything one machine sends.
-    slow_ms: BTreeMap<String, (u64, u64)>,
+    /// Added delay in milliseconds, at least and at most, of everything one machine sends another.
+    slow_ms: BTreeMap<(String, String), (u64, u64)>,
     lives: BTreeMap<String, u64>,
     /// Links between the two are older than this reset.
     resets: BTreeMap<(String, String), u64>,
@@ -57,8 +61,8 @@ pub struct Counts {
 
 impl Net {
     /// A network without faults.
-    pub fn new(dice: Dice) -> Arc<Self> {
-        Arc::new(Self { dice, inner: Mutex::default(), changed: watch::Sender::new(0) })
+    pub fn new(dice: Dice, trace: Trace) -> Arc<Self> {
+        Arc::new(Self { dice, trace, inner: Mutex::default(), changed: watch::Sender::new(0) })
     }
 
     /// The transport of the process that now begins on a machine; its address is the machine's name. Once
@@ -83,10 +87,10 @@ impl Net {
         }
     }
 
-    /// Delays everything a machine sends.
-    pub fn slow(&self, name: &str, from_ms: u64, to_ms: u64) {
+    /// Delays everything a machine sends another, until healed.
+    pub fn slow(&self, from: &str, to: &str, least_ms: u64, most_ms: u64) {
         self.change(|inner| {
-            inner.slow_ms.insert(name.into(), (from_ms, to_ms));
+            inner.slow_ms.insert((from.into(), to.into()), (least_ms, most_ms));
         });
     }
 
@@ -131,6 +135,15 @@ impl Net {
 
     /// Waits until the way is free, and as long as the way takes. False once the link is reset.
     async fn pass(&self, way: &Way) -> bool {
+        let free = self.free(way).await;
+        if free {
+            sleep(self.delay(way)).await;
+        }
+        free
+    }
+
+    /// Waits until the way is free. False once the link is reset.
+    async fn free(&self, way: &Way) -> bool {
         let mut changed = self.changed.subscribe();
         let mut counted = false;
         loop {
@@ -150,13 +163,13 @@ impl Net {
                 return false;
             }
         }
-        sleep(self.delay(way)).await;
         true
     }
 
+    /// How long a packet takes that sets out now.
     fn delay(&self, way: &Way) -> Duration {
         let mut inner = self.lock();
-        let slow = inner.slow_ms.get(&way.from).copied();
+        let slow = inner.slow_ms.get(&(way.from.clone(), way.to.clone())).copied();
         inner.counts.slowed += u64::from(slow.is_some());
         drop(inner);
         let added = slow.map_or(Duration::ZERO, |(from, to)| self.dice.between_ms(from, to));
@@ -258,18 +271,34 @@ impl Transport for Port {
     }
 }
 
-/// Carries bytes one way until either end is closed or the link is reset; both ends then see it closed.
+/// Carries bytes one way until either end is closed or the link is reset; both ends then see it closed. What has
+/// set out arrives, in order, whatever happens to the way behind it.
 async fn carry(net: Arc<Net>, way: Way, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let carrying = async {
+    let (set_out, mut under_way) = mpsc::channel(UNDER_WAY);
+    let sending = async {
         let mut packet = vec![0; PACKET];
         while let Ok(bytes @ 1..) = from.read(&mut packet).await {
-            if !net.pass(&way).await || to.write_all(&packet[..bytes]).await.is_err() {
+            if !net.free(&way).await {
                 return;
+            }
+            let arrives = Instant::now() + net.delay(&way);
+            if set_out.send((arrives, packet[..bytes].to_vec())).await.is_err() {
+                return;
+            }
+        }
+        drop(set_out);
+    };
+    let receiving = async {
+        while let Some((arrives, packet)) = under_way.recv().await {
+            sleep_until(arrives).await;
+            net.trace.tell(&way.from, &way.to, packet.len() as u64);
+            if to.write_all(&packet).await.is_err() {
+                return under_way.close(); // nobody listens: what is sent next ends the sending
             }
         }
     };
     tokio::select! {
-        () = carrying => {}
+        ((), ()) = join(sending, receiving) => {}
         () = net.ended(&way) => {}
     }
     let _ = to.shutdown().await; // the other end may be gone already

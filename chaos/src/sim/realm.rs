@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use crypto::{ArenaError, Commitments, Keyring, L2, Seed, UidKey};
 use model::command::Action;
-use model::commands::{CreateTenant, RegisterService};
+use model::commands::{AddL2Version, CreateTenant, RegisterService};
 use model::id::Realm as RealmId;
 use model::id::{L2Version, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use model::service::{ServicePolicy, ServiceType};
+use model::state::State;
 use model::tenant::Wrap;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
 use raft_store::env::Entropy as _;
@@ -121,6 +122,13 @@ impl Realm {
         Ok(self.register(tenant, handle, &another_name(number), &seed))
     }
 
+    /// Makes the next version of the first tenant's key; `None` when there is none.
+    pub fn rotation(&self, state: &State) -> Option<Action> {
+        let tenant = self.tenants[0].handle;
+        let version = state.tenant(tenant)?.next_version()?;
+        Some(AddL2Version { tenant, version, commitment: [9; 32], wraps: vec![wrap()] }.into())
+    }
+
     fn register(&self, tenant: &Tenant, handle: ServiceHandle, name: &ServiceName, seed: &Seed) -> Action {
         RegisterService {
             tenant: tenant.handle,
@@ -183,9 +191,14 @@ fn create(handle: TenantHandle, name: &TenantName, lease_ms: u32, l2_commitment:
         lease_ms,
         auto_register: true,
         l2_commitment,
-        wraps: vec![Wrap { revision: 1, l1_ref: "software:1".into(), wrapped: vec![0xc1; 64] }],
+        wraps: vec![wrap()],
     }
     .into()
+}
+
+/// What a root of trust would have made.
+fn wrap() -> Wrap {
+    Wrap { revision: 1, l1_ref: "software:1".into(), wrapped: vec![0xc1; 64] }
 }
 
 fn make(tag_key: &UidKey, tenant: &Tenant, service: &Service, dice: &Dice) -> Uid {

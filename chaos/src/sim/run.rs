@@ -15,6 +15,8 @@ use super::dice::Dice;
 use super::faults::{ENDINGS, FAULTS, Fault};
 use super::invariants::{audited, durability, registers};
 use super::serve::request;
+use super::still::Still;
+use super::trace::Trace;
 use super::world::World;
 use crate::outcome::Outcome;
 use crate::promise::Promise;
@@ -39,8 +41,12 @@ pub struct Summary {
     pub tests: BTreeMap<Promise, u64>,
     /// How long a node that was cut off went on serving at most.
     pub worst_after_cut: Duration,
+    /// How often such a node was asked for a key whose withdrawal was acknowledged.
+    pub withdrawn_asked: u64,
     /// What broke.
     pub broken: Vec<String>,
+    /// Everything that happened, as one number.
+    pub trace: u64,
 }
 
 /// Plays one seed, with a mistake planted or not.
@@ -51,22 +57,26 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Summary {
     listen_to_panics();
     Bug::plant(bug);
     SIMULATING.set(true);
+    let still = Still::begin();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_be_bytes()))
         .build()
         .expect("a runtime without threads needs next to nothing");
-    let mut summary = runtime.block_on(play(seed, bug));
+    let trace = Trace::default();
+    let mut summary = runtime.block_on(play(seed, bug, &trace));
     drop(runtime);
+    drop(still);
+    summary.trace = trace.digest();
     SIMULATING.set(false);
     Bug::plant(None);
     summary.broken.extend(PANICKED.take());
     summary
 }
 
-async fn play(seed: u64, bug: Option<Bug>) -> Summary {
-    let world = match timeout(STUCK_AFTER, World::new(seed, bug)).await {
+async fn play(seed: u64, bug: Option<Bug>, trace: &Trace) -> Summary {
+    let world = match timeout(STUCK_AFTER, World::new(seed, bug, trace)).await {
         Ok(Ok(world)) => Arc::new(world),
         Ok(Err(error)) => return lost(format!("the cluster does not come up: {error:#}")),
         Err(_) => return lost("the cluster does not come up".to_owned()),
@@ -81,7 +91,9 @@ async fn play(seed: u64, bug: Option<Bug>) -> Summary {
         counts: std::mem::take(&mut book.counts),
         tests: book.tests.clone(),
         worst_after_cut: book.worst_after_cut,
+        withdrawn_asked: book.withdrawn_asked,
         broken: book.broken.iter().cloned().chain(failed).collect(),
+        trace: 0, // once the last task has ended
     }
 }
 

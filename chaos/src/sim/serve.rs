@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crypto::{HotL3, L3Place};
 use model::id::LogIndex;
@@ -11,11 +12,12 @@ use model::service::ServiceState;
 use model::tenant::TenantState;
 use raft_store::Gen;
 use raft_store::lease::class::LeaseLength;
+use raft_store::lease::clock::longest_life;
 use tokio::time::sleep;
 
 use super::bugs::Bug;
 use super::dice::Dice;
-use super::ledger::Answer;
+use super::ledger::{Answer, Time};
 use super::realm::Key;
 use super::world::{Process, World};
 use crate::outcome::Outcome;
@@ -38,21 +40,31 @@ pub async fn request(world: Arc<World>, at: usize, index: usize, foreign: bool) 
     let Some(process) = world.running(at) else { return };
     let begun = world.ledger.moment();
     let key = world.realm.keys[index];
+    world.ledger.asked(at, index, (key.tenant, key.service));
     let turn = Turn { world: &world, at, process: &process, key, foreign };
     let answered = turn.run().await;
     if world.running(at).is_none_or(|now| now.life != process.life) {
         return world.ledger.count("get", Outcome::Unknown); // the connection died with its process
     }
     match answered {
-        Ok((fingerprint, record)) => {
+        Ok(Given { fingerprint, record, captured, usable }) => {
             world.ledger.count("get", Outcome::Ok);
             let ended = world.ledger.now();
-            let answer = Answer { key: index, node: at, foreign, begun, ended, fingerprint, record };
+            let answer =
+                Answer { key: index, node: at, foreign, begun, ended, captured, usable, fingerprint, record };
             world.ledger.answered(&answer, (key.tenant, key.service));
         }
         Err(No::Refused) => world.ledger.count("get refused", Outcome::Ok),
         Err(No::NotNow) => world.ledger.count("get", Outcome::Failed),
     }
+}
+
+/// A key, and what it rests on.
+struct Given {
+    fingerprint: u64,
+    record: u64,
+    captured: Time,
+    usable: Duration,
 }
 
 struct Turn<'a> {
@@ -64,7 +76,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    async fn run(&self) -> Result<(u64, u64), No> {
+    async fn run(&self) -> Result<Given, No> {
         let Process { store, .. } = self.process;
         let early = match self.has(Bug::LookupBeforeCapture) {
             true => Some(store.generation()),
@@ -72,6 +84,7 @@ impl Turn<'_> {
         };
         self.held_up().await;
         let lease = store.lease().capture().map_err(|_| No::NotNow)?;
+        let captured = self.world.ledger.now();
         self.held_up().await;
         let generation = early.unwrap_or_else(|| store.generation());
         let length = self.decide(&generation)?;
@@ -97,7 +110,8 @@ impl Turn<'_> {
         store.lease().check(lease, length, store.boot_now()).map_err(|_| No::NotNow)?;
         let mut hasher = DefaultHasher::new();
         hasher.write(&bytes);
-        Ok((hasher.finish(), record))
+        let usable = longest_life(length.duration());
+        Ok(Given { fingerprint: hasher.finish(), record, captured, usable })
     }
 
     /// Everything from one generation; returns the length of the tenant's lease.

@@ -7,11 +7,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use crypto::L3Cache;
 use engine::Held;
+use model::command::{Action, Answer};
+use model::commands::RetireNode;
 use model::id::{ClusterId, NodeId};
-use raft_store::env::{Clock, Surroundings};
+use raft_store::env::{Clock, Entropy as _, Surroundings};
 use raft_store::join::{JoinRequest, ask};
+use raft_store::offline::{Contents, found_on};
+use raft_store::snapshot::SnapshotData;
 use raft_store::storage::{Storage, StoreError};
+use raft_store::types::Member;
 use raft_store::{Addresses, Env, Identity, Role, Settings, StartError, Store};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::audit::AuditLog;
@@ -19,14 +25,19 @@ use super::bugs::Bug;
 use super::clock::SimClock;
 use super::dice::Dice;
 use super::disk::SimDisk;
+use super::invariants::lineage::HandedOut;
 use super::ledger::Ledger;
 use super::net::Net;
 use super::realm::{REALM, REGION, Realm};
+use super::trace::Trace;
 
 /// The machines; the last one does not vote.
 pub const NAMES: [&str; 4] = ["node-a", "node-b", "node-c", "node-d"];
 /// How many of them vote.
 pub const VOTERS: usize = 3;
+/// The cluster of a run, and the one that a restore makes of it.
+const CLUSTER: ClusterId = ClusterId([0x22; 16]);
+const NEXT_CLUSTER: ClusterId = ClusterId([0x33; 16]);
 /// Small, so that snapshots and purges happen in every run.
 const SNAPSHOT_EVERY: u64 = 40;
 const LOG_KEPT: u64 = 15;
@@ -51,12 +62,13 @@ pub struct World {
     pub ledger: Ledger,
     /// The planted mistake, if any.
     pub bug: Option<Bug>,
+    /// Whoever destroys keys is to do so at once.
+    pub urged: Notify,
     nodes: Vec<Node>,
 }
 
 /// A machine.
 pub struct Node {
-    identity: Identity,
     /// Its clocks.
     pub clock: Arc<SimClock>,
     /// Its audit log.
@@ -65,6 +77,7 @@ pub struct Node {
 }
 
 struct Inner {
+    identity: Identity,
     disk: SimDisk,
     process: Option<Process>,
     lives: u64,
@@ -100,18 +113,19 @@ impl Env for SimEnv {
 
 impl World {
     /// A new cluster, whole and in order, that knows the realm.
-    pub async fn new(seed: u64, bug: Option<Bug>) -> anyhow::Result<Self> {
+    pub async fn new(seed: u64, bug: Option<Bug>, trace: &Trace) -> anyhow::Result<Self> {
         let dice = Dice::new(seed, 0);
         let realm = Realm::new(&dice)?;
-        let ledger = Ledger::new(realm.keys.len());
-        let mut world =
-            Self { net: Net::new(Dice::new(seed, 1)), dice, realm, ledger, bug, nodes: Vec::new() };
-        let cluster = ClusterId([0x22; 16]);
-        world.add(Identity { realm: REALM, cluster, node: NodeId(1), name: NAMES[0].into() });
+        let ledger = Ledger::new(realm.keys.len(), trace.clone());
+        let net = Net::new(Dice::new(seed, 1), trace.clone());
+        let mut world = Self { net, dice, realm, ledger, bug, urged: Notify::new(), nodes: Vec::new() };
+        world.add(Identity { realm: REALM, cluster: CLUSTER, node: NodeId(1), name: NAMES[0].into() });
         world.start(0).await?;
         world.process(0)?.store.wait_ready(PATIENCE).await?;
-        for (name, attempt) in NAMES.into_iter().zip(0_u8..).skip(1) {
-            world.join(name, attempt).await?;
+        for (at, name) in NAMES.into_iter().enumerate().skip(1) {
+            let identity = world.admit(name, at < VOTERS).await?;
+            let at = world.add(identity);
+            world.start(at).await?;
         }
         world.until_in_order().await?;
         for command in world.realm.founding() {
@@ -120,26 +134,31 @@ impl World {
         Ok(world)
     }
 
-    async fn join(&mut self, name: &'static str, attempt: u8) -> anyhow::Result<()> {
-        let token = self.process(0)?.store.join_token(TOKEN_LASTS).await?;
+    /// Lets a new node in.
+    async fn admit(&self, name: &'static str, voter: bool) -> anyhow::Result<Identity> {
+        let sponsor = *self.up().first().context("nobody runs who could let a node in")?;
+        let token = self.process(sponsor)?.store.join_token(TOKEN_LASTS).await?;
         let request = JoinRequest {
             name: name.into(),
             addresses: Addresses { peer: name.into(), ..Addresses::default() },
-            peers: vec![NAMES[0].into()],
+            peers: self.up().into_iter().map(|at| NAMES[at].into()).collect(),
             token: token.expose().into(),
-            voter: usize::from(attempt) < VOTERS,
+            voter,
             within: PATIENCE,
         };
-        let joined = ask([attempt; 16], &request, &self.net.of(name)).await?;
-        let at = self.add(joined.identity);
-        self.start(at).await?;
-        Ok(())
+        Ok(ask(self.attempt(), &request, &self.net.of(name)).await?.identity)
+    }
+
+    fn attempt(&self) -> [u8; 16] {
+        let mut attempt = [0; 16];
+        self.dice.fill(&mut attempt);
+        attempt
     }
 
     fn add(&mut self, identity: Identity) -> usize {
-        let inner = Inner { disk: SimDisk::new(&self.dice, self.bug), process: None, lives: 0 };
+        let inner = Inner { identity, disk: SimDisk::new(&self.dice, self.bug), process: None, lives: 0 };
         let (clock, audit) = (Arc::new(SimClock::new(&self.dice)), AuditLog::default());
-        self.nodes.push(Node { identity, clock, audit, inner: Mutex::new(inner) });
+        self.nodes.push(Node { clock, audit, inner: Mutex::new(inner) });
         self.nodes.len() - 1
     }
 
@@ -148,9 +167,9 @@ impl World {
     /// Starts a machine's process on the disk it has.
     pub async fn start(&self, at: usize) -> Result<(), StartError> {
         let node = &self.nodes[at];
-        let (disk, lives) = {
+        let (identity, disk, lives) = {
             let inner = node.lock();
-            (inner.disk.clone(), inner.lives)
+            (inner.identity.clone(), inner.disk.clone(), inner.lives)
         };
         let settings = Settings {
             addresses: Addresses { peer: NAMES[at].into(), ..Addresses::default() },
@@ -173,7 +192,7 @@ impl World {
         let guard = Arc::new(Held::new(Arc::clone(&self.realm.keyring), Arc::clone(&cache)));
         let sealer = Arc::clone(&self.realm.keyring) as Arc<_>;
         let env = SimEnv { disk, surroundings };
-        let store = Store::start(env, settings, node.identity.clone(), sealer, guard).await?;
+        let store = Store::start(env, settings, identity, sealer, guard).await?;
         let mut inner = node.lock();
         inner.lives += 1;
         let life = inner.lives;
@@ -207,6 +226,78 @@ impl World {
         inner.disk = inner.disk.image(); // its last sync has happened: nobody else has this disk open
         true
     }
+
+    // -- members --------------------------------------------------------------------------------------
+
+    /// Has a machine's node removed by the others; false if none of them says it is.
+    pub async fn retire(&self, at: usize) -> bool {
+        let node = self.nodes[at].lock().identity.node;
+        let Some(other) = self.up().into_iter().find(|other| *other != at) else { return false };
+        let Some(other) = self.running(other) else { return false };
+        let retired = other.store.propose(Action::from(RetireNode { node }), None).await;
+        retired.is_ok_and(|retired| retired.answer == Answer::Done)
+    }
+
+    /// Has the leader hand over, if there is one.
+    pub async fn step_down(&self) {
+        if let Some(leader) = self.leader().and_then(|at| self.running(at)) {
+            // Whoever leads after this: the run goes on.
+            let _ = leader.store.step_down().await;
+        }
+    }
+
+    /// The machine, which is down, joins with an empty disk as a new node.
+    pub async fn join_again(&self, at: usize) -> anyhow::Result<()> {
+        let identity = self.admit(NAMES[at], at < VOTERS).await?;
+        self.is_now(at, identity, SimDisk::new(&self.dice, self.bug));
+        Ok(self.start(at).await?)
+    }
+
+    /// The machine, which is down like all others, begins a new lineage with a backup.
+    pub async fn restore(&self, at: usize, backup: &SnapshotData) -> anyhow::Result<()> {
+        let (keyring, name) = (&*self.realm.keyring, NAMES[at]);
+        let mut head = Contents::read(backup, keyring)?.head;
+        let member = Member { name: name.into(), raft: name.into(), ..Member::default() };
+        let node = head.begin_lineage(self.attempt(), member, false)?;
+        let disk = SimDisk::new(&self.dice, self.bug);
+        found_on(&*disk.open()?, &head, keyring).await?;
+        let identity = Identity { realm: REALM, cluster: NEXT_CLUSTER, node, name: name.into() };
+        self.is_now(at, identity, disk.image());
+        self.ledger.book().handed_out = HandedOut::default();
+        self.start(at).await?;
+        self.process(at)?.store.wait_ready(PATIENCE).await?;
+        self.note_handed_out();
+        Ok(())
+    }
+
+    fn is_now(&self, at: usize, identity: Identity, disk: SimDisk) {
+        let mut inner = self.nodes[at].lock();
+        (inner.identity, inner.disk) = (identity, disk);
+    }
+
+    /// Makes another version of the first tenant's key.
+    pub async fn rotate(&self, at: usize) -> anyhow::Result<()> {
+        let store = self.process(at)?.store;
+        let rotation = self.realm.rotation(&store.read_index().await?.state);
+        let answer = store.propose(rotation.context("no version is left")?, None).await?.answer;
+        let Answer::L2Version(version) = answer else { bail!("no new version of the key: {answer:?}") };
+        self.ledger.book().handed_out.versions.insert(version);
+        Ok(())
+    }
+
+    /// What the cluster of the moment gave numbers to.
+    pub fn handed_out(&self) -> HandedOut {
+        self.ledger.book().handed_out.clone()
+    }
+
+    fn note_handed_out(&self) {
+        let running: Vec<_> = self.up().into_iter().filter_map(|at| self.running(at)).collect();
+        let mut book = self.ledger.book();
+        book.handed_out.nodes.extend(running.iter().map(|process| process.store.identity().node));
+        book.handed_out.boots.extend(running.iter().filter_map(|process| process.store.boot()));
+    }
+
+    // -- disks ----------------------------------------------------------------------------------------
 
     /// Takes a machine's disk out and puts another in; it must be down.
     pub fn swap_disk(&self, at: usize, disk: SimDisk) -> SimDisk {
@@ -252,6 +343,11 @@ impl World {
         (0..self.nodes.len()).filter_map(|at| leads(&at)).max().map(|(_, at)| at)
     }
 
+    /// Has the next key destroyed now.
+    pub fn urge(&self) {
+        self.urged.notify_one();
+    }
+
     /// The others.
     pub fn others(at: usize) -> Vec<&'static str> {
         NAMES.into_iter().filter(|name| *name != NAMES[at]).collect()
@@ -284,6 +380,7 @@ impl World {
             }
             sleep(POLL).await;
         }
+        self.note_handed_out();
         Ok(begun.elapsed())
     }
 

@@ -10,6 +10,7 @@ use model::id::NodeId;
 
 use super::class::LeaseLength;
 use super::clock::BootTime;
+use crate::danger::{self, Bug};
 
 /// The nodes a barrier must hear of.
 #[derive(Debug)]
@@ -56,7 +57,9 @@ impl Members {
     /// Every node of the barrier set, some maybe twice.
     pub fn barrier_set(&self, now: BootTime) -> impl Iterator<Item = NodeId> {
         let left = self.left.iter().filter(move |(_, at)| !is_forgotten(**at, now)).map(|(node, _)| *node);
-        self.current.iter().copied().chain(self.retiring.iter().copied()).chain(left)
+        let leaving = self.retiring.iter().copied().chain(left);
+        let leaving = leaving.filter(|_| !danger::has(Bug::BarrierWithoutRetiring));
+        self.current.iter().copied().chain(leaving)
     }
 
     fn forget(&mut self, now: BootTime) {

@@ -319,7 +319,7 @@ pub(crate) fn keep(
 }
 
 /// Runs work that takes long on a thread for that, or right here where there are no threads.
-async fn slowly<D: Disk, T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn slowly<D: Disk, T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if !D::THREADS {
         return work();
     }

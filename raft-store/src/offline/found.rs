@@ -38,7 +38,9 @@ pub fn found(dir: &Path, identity: &Identity, head: &Head, sealer: &dyn Sealer) 
         fs::remove_dir_all(&draft).map_err(at)?;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(&draft).map_err(at)?;
-    write(&draft.join(DATABASE), head, sealer)?;
+    let storage = Storage::<RocksDisk>::open(&draft.join(DATABASE), Options::default())?;
+    futures::executor::block_on(found_on(&storage, head, sealer))?;
+    drop(storage);
     identity::write(&draft, identity)?;
     name(&draft, dir).map_err(at)
 }
@@ -49,8 +51,33 @@ fn name(draft: &Path, dir: &Path) -> io::Result<()> {
     File::open(dir.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-fn write(dir: &Path, head: &Head, sealer: &dyn Sealer) -> Result<(), OfflineError> {
-    let storage = Storage::<RocksDisk>::open(dir, Options::default())?;
+/// Writes `head` to an empty disk of any kind; durable once this returns.
+///
+/// # Errors
+/// [`OfflineError`]: the disk refuses.
+pub async fn found_on<D: Disk>(
+    storage: &Storage<D>,
+    head: &Head,
+    sealer: &dyn Sealer,
+) -> Result<(), OfflineError> {
+    let mut batch = write_rows(storage, head, sealer)?;
+    if let Some(last) = head.last {
+        storage.put_beginning(&mut batch, last)?;
+    }
+    storage.write_durably(batch).await?;
+    let meta = SnapshotMeta { last_log_id: head.last, last_membership: head.members.clone() };
+    let shelf = storage.disk().shelf();
+    let file = shelf.create().map_err(BadSnapshot::from)?;
+    let data = writer::write(file, sealer, &meta, &head.state)?;
+    Ok(keep(shelf, &data, &meta)?)
+}
+
+/// Returns what makes the rows count: to be written last.
+fn write_rows<D: Disk>(
+    storage: &Storage<D>,
+    head: &Head,
+    sealer: &dyn Sealer,
+) -> Result<Batch, OfflineError> {
     let applied = Applied { generation: 0, last: head.last, members: head.members.clone() };
     let mut sums = Sums::default();
     let revision = LogIndex(head.index().0);
@@ -63,13 +90,5 @@ fn write(dir: &Path, head: &Head, sealer: &dyn Sealer) -> Result<(), OfflineErro
     }
     let mut batch = Batch::default();
     load::put_applied(&mut batch, sealer, &applied, &sums.total)?;
-    if let Some(last) = applied.last {
-        storage.put_beginning(&mut batch, last)?;
-    }
-    futures::executor::block_on(storage.write_durably(batch))?;
-    let meta = SnapshotMeta { last_log_id: applied.last, last_membership: applied.members };
-    let shelf = storage.disk().shelf();
-    let file = shelf.create().map_err(BadSnapshot::from)?;
-    let data = writer::write(file, sealer, &meta, &head.state)?;
-    Ok(keep(shelf, &data, &meta)?)
+    Ok(batch)
 }

@@ -14,7 +14,7 @@ use crate::snapshot::BadSnapshot;
 use crate::storage::StoreError;
 
 pub use disk::Survivor;
-pub use found::found;
+pub use found::{found, found_on};
 pub use head::{Contents, Head};
 pub use replay::{BadReplay, Gap, Replay, Replayed};
 

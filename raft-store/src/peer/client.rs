@@ -2,7 +2,7 @@
 //!
 //! Lanes keep heartbeats from queueing behind appends, and both from queueing behind snapshots.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(1_000);
 const CALLS_MAX: usize = 1_024;
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
     Append,
     Beat,
@@ -47,7 +47,7 @@ pub(crate) enum Lane {
 }
 
 /// A node to call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub node: NodeId,
     pub name: String,
@@ -97,7 +97,8 @@ fn is_connect_error(status: &Status) -> bool {
 pub(crate) struct Peers {
     transport: Arc<dyn Transport>,
     gate: Arc<Gate>,
-    channels: Mutex<HashMap<(Target, Lane), Channel>>,
+    /// In an order of its own: channels are dropped in it, and whoever waited on them runs on in it.
+    channels: Mutex<BTreeMap<(Target, Lane), Channel>>,
 }
 
 impl Peers {

@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use model::id::NodeId;
+use model::sealer::Sealer;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
@@ -19,8 +21,8 @@ use openraft::storage::Snapshot;
 use openraft::{ChangeMembers, Instant, RaftMetrics, ReadPolicy, ServerState};
 
 use super::watched::Watched;
-use crate::machine::{Exported, Exporter, Machine};
-use crate::snapshot::{SnapshotData, SnapshotWriter};
+use crate::machine::{Exported, Exporter, Machine, slowly};
+use crate::snapshot::{self, BadSnapshot, SnapshotData, SnapshotWriter};
 use crate::storage::disk::Disk;
 use crate::storage::{DurableMark, Storage};
 use crate::types::{Member, Members, Outcome, SealedCommand, SnapshotMeta, TypeConfig, Vote};
@@ -77,7 +79,7 @@ pub(crate) struct View {
     pub leader: Option<NodeId>,
     pub committed: u64,
     pub last_log: u64,
-    pub members: std::sync::Arc<Members>,
+    pub members: Arc<Members>,
     /// For a leader: what each node has of the log.
     pub matched: BTreeMap<NodeId, u64>,
     /// For a leader: how long ago each node acknowledged anything.
@@ -114,6 +116,12 @@ pub(crate) trait Consensus: Send + Sync + 'static {
         request: VoteRequest<TypeConfig>,
     ) -> BoxFuture<'_, Result<VoteResponse<TypeConfig>, Stopped>>;
     fn receive_snapshot(&self) -> io::Result<SnapshotWriter>;
+    /// Syncs what was received and reads it whole, off the threads that carry heartbeats; says what it covers.
+    fn finish_snapshot(
+        &self,
+        writer: SnapshotWriter,
+        sealer: Arc<dyn Sealer>,
+    ) -> BoxFuture<'_, Result<(SnapshotData, SnapshotMeta), BadSnapshot>>;
     fn export(&self) -> BoxFuture<'_, Result<Exported, Stopped>>;
     fn install_snapshot(
         &self,
@@ -160,7 +168,7 @@ impl Changed {
 pub(crate) struct Node<D: Disk> {
     pub id: u64,
     pub raft: Raft<D>,
-    pub storage: std::sync::Arc<Storage<D>>,
+    pub storage: Arc<Storage<D>>,
 }
 
 impl<D: Disk> Consensus for Node<D> {
@@ -187,6 +195,18 @@ impl<D: Disk> Consensus for Node<D> {
 
     fn receive_snapshot(&self) -> io::Result<SnapshotWriter> {
         self.storage.receive_snapshot()
+    }
+
+    fn finish_snapshot(
+        &self,
+        writer: SnapshotWriter,
+        sealer: Arc<dyn Sealer>,
+    ) -> BoxFuture<'_, Result<(SnapshotData, SnapshotMeta), BadSnapshot>> {
+        Box::pin(slowly::<D, _>(move || {
+            let data = writer.finish()?;
+            let covers = snapshot::verify(&data, &*sealer)?;
+            Ok((data, covers))
+        }))
     }
 
     fn export(&self) -> BoxFuture<'_, Result<Exported, Stopped>> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use model::id::{LogIndex, NodeId, TenantHandle};
-use model::sealer::Sealer;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
@@ -22,7 +21,7 @@ use crate::lease::holder::{RenewalRequest, Surrender};
 use crate::peer::gate::{Caller, Refused};
 use crate::peer::server::Handler;
 use crate::raft::consensus::Stopped;
-use crate::snapshot::{self, SnapshotData, SnapshotWriter};
+use crate::snapshot::{BadSnapshot, SnapshotData};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
@@ -85,11 +84,13 @@ impl Inner {
                 if (end.bytes, end.crc) != (bytes, crc) {
                     return Err(Status::data_loss("the snapshot arrived damaged"));
                 }
-                let data = finish(writer, Arc::clone(&self.sealer)).await?;
-                if data.1 != meta {
+                // A bad snapshot ends here: given to Raft, it would stop this node.
+                let finished = self.raft.finish_snapshot(writer, Arc::clone(&self.sealer)).await;
+                let (data, covers) = finished.map_err(refused)?;
+                if covers != meta {
                     return Err(Status::data_loss("the snapshot covers something else than announced"));
                 }
-                return Ok((vote, meta, data.0));
+                return Ok((vote, meta, data));
             }
             writer.write(&piece.data).map_err(not_written)?;
             bytes += piece.data.len() as u64;
@@ -105,19 +106,11 @@ async fn next(pieces: &mut Streaming<SnapshotPiece>) -> Result<SnapshotPiece, St
         .ok_or_else(|| Status::data_loss("the snapshot ended before its end"))
 }
 
-/// Syncs the file and reads it whole, off the threads that carry heartbeats. A bad snapshot ends here: given
-/// to Raft, it would stop this node.
-async fn finish(
-    writer: SnapshotWriter,
-    sealer: Arc<dyn Sealer>,
-) -> Result<(SnapshotData, SnapshotMeta), Status> {
-    let finished = tokio::task::spawn_blocking(move || {
-        let data = writer.finish().map_err(not_written)?;
-        let covers = snapshot::verify(&data, sealer.as_ref())
-            .map_err(|error| Status::data_loss(format!("the snapshot is refused: {error}")))?;
-        Ok((data, covers))
-    });
-    finished.await.map_err(|error| Status::internal(error.to_string()))?
+fn refused(bad: BadSnapshot) -> Status {
+    match bad {
+        BadSnapshot::File(error) => not_written(error),
+        bad => Status::data_loss(format!("the snapshot is refused: {bad}")),
+    }
 }
 
 fn not_written(error: io::Error) -> Status {

@@ -9,8 +9,11 @@ mod crash_leader;
 mod full_disk;
 mod isolate;
 mod isolate_leader;
+mod late_replies;
+mod leave;
 mod one_way;
 mod resets;
+mod restore;
 mod rewound_disk;
 mod roll;
 mod slow_disk;
@@ -36,11 +39,13 @@ pub const FAULTS: &[Fault] = &[
     bridge::FAULT,
     split::FAULT,
     slow_links::FAULT,
+    late_replies::FAULT,
     resets::FAULT,
     crash::FAULT,
     crash_leader::FAULT,
     crash_all::FAULT,
     roll::FAULT,
+    leave::FAULT,
     slow_disk::FAULT,
     full_disk::FAULT,
     sync_error::FAULT,
@@ -48,9 +53,9 @@ pub const FAULTS: &[Fault] = &[
     clock_jump::FAULT,
 ];
 
-/// What ends a run: a machine comes back on a disk that is not its own, and must be kept out for good. Its own
-/// disk must not come back after that either, so nothing follows.
-pub const ENDINGS: &[Fault] = &[rewound_disk::FAULT, wiped_disk::FAULT];
+/// What ends a run: a machine comes back on a disk that is not its own and must be kept out for good, or a
+/// backup begins a new lineage. Nothing of the old cluster may come back after that, so nothing follows.
+pub const ENDINGS: &[Fault] = &[rewound_disk::FAULT, wiped_disk::FAULT, restore::FAULT];
 
 /// Something that happens, lasts and ends.
 #[derive(Clone, Copy)]
@@ -74,13 +79,22 @@ fn held_since(world: &World, before: u64) -> bool {
 /// Cuts one machine off from all others for a while.
 async fn cut_off(world: &World, at: usize) -> bool {
     let before = world.net.counts().held;
+    cut(world, at);
+    last(world).await;
+    mend(world, at);
+    held_since(world, before)
+}
+
+/// Cuts one machine off from all others, until it is mended.
+fn cut(world: &World, at: usize) {
     world.net.split(&[NAMES[at]], &World::others(at));
     let now = world.ledger.now();
     world.ledger.book().cut_off.insert(at, now);
-    last(world).await;
+}
+
+fn mend(world: &World, at: usize) {
     world.ledger.book().cut_off.remove(&at);
     world.net.heal();
-    held_since(world, before)
 }
 
 /// Crashes a machine and starts it again after a while.

@@ -9,7 +9,7 @@ async fn play(world: &World) -> anyhow::Result<bool> {
     let before = world.net.counts().slowed;
     for name in NAMES.into_iter().filter(|_| world.dice.once_in(2)) {
         let most = u64::try_from(world.dice.below(400)).unwrap_or_default() + 20;
-        world.net.slow(name, most / 10, most);
+        NAMES.into_iter().for_each(|other| world.net.slow(name, other, most / 10, most));
     }
     last(world).await;
     world.net.heal();

@@ -32,6 +32,8 @@ mod tests {
                 foreign: false,
                 begun,
                 ended: std::time::Duration::ZERO,
+                captured: std::time::Duration::ZERO,
+                usable: std::time::Duration::ZERO,
                 fingerprint: 0,
                 record: 0,
             };
