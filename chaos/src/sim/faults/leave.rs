@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Fault, cut, held_since, last, mend};
-use crate::sim::world::{NAMES, VOTERS, World};
+use crate::sim::world::{VOTERS, World};
 
 pub const FAULT: Fault = Fault { name: "leave", play: |world| Box::pin(play(world)) };
 
@@ -28,6 +28,5 @@ async fn play(world: &World) -> anyhow::Result<bool> {
         world.crash(at).await;
         world.join_again(at).await?;
     }
-    tracing::debug!(name = NAMES[at], retired, "left and joined again");
     Ok(retired && held_since(world, before))
 }
