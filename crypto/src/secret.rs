@@ -15,6 +15,43 @@ use crate::random;
 pub type Secret = SecretBytes<32>;
 
 /// `N` secret bytes in the arena; `N` is 32 or 64.
+///
+/// Its bytes are lent for the length of a call, and what is computed from them may leave it:
+/// ```
+/// let secret = crypto::Secret::generate()?;
+/// let some = secret.with(|bytes| bytes.iter().any(|byte| *byte != 0));
+/// # assert!(some);
+/// # Ok::<(), crypto::ArenaError>(())
+/// ```
+/// The bytes themselves may not:
+/// ```compile_fail
+/// let secret = crypto::Secret::generate()?;
+/// let some = secret.with(|bytes| bytes);
+/// # Ok::<(), crypto::ArenaError>(())
+/// ```
+/// It has one owner, who may pass it on:
+/// ```
+/// let secret = crypto::Secret::generate()?;
+/// let moved = secret;
+/// moved.with(|_| ());
+/// # Ok::<(), crypto::ArenaError>(())
+/// ```
+/// and has nothing then, for it is no copy that was passed on:
+/// ```compile_fail
+/// let secret = crypto::Secret::generate()?;
+/// let moved = secret;
+/// secret.with(|_| ());
+/// # Ok::<(), crypto::ArenaError>(())
+/// ```
+/// Nor is there a way to make one:
+/// ```compile_fail
+/// let secret = crypto::Secret::generate()?;
+/// let moved = secret.clone();
+/// moved.with(|_| ());
+/// # Ok::<(), crypto::ArenaError>(())
+/// ```
+/// What secrets lack besides is asserted in `tests/closed.rs`: they are neither printed, nor stored,
+/// nor compared, nor dereferenced.
 pub struct SecretBytes<const N: usize> {
     slot: NonNull<u8>,
     arena: &'static SecretArena,

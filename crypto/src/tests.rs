@@ -1,6 +1,7 @@
-//! Tests that need what the public interface rightly hides: chosen keys and chosen salts.
+//! Tests that need what the public interface rightly hides: chosen keys and chosen salts; and that it hides them.
 #![allow(clippy::unwrap_used)] // A scene that cannot be set up is a failed test.
 
+mod closed;
 mod known_answers;
 mod properties;
 mod vectors;

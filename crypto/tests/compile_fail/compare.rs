@@ -1,4 +1,0 @@
-fn main() {
-    let secret = crypto::Secret::generate().unwrap();
-    let _ = secret == secret;
-}
