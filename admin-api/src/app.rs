@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
 use engine::Engine;
 
 use crate::auth::DevelopmentToken;
@@ -119,4 +121,23 @@ impl App {
     pub(crate) fn is_ready(&self) -> bool {
         self.engine.get().is_some_and(|engine| engine.is_ready())
     }
+}
+
+/// For handlers that need nothing else of the application.
+impl FromRequestParts<App> for Arc<Engine> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Problem> {
+        app.engine().cloned()
+    }
+}
+
+/// What stands in a request's path where its route has `{name}`. A path has no escapes, so this is the text itself.
+///
+/// # Errors
+/// If the route has no such part.
+pub(crate) async fn in_path(parts: &mut Parts, app: &App, name: &str) -> Result<String, Problem> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok();
+    let value = params.as_ref().and_then(|params| params.iter().find(|(known, _)| *known == name));
+    value.map(|(_, value)| value.to_owned()).ok_or_else(|| Problem::not_found(name))
 }

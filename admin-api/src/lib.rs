@@ -20,6 +20,7 @@ mod problem;
 mod router;
 mod routes;
 mod server;
+mod wish;
 
 pub use access::{Access, Grants, Role, Rule, Verdict};
 pub use app::{App, Scrape, Who};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keystore::{Health, Problem, Report, RootError, RootKeystore, Who};
 use model::command::{Answer, IdempotencyKey};
-use model::commands::{ConfigureRoot, RelinkTenant, RemoveRoot, SetRootPolicy, StartJob, UnlinkTenant};
+use model::commands::{ConfigureRoot, RelinkTenant, RemoveRoot, SetRootPolicy, StartJob};
 use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle};
 use model::job::{Job, JobKind};
 use model::refusal::Refusal;
@@ -119,21 +119,6 @@ impl Engine {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), Refused> {
         let command = SetRootPolicy { tenant: tenant.handle, l1_grace_ms, rotate_after_ms };
-        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
-    }
-
-    /// The kill switch. Answered when no node gives the tenant's keys or holds one of them, except in requests
-    /// that began before.
-    ///
-    /// # Errors
-    /// [`Refused::Refused`] with the state's reason; [`Refused::NotEverywhereYet`].
-    pub async fn unlink_tenant(
-        &self,
-        who: &Administrator,
-        tenant: &Tenant,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<(), Refused> {
-        let command = UnlinkTenant { tenant: tenant.handle };
         self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
     }
 

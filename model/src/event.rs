@@ -8,14 +8,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Action, Answer};
-use crate::id::{JobId, L2Version, LogIndex, NodeId, RootName, ServiceHandle, TenantHandle};
+use crate::id::{JobId, L2Version, LogIndex, NodeId, RootName, ServiceHandle, TenantHandle, WorkflowId};
 use crate::job::{JobKind, Step};
 use crate::object::Place;
 use crate::root::L1State;
 use crate::state::{At, Changes, State};
 use crate::tenant::Level;
 use crate::time::ClusterTime;
-use crate::workflow::{WorkflowId, WorkflowState};
+use crate::workflow::WorkflowState;
 
 /// Events kept: a busy platform's day; each is held in memory by every node.
 pub const EVENTS_MAX: usize = 4_096;

@@ -92,6 +92,10 @@ byte_id!(
     JobId, 8
 );
 byte_id!(
+    /// A workflow on a tenant: random, drawn by its proposer.
+    WorkflowId, 16
+);
+byte_id!(
     /// Sixteen random bytes made by the proposer of a command; bound into the sealed log payload.
     CommandId, 16
 );

@@ -7,7 +7,7 @@ use crate::certificate::{CertificateId, Denial};
 use crate::command::Answer;
 use crate::departure::Departure;
 use crate::event::Event;
-use crate::id::{BootId, JobId, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle};
+use crate::id::{BootId, JobId, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle, WorkflowId};
 use crate::job::Job;
 use crate::object::{Object, Place};
 use crate::root::{L1, Root, WhichRoot};
@@ -16,7 +16,7 @@ use crate::tenant::Tenant;
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
-use crate::workflow::{Workflow, WorkflowId};
+use crate::workflow::Workflow;
 
 /// Names a row. The order of variants is the order of tables; it is part of the stored format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use crate::departure::Departure;
 use crate::event::{EVENTS_MAX, Event, What};
 use crate::id::{
     BootId, JobId, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
-    TenantName,
+    TenantName, WorkflowId,
 };
 use crate::job::{Job, Step};
 use crate::object::{Object, Place};
@@ -27,7 +27,7 @@ use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
-use crate::workflow::{Task, Workflow, WorkflowId, WorkflowState};
+use crate::workflow::{Task, Workflow, WorkflowState};
 
 /// The highest replicated format version this code knows (CONSISTENCY 9).
 pub const FORMAT: u32 = 1;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{LogIndex, ServiceHandle, TenantHandle};
+use crate::id::{LogIndex, ServiceHandle, TenantHandle, WorkflowId};
 use crate::time::ClusterTime;
 
 /// How long a workflow may take from its opening: a week covers holidays, not oblivion.
@@ -18,10 +18,6 @@ pub const APPROVALS_MAX: u8 = 5;
 pub const WORKFLOW_TEXT_BYTES_MAX: usize = 512;
 /// Longest name of a person in bytes.
 pub const PERSON_BYTES_MAX: usize = 512;
-
-/// Names a workflow; drawn by the proposer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WorkflowId(pub [u8; 16]);
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use model::command::Action;
 use model::commands::*;
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
-    TenantName,
+    TenantName, WorkflowId,
 };
 use model::job::{JobKind, Step};
 use model::object::{Place, Revocation};
@@ -17,7 +17,7 @@ use model::service::{ServicePolicy, ServiceType};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
-use model::workflow::{Step as Taken, Task, WorkflowId};
+use model::workflow::{Step as Taken, Task};
 
 const NOW_S: u64 = 1_000;
 const T: TenantHandle = TenantHandle([0; 4]);

@@ -1,8 +1,9 @@
 //! Certificates that no node accepts any more, on open connections either (CONSISTENCY 6).
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use engine::Engine;
 use model::certificate::{CertificateId, Denial};
 use model::command::Action;
 use model::commands::{AllowCertificates, DenyCertificates};
@@ -10,12 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use x509_parser::pem::parse_x509_pem;
 
-use super::effect::Effect;
-use crate::app::App;
-use crate::auth::Caller;
-use crate::idempotency;
 use crate::json::Body;
-use crate::problem::Problem;
+use crate::problem::{Problem, seconds};
+use crate::wish::Wish;
 
 /// A certificate to deny or to allow again: its PEM, which means its key, or its name.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -64,8 +62,8 @@ pub struct CertificateChanged {
 
 /// Lists the certificates that are denied.
 #[utoipa::path(get, path = "/v1/certificates", responses((status = 200, body = DenialList)))]
-pub async fn list(State(app): State<App>) -> Result<Json<DenialList>, Problem> {
-    let generation = app.engine()?.store().read_index().await.map_err(engine::Refused::from)?;
+pub async fn list(engine: Arc<Engine>) -> Result<Json<DenialList>, Problem> {
+    let generation = engine.store().read_index().await.map_err(engine::Refused::from)?;
     let view = |id: &CertificateId, denial: &Denial| DenialView {
         name: id.to_string(),
         reason: denial.reason.clone(),
@@ -79,45 +77,35 @@ pub async fn list(State(app): State<App>) -> Result<Json<DenialList>, Problem> {
 #[utoipa::path(post, path = "/v1/certificates:deny", request_body = CertificateRequest, responses(
     (status = 200, body = CertificateChanged), (status = 400, body = Problem), (status = 504, body = Problem)))]
 pub async fn deny(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
+    wish: Wish,
     Body(request): Body<CertificateRequest>,
 ) -> Result<Json<CertificateChanged>, Problem> {
-    change(&app, &caller, &headers, request, true).await
+    change(&wish, request, true).await
 }
 
 /// Takes a denial back.
 #[utoipa::path(post, path = "/v1/certificates:allow", request_body = CertificateRequest, responses(
     (status = 200, body = CertificateChanged), (status = 400, body = Problem)))]
 pub async fn allow(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
+    wish: Wish,
     Body(request): Body<CertificateRequest>,
 ) -> Result<Json<CertificateChanged>, Problem> {
-    change(&app, &caller, &headers, request, false).await
+    change(&wish, request, false).await
 }
 
 async fn change(
-    app: &App,
-    caller: &Caller,
-    headers: &HeaderMap,
+    wish: &Wish,
     request: CertificateRequest,
     denied: bool,
 ) -> Result<Json<CertificateChanged>, Problem> {
-    let who = &caller.administrator;
-    let id = request.id()?;
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let verb: &[u8] = if denied { b"deny\n" } else { b"allow\n" };
-    let key = idempotency::key(headers, &who.subject, &[b"POST /v1/certificates:", verb, &bytes])?;
+    let (id, key) = (request.id()?, wish.key(&request)?);
     let (name, certificates) = (id.to_string(), vec![id]);
     let action: Action = match denied {
         true => DenyCertificates { certificates, reason: request.reason }.into(),
         false => AllowCertificates { certificates }.into(),
     };
-    let done = app.engine()?.administer_cluster(who, &name, action, key).await?;
-    let effective_everywhere_at = Effect::done(done.effective_everywhere_at).seconds();
+    let done = wish.engine.administer_cluster(&wish.who, &name, action, key).await?;
+    let effective_everywhere_at = seconds(done.effective_everywhere_at);
     Ok(Json(CertificateChanged { name, denied, effective_everywhere_at }))
 }
 

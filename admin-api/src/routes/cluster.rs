@@ -1,13 +1,12 @@
 //! The nodes of the cluster.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use engine::Engine;
 use raft_store::Role;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::app::App;
-use crate::problem::Problem;
 
 /// The cluster as this node sees it.
 #[derive(Serialize, ToSchema)]
@@ -62,8 +61,8 @@ pub struct NodeView {
 
 /// The nodes of the cluster.
 #[utoipa::path(get, path = "/v1/cluster", responses((status = 200, body = ClusterView)))]
-pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> {
-    let cluster = app.engine()?.store().cluster_status().await;
+pub async fn show(engine: Arc<Engine>) -> Json<ClusterView> {
+    let cluster = engine.store().cluster_status().await;
     let nodes = cluster.nodes.iter().map(|member| {
         let status = &member.status;
         NodeView {
@@ -81,7 +80,7 @@ pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> 
             certificates_expire: status.certificates_expire,
         }
     });
-    Ok(Json(ClusterView {
+    Json(ClusterView {
         realm: cluster.realm.to_string(),
         cluster_id: cluster.cluster.to_string(),
         region: cluster.region.clone(),
@@ -90,7 +89,7 @@ pub async fn show(State(app): State<App>) -> Result<Json<ClusterView>, Problem> 
         failure_tolerance: cluster.tolerance(),
         format: cluster.format,
         nodes: nodes.collect(),
-    }))
+    })
 }
 
 pub(super) const fn role(role: Role) -> &'static str {

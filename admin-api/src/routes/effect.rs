@@ -21,10 +21,10 @@ impl Effect {
     /// There is nothing to wait for.
     pub const NOTHING: Self = Self { holds: true, effective_everywhere_at: None };
 
-    /// An action that was answered: its barrier has passed.
+    /// A withdrawal that was answered: its barrier has passed, and with it that of every earlier one.
     #[must_use]
-    pub const fn done(effective_everywhere_at: Option<ClusterTime>) -> Self {
-        Self { holds: true, effective_everywhere_at }
+    pub const fn done(at: ClusterTime) -> Self {
+        Self { holds: true, effective_everywhere_at: Some(at) }
     }
 
     /// The last withdrawal of a tenant or a service of it, as it stands now. Where no leader can say, it does not

@@ -1,10 +1,10 @@
 //! What happened: as a list, or as a stream that is resumed where it broke off.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -19,7 +19,6 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::roots::PLATFORM;
-use crate::app::App;
 use crate::auth::Caller;
 use crate::page::{Asked, page};
 use crate::problem::Problem;
@@ -170,7 +169,7 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
             view.service = known.map(|service| service.name.to_string());
         }
         What::WorkflowMoved(workflow, to) => {
-            view.workflow = Some(data_encoding::HEXLOWER.encode(&workflow.0));
+            view.workflow = Some(workflow.to_string());
             view.state = Some(to.as_str());
         }
         What::BarrierRotationStarted(term) | What::BarrierRotated(term) => view.term = Some(*term),
@@ -221,12 +220,11 @@ fn name(root: &WhichName) -> Option<String> {
     ("tenant" = Option<String>, Query), ("event" = Option<String>, Query)),
     responses((status = 200, body = EventList)))]
 pub async fn list(
-    State(app): State<App>,
+    engine: Arc<Engine>,
     caller: Caller,
     headers: HeaderMap,
     Asked(query): Asked<EventQuery>,
 ) -> Result<Response, Problem> {
-    let engine = app.engine()?;
     let tenant = query.tenant.as_deref().map(TenantName::parse).transpose();
     let tenant = tenant.map_err(|_| Problem::not_found("tenant"))?;
     let filter = Filter { caller, tenant, event: query.event };
@@ -234,7 +232,7 @@ pub async fn list(
     let after = resumed.or(query.after.as_deref()).map_or(Ok(BEGINNING), parse_number)?;
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepted.starts_with("text/event-stream") {
-        let frames = follow(std::sync::Arc::clone(engine), filter, after);
+        let frames = follow(engine, filter, after);
         return Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
     }
     let generation = engine.store().read_index().await.map_err(engine::Refused::from)?;
@@ -246,7 +244,7 @@ pub async fn list(
 
 /// Where a stream has come.
 struct Following {
-    engine: std::sync::Arc<Engine>,
+    engine: Arc<Engine>,
     filter: Filter,
     after: Place,
     waiting: std::collections::VecDeque<EventView>,
@@ -254,7 +252,7 @@ struct Following {
 }
 
 fn follow(
-    engine: std::sync::Arc<Engine>,
+    engine: Arc<Engine>,
     filter: Filter,
     after: Place,
 ) -> impl Stream<Item = Result<Frame, Infallible>> {

@@ -1,19 +1,24 @@
 //! Jobs on tenants: what runs, how far it is, why it was rolled back.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
+use engine::Engine;
 use model::id::{JobId, RootHandle};
 use model::job::{Job, JobKind};
+use model::tenant::Tenant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::roots::PLATFORM;
-use super::tenants::{Wish, find};
-use crate::app::App;
-use crate::auth::Caller;
+use super::tenants::TenantInPath;
+use crate::app::{App, in_path};
 use crate::problem::Problem;
+use crate::wish::Wish;
 
 /// A job on a tenant.
 #[derive(Serialize, ToSchema)]
@@ -78,41 +83,50 @@ pub(super) fn view(state: &model::state::State, job: &Job) -> JobView {
 /// Lists the jobs of a tenant that are remembered.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/jobs", params(("tenant" = String, Path)), responses(
     (status = 200, body = JobList), (status = 404, body = Problem)))]
-pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<JobList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
+pub async fn list(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Json<JobList> {
     let generation = engine.store().generation();
     let mut jobs: Vec<_> = generation.state.jobs_of(tenant.handle).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse((job.started, job.revision)));
-    Ok(Json(JobList { items: jobs.into_iter().map(|job| view(&generation.state, job)).collect() }))
+    Json(JobList { items: jobs.into_iter().map(|job| view(&generation.state, job)).collect() })
 }
 
 /// Shows a job of a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/jobs/{job}",
     params(("tenant" = String, Path), ("job" = String, Path)), responses(
     (status = 200, body = JobView), (status = 404, body = Problem)))]
-pub async fn show(
-    State(app): State<App>,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<JobView>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let id: JobId = id.parse().map_err(|_| Problem::not_found("job"))?;
-    let job = engine.job(tenant.handle, id).ok_or_else(|| Problem::not_found("job"))?;
-    Ok(Json(view(&engine.store().generation().state, &job)))
+pub async fn show(engine: Arc<Engine>, JobInPath(job): JobInPath) -> Json<JobView> {
+    Json(view(&engine.store().generation().state, &job))
+}
+
+/// The job that a path names, not older than the request.
+pub(crate) struct JobInPath(Arc<Job>);
+
+impl FromRequestParts<App> for JobInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let unknown = || Problem::not_found("job");
+        let TenantInPath(tenant) = TenantInPath::from_request_parts(parts, app).await?;
+        let id: JobId = in_path(parts, app, "job").await?.parse().map_err(|_| unknown())?;
+        app.engine()?.job(tenant.handle, id).map(Self).ok_or_else(unknown)
+    }
 }
 
 /// Has the tenant's roots wrap every version of its key anew, by a job: after the key in a root was rotated.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:rewrap", params(("tenant" = String, Path)), responses(
     (status = 202, body = JobView), (status = 409, body = Problem)))]
-pub async fn rewrap(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
+pub async fn rewrap(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
+    let tenant = wish.tenant();
+    begin(&wish, tenant, JobKind::Rewrap, tenant.roots.clone()).await
+}
+
+/// Begins a job on a tenant, at whose end its keys are wrapped by `to` alone.
+pub(super) async fn begin<T>(
+    wish: &Wish<T>,
+    tenant: &Tenant,
+    kind: JobKind,
+    to: Vec<RootHandle>,
 ) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "rewrap", headers: &headers };
-    let (engine, tenant, key) = wish.read().await?;
-    let job = engine.start_job(wish.who, &tenant, JobKind::Rewrap, tenant.roots.clone(), key).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(&engine.store().generation().state, &job))).into_response())
+    let job = wish.engine.start_job(&wish.who, tenant, kind, to, wish.key(&())?).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(&wish.engine.store().generation().state, &job))).into_response())
 }

@@ -3,24 +3,24 @@
 //! A change is answered as soon as it is decided; the leader carries it out, and the list of members shows
 //! how far it has come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use engine::NotBegun;
-use model::command::IdempotencyKey;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use engine::{Engine, NotBegun};
 use model::id::NodeId;
 use raft_store::{ClusterStatus, MemberStatus, Unsafe};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::cluster::role;
-use crate::app::App;
-use crate::auth::Caller;
-use crate::idempotency;
+use crate::app::{App, in_path};
 use crate::json::Body;
 use crate::problem::Problem;
+use crate::wish::Wish;
 
 /// A token's life unless another is asked for, in seconds: long enough to start a node, too short to forget.
 const TOKEN_LASTS_S: u64 = 60 * 60;
@@ -85,7 +85,7 @@ pub struct TokenRequest {
 }
 
 /// How a node is demoted or removed.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
     /// Do it although the cluster will survive fewer failures.
@@ -94,7 +94,7 @@ pub struct ChangeRequest {
 }
 
 /// Who takes a node's place.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceRequest {
     /// The learner that votes instead.
@@ -130,36 +130,30 @@ fn list_of(cluster: &ClusterStatus) -> MemberList {
 
 /// Lists the members of the cluster.
 #[utoipa::path(get, path = "/v1/members", responses((status = 200, body = MemberList)))]
-pub async fn list(State(app): State<App>) -> Result<Json<MemberList>, Problem> {
-    Ok(Json(list_of(&app.engine()?.store().cluster_status().await)))
+pub async fn list(engine: Arc<Engine>) -> Json<MemberList> {
+    Json(list_of(&engine.store().cluster_status().await))
 }
 
 /// Makes a token that lets one node join, once.
 #[utoipa::path(post, path = "/v1/members/join-tokens", request_body = TokenRequest,
     responses((status = 201, body = TokenView), (status = 422, body = Problem)))]
 pub async fn issue_token(
-    State(app): State<App>,
-    caller: Caller,
+    wish: Wish,
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<TokenView>), Problem> {
     let lasts_s = request.lasts_s.unwrap_or(TOKEN_LASTS_S);
     let lasts = Duration::from_secs(lasts_s);
-    let token = app.engine()?.make_join_token(&caller.administrator, lasts).await?;
+    let token = wish.engine.make_join_token(&wish.who, lasts).await?;
     Ok((StatusCode::CREATED, Json(TokenView { token: token.expose().to_owned(), lasts_s })))
 }
 
 /// Lets a learner vote once it has caught up and an odd number of voters results.
 #[utoipa::path(post, path = "/v1/members/{node}:promote", params(("node" = u64, Path)),
     responses((status = 200, body = MemberList), (status = 404, body = Problem)))]
-pub async fn promote(
-    State(app): State<App>,
-    caller: Caller,
-    Path(node): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<MemberList>, Problem> {
-    let (engine, key) = (app.engine()?, key(&caller, &headers, "promote", &node, 0)?);
-    engine.set_node_role(&caller.administrator, id(&node)?, true, true, key).await?;
-    list(State(app)).await
+pub async fn promote(wish: Wish<NodeInPath>) -> Result<Json<MemberList>, Problem> {
+    let key = wish.key(&())?;
+    wish.engine.set_node_role(&wish.who, wish.about.0, true, true, key).await?;
+    Ok(list(wish.engine).await)
 }
 
 /// Takes a voter's vote; it stays as a learner, which serves just as well.
@@ -167,16 +161,12 @@ pub async fn promote(
     request_body = ChangeRequest,
     responses((status = 200, body = MemberList), (status = 409, body = Problem)))]
 pub async fn demote(
-    State(app): State<App>,
-    caller: Caller,
-    Path(node): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<NodeInPath>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Json<MemberList>, Problem> {
-    let (engine, key) = (app.engine()?, key(&caller, &headers, "demote", &node, 0)?);
-    let accepted = request.accept_lower_tolerance;
-    engine.set_node_role(&caller.administrator, id(&node)?, false, accepted, key).await?;
-    list(State(app)).await
+    let (key, accepted) = (wish.key(&request)?, request.accept_lower_tolerance);
+    wish.engine.set_node_role(&wish.who, wish.about.0, false, accepted, key).await?;
+    Ok(list(wish.engine).await)
 }
 
 /// Removes a node for good: it neither votes nor serves, and its id is never given again.
@@ -184,15 +174,12 @@ pub async fn demote(
     request_body = ChangeRequest,
     responses((status = 200, body = MemberList), (status = 409, body = Problem)))]
 pub async fn remove(
-    State(app): State<App>,
-    caller: Caller,
-    Path(node): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<NodeInPath>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Json<MemberList>, Problem> {
-    let (engine, key) = (app.engine()?, key(&caller, &headers, "remove", &node, 0)?);
-    engine.remove_node(&caller.administrator, id(&node)?, request.accept_lower_tolerance, key).await?;
-    list(State(app)).await
+    let (key, accepted) = (wish.key(&request)?, request.accept_lower_tolerance);
+    wish.engine.remove_node(&wish.who, wish.about.0, accepted, key).await?;
+    Ok(list(wish.engine).await)
 }
 
 /// Removes a node and lets a learner vote in its place, by one change.
@@ -200,45 +187,35 @@ pub async fn remove(
     request_body = ReplaceRequest,
     responses((status = 200, body = MemberList), (status = 409, body = Problem)))]
 pub async fn replace(
-    State(app): State<App>,
-    caller: Caller,
-    Path(node): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<NodeInPath>,
     Body(request): Body<ReplaceRequest>,
 ) -> Result<Json<MemberList>, Problem> {
-    let (engine, key) = (app.engine()?, key(&caller, &headers, "replace", &node, request.by)?);
-    engine.replace_node(&caller.administrator, id(&node)?, NodeId(request.by), key).await?;
-    list(State(app)).await
+    let key = wish.key(&request)?;
+    wish.engine.replace_node(&wish.who, wish.about.0, NodeId(request.by), key).await?;
+    Ok(list(wish.engine).await)
 }
 
 /// Makes the leader hand leadership over; the node is `leader`, whichever that is.
 #[utoipa::path(post, path = "/v1/members/{node}:step-down", params(("node" = String, Path)),
     responses((status = 200, body = MemberList), (status = 409, body = Problem)))]
-pub async fn step_down(
-    State(app): State<App>,
-    caller: Caller,
-    Path(node): Path<String>,
-) -> Result<Json<MemberList>, Problem> {
+pub async fn step_down(wish: Wish, Path(node): Path<String>) -> Result<Json<MemberList>, Problem> {
     if node != "leader" {
         return Err(Problem::bad_request("only the leader steps down: POST /v1/members/leader:step-down"));
     }
-    app.engine()?.step_down(&caller.administrator).await?;
-    list(State(app)).await
+    wish.engine.step_down(&wish.who).await?;
+    Ok(list(wish.engine).await)
 }
 
-fn id(node: &str) -> Result<NodeId, Problem> {
-    node.parse().map(NodeId).map_err(|_| Problem::not_found("node"))
-}
+/// The node that a path names; whether there is one is judged where it is changed.
+pub(crate) struct NodeInPath(NodeId);
 
-fn key(
-    caller: &Caller,
-    headers: &HeaderMap,
-    verb: &str,
-    node: &str,
-    by: u64,
-) -> Result<Option<IdempotencyKey>, Problem> {
-    let parts: [&[u8]; 5] = [b"members", verb.as_bytes(), b"\n", node.as_bytes(), &by.to_be_bytes()];
-    idempotency::key(headers, &caller.administrator.subject, &parts)
+impl FromRequestParts<App> for NodeInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let node = in_path(parts, app, "node").await?;
+        node.parse().map(|id| Self(NodeId(id))).map_err(|_| Problem::not_found("node"))
+    }
 }
 
 impl From<NotBegun> for Problem {
@@ -250,9 +227,9 @@ impl From<NotBegun> for Problem {
             NotBegun::Unsafe(Unsafe::LowersTolerance { .. }) => Self::new(
                 StatusCode::CONFLICT,
                 "lowers-tolerance",
-                "The cluster would survive fewer failures",
+                "Lower failure tolerance",
                 detail,
-                "join a replacement, or repeat with accept_lower_tolerance",
+                "join a replacement first, or repeat with accept_lower_tolerance",
             ),
             NotBegun::Unsafe(_) | NotBegun::NotReady { .. } => Self::new(
                 StatusCode::CONFLICT,

@@ -1,14 +1,15 @@
 //! What a tenant's services keep: recorded objects, and how much there is of everything. Never a key.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, State};
+use engine::Engine;
 use model::object::Object;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::services::find_service;
-use super::tenants::find;
-use crate::app::App;
+use super::tenants::TenantInPath;
 use crate::page::{Asked, page};
 use crate::problem::Problem;
 
@@ -55,13 +56,11 @@ pub struct ObjectQuery {
     ("limit" = Option<usize>, Query), ("after" = Option<String>, Query), ("service" = Option<String>, Query),
     ("state" = Option<String>, Query)), responses((status = 200, body = ObjectList), (status = 404, body = Problem)))]
 pub async fn list(
-    State(app): State<App>,
-    Path(name): Path<String>,
+    engine: Arc<Engine>,
+    TenantInPath(tenant): TenantInPath,
     Asked(query): Asked<ObjectQuery>,
 ) -> Result<Json<ObjectList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let service = query.service.as_deref().map(|name| find_service(engine, &tenant, name)).transpose()?;
+    let service = query.service.as_deref().map(|name| find_service(&engine, &tenant, name)).transpose()?;
     let generation = engine.store().generation();
     let (state, now) = (&generation.state, engine.store().now());
     let after = query.after.as_deref();
@@ -108,9 +107,7 @@ pub struct UsageView {
 /// How much of everything a tenant has.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/usage", params(("tenant" = String, Path)),
     responses((status = 200, body = UsageView), (status = 404, body = Problem)))]
-pub async fn usage(State(app): State<App>, Path(name): Path<String>) -> Result<Json<UsageView>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
+pub async fn usage(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Json<UsageView> {
     let generation = engine.store().generation();
     let (state, now) = (&generation.state, engine.store().now());
     let mut services = std::collections::BTreeMap::new();
@@ -121,11 +118,11 @@ pub async fn usage(State(app): State<App>, Path(name): Path<String>) -> Result<J
             state.object_count(tenant.handle, service.handle);
     }
     let open = state.workflows(tenant.handle).filter(|workflow| !workflow.state_at(now).has_ended());
-    Ok(Json(UsageView {
+    Json(UsageView {
         tenant: tenant.name.to_string(),
         services,
         objects,
         versions: tenant.versions.len(),
         open_workflows: open.count() as u64,
-    }))
+    })
 }

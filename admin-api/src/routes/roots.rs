@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use engine::{Administrator, Described, Engine};
+use engine::{Described, Engine};
 use keystore::{Credentials, Report, RootConfig};
-use model::command::IdempotencyKey;
-use model::commands::{DisableTenant, EnableTenant};
+use model::commands::{DisableTenant, EnableTenant, UnlinkTenant};
 use model::id::{RootHandle, RootName};
 use model::job::JobKind;
 use model::root::{Gate, L1, L1State, Root, WhichRoot};
@@ -22,12 +22,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::jobs::{self, JobView};
-use super::tenants::{Wish, find, shown};
-use crate::app::App;
-use crate::auth::Caller;
-use crate::idempotency;
+use super::tenants::TenantInPath;
+use crate::app::{App, in_path};
 use crate::json::Body;
 use crate::problem::Problem;
+use crate::wish::Wish;
 
 /// The name under which the platform's root stands among a tenant's.
 pub(super) const PLATFORM: &str = "platform";
@@ -88,7 +87,7 @@ pub struct RootView {
     in_use: bool,
     /// `inactive`, `active` or `error`.
     state: &'static str,
-    /// `enabled`, `disabled`, `forbidden`, `unreachable`, `pending deletion`, `deleted`, `unknown`; absent
+    /// `enabled`, `disabled`, `forbidden`, `unreachable`, `pending_deletion`, `deleted`, `unknown`; absent
     /// before the first probe.
     key_state: Option<&'static str>,
     /// Its own words when something is wrong.
@@ -158,27 +157,19 @@ fn countdown(tenant: &Tenant, l1: &L1, now: ClusterTime) -> Option<u64> {
 /// Lists the roots of a tenant, with their health.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/roots", params(("tenant" = String, Path)), responses(
     (status = 200, body = RootList), (status = 404, body = Problem)))]
-pub async fn list(State(app): State<App>, Path(name): Path<String>) -> Result<Json<RootList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
+pub async fn list(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Json<RootList> {
     let generation = engine.store().generation();
-    let platform = tenant.roots.is_empty().then(|| view(engine, &tenant, None));
-    let own = generation.state.roots(tenant.handle).map(|root| view(engine, &tenant, Some(root)));
-    Ok(Json(RootList { items: platform.into_iter().chain(own).collect() }))
+    let platform = tenant.roots.is_empty().then(|| view(&engine, &tenant, None));
+    let own = generation.state.roots(tenant.handle).map(|root| view(&engine, &tenant, Some(root)));
+    Json(RootList { items: platform.into_iter().chain(own).collect() })
 }
 
 /// Shows a root of a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/roots/{root}",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 200, body = RootView), (status = 404, body = Problem)))]
-pub async fn show(
-    State(app): State<App>,
-    Path((name, root)): Path<(String, String)>,
-) -> Result<Json<RootView>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let root = named(engine, &tenant, &root)?;
-    Ok(Json(view(engine, &tenant, root.as_deref())))
+pub async fn show(engine: Arc<Engine>, RootInPath { tenant, root }: RootInPath) -> Json<RootView> {
+    Json(view(&engine, &tenant, root.as_deref()))
 }
 
 /// Tests a root: wraps and unwraps random bytes, asks for permissions and evidence. Nothing is kept; the
@@ -186,15 +177,11 @@ pub async fn show(
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots:test", params(("tenant" = String, Path)),
     request_body = TestRootRequest, responses((status = 200, body = serde_json::Value), (status = 400, body = Problem)))]
 pub async fn test(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
+    wish: Wish<TenantInPath>,
     Body(request): Body<TestRootRequest>,
 ) -> Result<Json<Report>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
     let described = described(request.config, &request.credentials)?;
-    Ok(Json(engine.test_root(&caller.administrator, &tenant, &described).await?))
+    Ok(Json(wish.engine.test_root(&wish.who, wish.tenant(), &described).await?))
 }
 
 /// Keeps a root that passes its test. It wraps nothing until the tenant is switched to it.
@@ -202,66 +189,44 @@ pub async fn test(
     request_body = ConfigureRootRequest, responses((status = 201, body = RootView),
     (status = 409, body = Problem), (status = 502, body = Problem)))]
 pub async fn configure(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<TenantInPath>,
     Body(request): Body<ConfigureRootRequest>,
 ) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let key = idempotency::key(
-        &headers,
-        &caller.administrator.subject,
-        &[b"POST roots\n", name.as_bytes(), &bytes],
-    )?;
+    let (engine, tenant, key) = (&wish.engine, wish.tenant(), wish.key(&request)?);
     let root_name =
         RootName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
     if root_name.as_str() == PLATFORM {
         return Err(Problem::bad_request("the name platform stands for the platform's own root"));
     }
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
     let described = described(request.config, &request.credentials)?;
-    let root = engine.configure_root(&caller.administrator, &tenant, &root_name, &described, key).await?;
+    let root = engine.configure_root(&wish.who, tenant, &root_name, &described, key).await?;
     let everywhere = engine.applied_everywhere(root.revision, EVERYWHERE_MAX).await;
-    let mut view = view(engine, &tenant, Some(&root));
+    let mut view = view(engine, tenant, Some(&root));
     view.applied_everywhere_at = everywhere.then(|| engine.store().now().as_secs());
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
-/// A request for a verb of a root, with what it is about.
-struct Errand<'a> {
-    engine: &'a Engine,
-    who: &'a Administrator,
+/// The root that a path names, and its tenant, not older than the request.
+pub(crate) struct RootInPath {
     tenant: Arc<Tenant>,
     /// `None` for the platform's.
     root: Option<Arc<Root>>,
-    key: Option<IdempotencyKey>,
 }
 
-impl<'a> Errand<'a> {
-    async fn of(
-        app: &'a App,
-        caller: &'a Caller,
-        (name, root): (&str, &str),
-        verb: &str,
-        headers: &HeaderMap,
-    ) -> Result<Self, Problem> {
-        let who = &caller.administrator;
-        let request =
-            [b"POST root\n".as_slice(), name.as_bytes(), b"/", root.as_bytes(), b":", verb.as_bytes()];
-        let key = idempotency::key(headers, &who.subject, &request)?;
-        let engine = app.engine()?;
-        let tenant = find(engine, name).await?;
-        let root = named(engine, &tenant, root)?;
-        Ok(Self { engine, who, tenant, root, key })
-    }
+impl FromRequestParts<App> for RootInPath {
+    type Rejection = Problem;
 
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let TenantInPath(tenant) = TenantInPath::from_request_parts(parts, app).await?;
+        let root = named(app.engine()?, &tenant, &in_path(parts, app, "root").await?)?;
+        Ok(Self { tenant, root })
+    }
+}
+
+impl Wish<RootInPath> {
     /// Begins the job that makes these roots the tenant's.
-    async fn migrate(self, to: Vec<RootHandle>) -> Result<Response, Problem> {
-        let job = self.engine.start_job(self.who, &self.tenant, JobKind::Migrate, to, self.key).await?;
-        let job = jobs::view(&self.engine.store().generation().state, &job);
-        Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+    async fn migrate(&self, to: Vec<RootHandle>) -> Result<Response, Problem> {
+        jobs::begin(self, &self.about.tenant, JobKind::Migrate, to).await
     }
 }
 
@@ -269,66 +234,40 @@ impl<'a> Errand<'a> {
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:switch",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 202, body = JobView), (status = 409, body = Problem)))]
-pub async fn switch(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, root)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let errand = Errand::of(&app, &caller, (&name, &root), "switch", &headers).await?;
-    let to = errand.root.iter().map(|root| root.handle).collect();
-    errand.migrate(to).await
+pub async fn switch(wish: Wish<RootInPath>) -> Result<Response, Problem> {
+    wish.migrate(wish.about.root.iter().map(|root| root.handle).collect()).await
 }
 
 /// Adds this root to those of the tenant, by a job: any one of them unwraps.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:activate",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 202, body = JobView), (status = 409, body = Problem)))]
-pub async fn activate(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, root)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let errand = Errand::of(&app, &caller, (&name, &root), "activate", &headers).await?;
-    let Some(root) = &errand.root else {
+pub async fn activate(wish: Wish<RootInPath>) -> Result<Response, Problem> {
+    let Some(root) = &wish.about.root else {
         return Err(Problem::bad_request("the platform's root stands alone: switch to it"));
     };
-    let to = errand.tenant.roots.iter().copied().chain([root.handle]).collect();
-    errand.migrate(to).await
+    wish.migrate(wish.about.tenant.roots.iter().copied().chain([root.handle]).collect()).await
 }
 
 /// Takes this root from those of the tenant, by a job; the last one gives way to the platform's.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:deactivate",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 202, body = JobView), (status = 409, body = Problem)))]
-pub async fn deactivate(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, root)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let errand = Errand::of(&app, &caller, (&name, &root), "deactivate", &headers).await?;
-    let leaves = errand.root.as_ref().map(|root| root.handle);
-    let to = errand.tenant.roots.iter().filter(|other| Some(**other) != leaves).copied().collect();
-    errand.migrate(to).await
+pub async fn deactivate(wish: Wish<RootInPath>) -> Result<Response, Problem> {
+    let leaves = wish.about.root.as_ref().map(|root| root.handle);
+    let stay = wish.about.tenant.roots.iter().copied().filter(|other| Some(*other) != leaves);
+    wish.migrate(stay.collect()).await
 }
 
 /// Forgets a root that wraps nothing, with its configuration.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:remove",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 204), (status = 409, body = Problem)))]
-pub async fn remove(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, root)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let errand = Errand::of(&app, &caller, (&name, &root), "remove", &headers).await?;
-    let Some(root) = &errand.root else {
+pub async fn remove(wish: Wish<RootInPath>) -> Result<Response, Problem> {
+    let Some(root) = &wish.about.root else {
         return Err(Problem::bad_request("the platform's root is not a tenant's to remove"));
     };
-    errand.engine.remove_root(errand.who, root, errand.key).await?;
+    wish.engine.remove_root(&wish.who, root, wish.key(&())?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -336,80 +275,41 @@ pub async fn remove(
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/root-policy", params(("tenant" = String, Path)),
     request_body = RootPolicyRequest, responses((status = 204), (status = 422, body = Problem)))]
 pub async fn policy(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<TenantInPath>,
     Body(request): Body<RootPolicyRequest>,
 ) -> Result<StatusCode, Problem> {
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let key = idempotency::key(
-        &headers,
-        &caller.administrator.subject,
-        &[b"PUT root-policy\n", name.as_bytes(), &bytes],
-    )?;
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    engine
-        .set_root_policy(&caller.administrator, &tenant, request.l1_grace_ms, request.rotate_after_ms, key)
-        .await?;
+    let key = wish.key(&request)?;
+    let RootPolicyRequest { l1_grace_ms, rotate_after_ms } = request;
+    wish.engine.set_root_policy(&wish.who, wish.tenant(), l1_grace_ms, rotate_after_ms, key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The kill switch: answered when no node gives the tenant's keys or holds one of them.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:unlink", params(("tenant" = String, Path)), responses(
     (status = 200, body = super::tenants::TenantView), (status = 504, body = Problem)))]
-pub async fn unlink(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "unlink", headers: &headers };
-    let (engine, tenant, key) = wish.read().await?;
-    engine.unlink_tenant(wish.who, &tenant, key).await?;
-    shown(engine, &name).await
+pub async fn unlink(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
+    wish.act(|tenant| UnlinkTenant { tenant }).await
 }
 
 /// Ends the lock, once a root of the tenant unwraps its key.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:relink", params(("tenant" = String, Path)), responses(
     (status = 200, body = super::tenants::TenantView), (status = 502, body = Problem)))]
-pub async fn relink(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "relink", headers: &headers };
-    let (engine, tenant, key) = wish.read().await?;
-    engine.relink_tenant(wish.who, &tenant, key).await?;
-    shown(engine, &name).await
+pub async fn relink(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
+    wish.engine.relink_tenant(&wish.who, wish.tenant(), wish.key(&())?).await?;
+    wish.shown(None).await
 }
 
 /// Read-only: existing keys are given, no new ones are made; answered when that holds on every node.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:disable", params(("tenant" = String, Path)), responses(
     (status = 200, body = super::tenants::TenantView), (status = 504, body = Problem)))]
-pub async fn disable(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish =
-        Wish { app: &app, who: &caller.administrator, name: &name, verb: "disable", headers: &headers };
+pub async fn disable(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
     wish.act(|tenant| DisableTenant { tenant }).await
 }
 
 /// New keys are made again.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:enable", params(("tenant" = String, Path)), responses(
     (status = 200, body = super::tenants::TenantView), (status = 409, body = Problem)))]
-pub async fn enable(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "enable", headers: &headers };
+pub async fn enable(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
     wish.act(|tenant| EnableTenant { tenant }).await
 }
 

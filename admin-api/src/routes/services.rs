@@ -1,26 +1,28 @@
 //! The services of a tenant.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
 use engine::Engine;
-use model::command::Action;
+use model::command::{Action, IdempotencyKey};
 use model::commands::{ResumeService, SetServicePolicy, ShredService, SuspendService};
-use model::id::{LogIndex, ServiceHandle, ServiceName, TenantHandle};
+use model::id::{ServiceHandle, ServiceName, TenantHandle};
 use model::service::{Service, ServicePolicy, ServiceState, ServiceType};
 use model::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::effect::Effect;
-use super::tenants::{find, if_match};
-use crate::app::App;
-use crate::auth::Caller;
-use crate::idempotency;
+use super::tenants::TenantInPath;
+use crate::app::{App, in_path};
 use crate::json::Body;
 use crate::page::{Asked, page};
 use crate::problem::Problem;
+use crate::wish::{Wish, tagged};
 
 /// What a service's owner decides about its keys.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
@@ -151,12 +153,10 @@ fn view(engine: &Engine, tenant: &Tenant, service: &Service, effect: &Effect) ->
     ("limit" = Option<usize>, Query), ("after" = Option<String>, Query), ("state" = Option<String>, Query)),
     responses((status = 200, body = ServiceList), (status = 404, body = Problem)))]
 pub async fn list(
-    State(app): State<App>,
-    Path(name): Path<String>,
+    engine: Arc<Engine>,
+    TenantInPath(tenant): TenantInPath,
     Asked(query): Asked<ServiceQuery>,
 ) -> Result<Json<ServiceList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
     let generation = engine.store().generation();
     let wanted = generation.state.services(tenant.handle).filter(|service| {
         query.after.as_deref().is_none_or(|after| service.name.as_str() > after)
@@ -164,7 +164,7 @@ pub async fn list(
     });
     let mut items = Vec::new();
     for service in wanted {
-        items.push(shown(engine, &tenant, service).await);
+        items.push(shown(&engine, &tenant, service).await);
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     let (items, next) = page(items.into_iter(), query.limit, |service| service.name.clone())?;
@@ -176,9 +176,7 @@ pub async fn list(
     request_body = RegisterServiceRequest, responses((status = 201, body = ServiceView),
     (status = 200, body = ServiceView, description = "it was registered already")))]
 pub async fn register(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
+    wish: Wish<TenantInPath>,
     Body(request): Body<RegisterServiceRequest>,
 ) -> Result<Response, Problem> {
     let service_name =
@@ -186,35 +184,19 @@ pub async fn register(
     let service_type = ServiceType::parse(&request.service_type)
         .ok_or_else(|| Problem::bad_request("type is mongodb, postgresql, redis, microservice or other"))?;
     let policy = request.policy.map_or_else(ServicePolicy::default, ServicePolicy::from);
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
+    let (engine, tenant) = (&wish.engine, wish.tenant());
     let (service, created) =
-        engine.add_service(&caller.administrator, tenant.handle, &service_name, service_type, policy).await?;
+        engine.add_service(&wish.who, tenant.handle, &service_name, service_type, policy).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(tagged(status, shown(engine, &tenant, &service).await, service.revision))
-}
-
-/// A service with its entity tag.
-fn tagged(status: StatusCode, view: ServiceView, revision: LogIndex) -> Response {
-    let mut response = (status, Json(view)).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+    Ok(tagged(status, shown(engine, tenant, &service).await, service.revision))
 }
 
 /// Shows a service.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/services/{service}",
     params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView), (status = 404, body = Problem)))]
-pub async fn show(
-    State(app): State<App>,
-    Path((name, service)): Path<(String, String)>,
-) -> Result<Response, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let service = find_service(engine, &tenant, &service)?;
-    Ok(tagged(StatusCode::OK, shown(engine, &tenant, &service).await, service.revision))
+pub async fn show(engine: Arc<Engine>, ServiceInPath { tenant, service }: ServiceInPath) -> Response {
+    tagged(StatusCode::OK, shown(&engine, &tenant, &service).await, service.revision)
 }
 
 /// A change of a service.
@@ -231,93 +213,87 @@ pub struct SetPolicyRequest {
     params(("tenant" = String, Path), ("service" = String, Path)), request_body = SetPolicyRequest,
     responses((status = 200, body = ServiceView), (status = 412, body = Problem), (status = 504, body = Problem)))]
 pub async fn set_policy(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
+    wish: Wish<ServiceInPath>,
     Body(request): Body<SetPolicyRequest>,
 ) -> Result<Response, Problem> {
-    let if_revision = if_match(&headers)?;
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let policy = ServicePolicy::from(request.policy);
-    let action = move |tenant, service| SetServicePolicy { tenant, service, policy, if_revision };
-    change(&app, &caller, (&name, &service), ("PATCH", &bytes), &headers, action).await
+    let (key, if_revision) = (wish.key(&request)?, wish.if_match()?);
+    let (tenant, service) = (wish.about.tenant.handle, wish.about.service.handle);
+    wish.change(SetServicePolicy { tenant, service, policy: request.policy.into(), if_revision }, key).await
 }
 
-/// Proposes a change of a service; answers the service as it is then.
-async fn change<A: Into<Action>>(
-    app: &App,
-    caller: &Caller,
-    (name, service): (&str, &str),
-    (verb, body): (&str, &[u8]),
-    headers: &HeaderMap,
-    action: impl FnOnce(TenantHandle, ServiceHandle) -> A,
-) -> Result<Response, Problem> {
-    let who = &caller.administrator;
-    let request: [&[u8]; 7] =
-        [verb.as_bytes(), b"\n", name.as_bytes(), b"/", service.as_bytes(), b"\n", body];
-    let key = idempotency::key(headers, &who.subject, &request)?;
-    let engine = app.engine()?;
-    let tenant = find(engine, name).await?;
-    let known = find_service(engine, &tenant, service)?;
-    let action = action(tenant.handle, known.handle);
-    let done = engine.administer(who, tenant.handle, service, action, key).await?;
-    let effect = Effect::done(done.effective_everywhere_at);
-    let changed = engine.store().generation();
-    let changed =
-        changed.state.service(known.tenant, known.handle).ok_or_else(|| Problem::not_found("service"))?;
-    Ok(tagged(StatusCode::OK, view(engine, &tenant, changed, &effect), changed.revision))
+/// The service that a path names, and its tenant, not older than the request.
+pub(crate) struct ServiceInPath {
+    tenant: Arc<Tenant>,
+    service: Arc<Service>,
 }
 
-pub(super) fn find_service(
-    engine: &Engine,
-    tenant: &Tenant,
-    name: &str,
-) -> Result<std::sync::Arc<Service>, Problem> {
+impl FromRequestParts<App> for ServiceInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let TenantInPath(tenant) = TenantInPath::from_request_parts(parts, app).await?;
+        let service = find_service(app.engine()?, &tenant, &in_path(parts, app, "service").await?)?;
+        Ok(Self { tenant, service })
+    }
+}
+
+/// A service of a tenant by name.
+pub(super) fn find_service(engine: &Engine, tenant: &Tenant, name: &str) -> Result<Arc<Service>, Problem> {
     let name = ServiceName::parse(name).map_err(|_| Problem::not_found("service"))?;
     let generation = engine.store().generation();
     let service = generation.state.service_named(tenant.handle, &name).cloned();
     service.ok_or_else(|| Problem::not_found("service"))
 }
 
+impl Wish<ServiceInPath> {
+    /// Proposes what a verb means; answers the service as it is then.
+    async fn act<A: Into<Action>>(
+        &self,
+        action: impl FnOnce(TenantHandle, ServiceHandle) -> A,
+    ) -> Result<Response, Problem> {
+        let ServiceInPath { tenant, service } = &self.about;
+        self.change(action(tenant.handle, service.handle), self.key(&())?).await
+    }
+
+    /// Proposes a change; answers the service as it is then.
+    async fn change(
+        &self,
+        action: impl Into<Action>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Response, Problem> {
+        let (engine, ServiceInPath { tenant, service }) = (&self.engine, &self.about);
+        let done = engine.administer(&self.who, tenant.handle, service.name.as_str(), action, key).await?;
+        let generation = engine.store().generation();
+        let service = generation.state.service(tenant.handle, service.handle);
+        let service = service.ok_or_else(|| Problem::not_found("service"))?;
+        let view = match done.effective_everywhere_at {
+            Some(at) => view(engine, tenant, service, &Effect::done(at)),
+            None => shown(engine, tenant, service).await,
+        };
+        Ok(tagged(StatusCode::OK, view, service.revision))
+    }
+}
+
 /// Refuses every answer for the service until it is resumed; answered when that holds on every node.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:suspend",
     params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView), (status = 504, body = Problem)))]
-pub async fn suspend(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let action = |tenant, service| SuspendService { tenant, service };
-    change(&app, &caller, (&name, &service), ("suspend", b""), &headers, action).await
+pub async fn suspend(wish: Wish<ServiceInPath>) -> Result<Response, Problem> {
+    wish.act(|tenant, service| SuspendService { tenant, service }).await
 }
 
 /// Ends a suspension.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:resume",
     params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView)))]
-pub async fn resume(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let action = |tenant, service| ResumeService { tenant, service };
-    change(&app, &caller, (&name, &service), ("resume", b""), &headers, action).await
+pub async fn resume(wish: Wish<ServiceInPath>) -> Result<Response, Problem> {
+    wish.act(|tenant, service| ResumeService { tenant, service }).await
 }
 
 /// Erases the service's seed: none of its keys can be derived again, on any node.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/services/{service}:shred",
     params(("tenant" = String, Path), ("service" = String, Path)),
     responses((status = 200, body = ServiceView), (status = 504, body = Problem)))]
-pub async fn shred(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, service)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let action = |tenant, service| ShredService { tenant, service };
-    change(&app, &caller, (&name, &service), ("shred", b""), &headers, action).await
+pub async fn shred(wish: Wish<ServiceInPath>) -> Result<Response, Problem> {
+    wish.act(|tenant, service| ShredService { tenant, service }).await
 }

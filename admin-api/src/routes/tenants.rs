@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use engine::{Administrator, Engine, KeyRotation, NewTenant, Refused};
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use engine::{Engine, KeyRotation, NewTenant, Refused};
 use model::command::{Action, IdempotencyKey};
 use model::commands::{ResumeTenant, SetApprovals, SetTenantLabels, SuspendTenant, TerminateTenant};
-use model::id::{LogIndex, TenantHandle, TenantName};
+use model::id::{TenantHandle, TenantName};
 use model::refusal::Refusal;
 use model::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
+use model::time::ClusterTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::effect::Effect;
-use crate::app::App;
+use crate::app::{App, in_path};
 use crate::auth::Caller;
-use crate::idempotency;
 use crate::json::Body;
 use crate::page::{Asked, page};
 use crate::problem::Problem;
+use crate::wish::{Wish, tagged};
 
 /// Names that people would take for something else than a customer.
 const RESERVED_NAMES: [&str; 8] =
@@ -188,12 +190,8 @@ fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
 }
 
 /// A tenant with its entity tag.
-pub(super) fn tagged(status: StatusCode, tenant: &Tenant, effect: &Effect) -> Response {
-    let mut response = (status, Json(view(tenant, effect))).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", tenant.revision)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+fn shown(status: StatusCode, tenant: &Tenant, effect: &Effect) -> Response {
+    tagged(status, view(tenant, effect), tenant.revision)
 }
 
 /// How far the withdrawal of a tenant has come; there is none while it is active.
@@ -209,31 +207,65 @@ async fn effect(engine: &Engine, tenant: &Tenant) -> Effect {
     }
 }
 
-/// A tenant as it is now, not older than the request.
-pub(super) async fn shown(engine: &Engine, name: &str) -> Result<Response, Problem> {
-    let tenant = find(engine, name).await?;
-    Ok(tagged(StatusCode::OK, &tenant, &effect(engine, &tenant).await))
+/// The tenant that a path names, not older than the request.
+pub(crate) struct TenantInPath(pub Arc<Tenant>);
+
+impl FromRequestParts<App> for TenantInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let unknown = || Problem::not_found("tenant");
+        let name = in_path(parts, app, "tenant").await?;
+        let name = TenantName::parse(&name).map_err(|_| unknown())?;
+        let generation = app.engine()?.store().read_index().await.map_err(Refused::from)?;
+        generation.state.tenant_named(&name).cloned().map(Self).ok_or_else(unknown)
+    }
 }
 
-/// A tenant by name, not older than the request.
-pub(super) async fn find(engine: &Engine, name: &str) -> Result<Arc<Tenant>, Problem> {
-    let name = TenantName::parse(name).map_err(|_| Problem::not_found("tenant"))?;
-    let generation = engine.store().read_index().await.map_err(Refused::from)?;
-    generation.state.tenant_named(&name).cloned().ok_or_else(|| Problem::not_found("tenant"))
+impl Wish<TenantInPath> {
+    /// The tenant it is about, as it was when the wish came.
+    pub fn tenant(&self) -> &Tenant {
+        &self.about.0
+    }
+
+    /// Proposes what a verb means; answers the tenant as it is then.
+    pub async fn act<A: Into<Action>>(
+        &self,
+        action: impl FnOnce(TenantHandle) -> A,
+    ) -> Result<Response, Problem> {
+        self.change(action(self.tenant().handle), self.key(&())?).await
+    }
+
+    /// Proposes a change; answers the tenant as it is then.
+    pub async fn change(
+        &self,
+        action: impl Into<Action>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Response, Problem> {
+        let tenant = self.tenant();
+        let done =
+            self.engine.administer(&self.who, tenant.handle, tenant.name.as_str(), action, key).await?;
+        self.shown(done.effective_everywhere_at).await
+    }
+
+    /// Answers the tenant as it is after what was done, which withdrew something if it says since when that holds.
+    pub async fn shown(&self, effective_everywhere_at: Option<ClusterTime>) -> Result<Response, Problem> {
+        let generation = self.engine.store().generation();
+        let tenant =
+            generation.state.tenant(self.tenant().handle).ok_or_else(|| Problem::not_found("tenant"))?;
+        let effect = match effective_everywhere_at {
+            Some(at) => Effect::done(at),
+            None => effect(&self.engine, tenant).await,
+        };
+        Ok(shown(StatusCode::OK, tenant, &effect))
+    }
 }
 
 /// Creates a tenant with its own key hierarchy.
 #[utoipa::path(post, path = "/v1/tenants", request_body = CreateTenantRequest, responses(
     (status = 201, body = TenantView), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    Body(request): Body<CreateTenantRequest>,
-) -> Result<Response, Problem> {
-    let who = &caller.administrator;
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let key = idempotency::key(&headers, &who.subject, &[b"POST /v1/tenants\n", &bytes])?;
+pub async fn create(wish: Wish, Body(request): Body<CreateTenantRequest>) -> Result<Response, Problem> {
+    let key = wish.key(&request)?;
     let name = TenantName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
     if RESERVED_NAMES.contains(&name.as_str()) {
         return Err(Problem::bad_request(format!(
@@ -247,24 +279,23 @@ pub async fn create(
         lease_ms: request.lease_ms.unwrap_or(LEASE_MS_DEFAULT),
         auto_register: request.auto_register,
     };
-    let tenant = app.engine()?.create_tenant(who, new, key).await?;
-    Ok(tagged(StatusCode::CREATED, &tenant, &Effect::NOTHING))
+    let tenant = wish.engine.create_tenant(&wish.who, new, key).await?;
+    Ok(shown(StatusCode::CREATED, &tenant, &Effect::NOTHING))
 }
 
 /// Lists the tenants the caller has a role for, by name.
 #[utoipa::path(get, path = "/v1/tenants", params(("limit" = Option<usize>, Query), ("after" = Option<String>, Query),
     ("state" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, body = TenantList)))]
 pub async fn list(
-    State(app): State<App>,
+    engine: Arc<Engine>,
     caller: Caller,
     Asked(query): Asked<TenantQuery>,
 ) -> Result<Json<TenantList>, Problem> {
-    let engine = app.engine()?;
     let generation = engine.store().read_index().await.map_err(Refused::from)?;
     let theirs = |tenant: &&Arc<Tenant>| caller.sees(&tenant.name) && query.wants(tenant);
     let mut items = Vec::new();
     for tenant in generation.state.tenants().filter(theirs) {
-        items.push(view(tenant, &effect(engine, tenant).await));
+        items.push(view(tenant, &effect(&engine, tenant).await));
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     let (items, next) = page(items.into_iter(), query.limit, |tenant| tenant.name.clone())?;
@@ -274,18 +305,14 @@ pub async fn list(
 /// Shows a tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
-pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Problem> {
-    shown(app.engine()?, &name).await
+pub async fn show(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Response {
+    shown(StatusCode::OK, &tenant, &effect(&engine, &tenant).await)
 }
 
 /// Lists the versions of a tenant's key.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/versions", params(("tenant" = String, Path)), responses(
     (status = 200, body = VersionList), (status = 404, body = Problem)))]
-pub async fn versions(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<VersionList>, Problem> {
-    let tenant = find(app.engine()?, &name).await?;
+pub async fn versions(TenantInPath(tenant): TenantInPath) -> Json<VersionList> {
     let primary = tenant.primary().map(|l2| l2.version);
     let items = tenant.versions.iter().rev().map(|l2| VersionView {
         name: tenant.l2_name(l2.version),
@@ -296,7 +323,7 @@ pub async fn versions(
         effective_time: l2.created.as_secs(),
         created: l2.created.as_secs(),
     });
-    Ok(Json(VersionList { items: items.collect() }))
+    Json(VersionList { items: items.collect() })
 }
 
 /// Changes a tenant's labels or approvals. With `If-Match`, only if the tenant is still as it was read.
@@ -304,122 +331,48 @@ pub async fn versions(
     request_body = ChangeTenantRequest, responses((status = 200, body = TenantView),
     (status = 409, body = Problem), (status = 412, body = Problem)))]
 pub async fn change(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
+    wish: Wish<TenantInPath>,
     Body(request): Body<ChangeTenantRequest>,
 ) -> Result<Response, Problem> {
-    let who = &caller.administrator;
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let if_revision = if_match(&headers)?;
-    let bytes = serde_json::to_vec(&request).unwrap_or_default();
-    let key = idempotency::key(&headers, &who.subject, &[b"PATCH\n", name.as_bytes(), &bytes])?;
-    let handle = tenant.handle;
+    let (key, if_revision) = (wish.key(&request)?, wish.if_match()?);
+    let &Tenant { handle: tenant, revision: now, .. } = wish.tenant();
     let action: Action = match (request.labels, request.approvals) {
-        (Some(labels), None) => SetTenantLabels { tenant: handle, labels, if_revision }.into(),
-        (None, Some(_)) if if_revision.is_some_and(|read| read != tenant.revision) => {
-            return Err(Refused::from(Refusal::RevisionConflict { now: tenant.revision }).into());
+        (Some(labels), None) => SetTenantLabels { tenant, labels, if_revision }.into(),
+        (None, Some(_)) if if_revision.is_some_and(|read| read != now) => {
+            return Err(Refused::from(Refusal::RevisionConflict { now }).into());
         }
-        (None, Some(approvals)) => SetApprovals { tenant: handle, approvals }.into(),
+        (None, Some(approvals)) => SetApprovals { tenant, approvals }.into(),
         _ => return Err(Problem::bad_request("change one thing at a time: labels or approvals")),
     };
-    engine.administer(who, handle, &name, action, key).await?;
-    shown(engine, &name).await
-}
-
-/// The revision the caller insists on.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<LogIndex>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
-    number
-        .map(|number| Some(LogIndex(number)))
-        .ok_or_else(|| Problem::bad_request("If-Match is not an entity tag"))
-}
-
-/// A request for a verb.
-pub(super) struct Wish<'a> {
-    pub app: &'a App,
-    pub who: &'a Administrator,
-    pub name: &'a str,
-    pub verb: &'a str,
-    pub headers: &'a HeaderMap,
-}
-
-impl Wish<'_> {
-    /// The idempotency key, the tenant, and the engine to ask.
-    pub async fn read(&self) -> Result<(&Engine, Arc<Tenant>, Option<IdempotencyKey>), Problem> {
-        let request: [&[u8]; 4] = [b"POST\n", self.name.as_bytes(), b":", self.verb.as_bytes()];
-        let key = idempotency::key(self.headers, &self.who.subject, &request)?;
-        let engine = self.app.engine()?;
-        Ok((engine, find(engine, self.name).await?, key))
-    }
-
-    /// Proposes what the verb means; answers the tenant as it is then.
-    pub async fn act<A: Into<Action>>(
-        &self,
-        action: impl FnOnce(TenantHandle) -> A,
-    ) -> Result<Response, Problem> {
-        let (engine, tenant, key) = self.read().await?;
-        let done = engine.administer(self.who, tenant.handle, self.name, action(tenant.handle), key).await?;
-        let effect = Effect::done(done.effective_everywhere_at);
-        Ok(tagged(StatusCode::OK, &*find(engine, self.name).await?, &effect))
-    }
+    wish.change(action, key).await
 }
 
 /// Refuses every answer for the tenant until it is resumed; answered when that holds on every node.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:suspend", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
-pub async fn suspend(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish =
-        Wish { app: &app, who: &caller.administrator, name: &name, verb: "suspend", headers: &headers };
+pub async fn suspend(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
     wish.act(|tenant| SuspendTenant { tenant }).await
 }
 
 /// Ends a suspension.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:resume", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem)))]
-pub async fn resume(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "resume", headers: &headers };
+pub async fn resume(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
     wish.act(|tenant| ResumeTenant { tenant }).await
 }
 
 /// Makes the next version of the tenant's key; older ones keep answering.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:rotate", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn rotate(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish = Wish { app: &app, who: &caller.administrator, name: &name, verb: "rotate", headers: &headers };
-    let (engine, tenant, key) = wish.read().await?;
-    engine.rotate_l2(&caller.administrator, tenant.handle, if_match(&headers)?, key).await?;
-    shown(engine, &name).await
+pub async fn rotate(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
+    let (key, read) = (wish.key(&())?, wish.if_match()?);
+    wish.engine.rotate_l2(&wish.who, wish.tenant().handle, read, key).await?;
+    wish.shown(None).await
 }
 
 /// Erases the tenant's keys for ever; answered when that holds on every node.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}:terminate", params(("tenant" = String, Path)), responses(
     (status = 200, body = TenantView), (status = 404, body = Problem), (status = 504, body = Problem)))]
-pub async fn terminate(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let wish =
-        Wish { app: &app, who: &caller.administrator, name: &name, verb: "terminate", headers: &headers };
+pub async fn terminate(wish: Wish<TenantInPath>) -> Result<Response, Problem> {
     wish.act(|tenant| TerminateTenant { tenant }).await
 }

@@ -1,13 +1,15 @@
 //! What is left to re-encrypt: identifiers of older versions of a tenant's key that are still in use.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::Query;
+use engine::Engine;
 use model::time::ClusterTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::tenants::find;
-use crate::app::App;
+use super::tenants::TenantInPath;
 use crate::problem::Problem;
 
 /// From when on a use counts.
@@ -44,12 +46,10 @@ pub struct OlderList {
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/versions/older-in-use", params(("tenant" = String, Path), Since),
     responses((status = 200, body = OlderList), (status = 404, body = Problem)))]
 pub async fn older(
-    State(app): State<App>,
-    Path(name): Path<String>,
+    engine: Arc<Engine>,
+    TenantInPath(tenant): TenantInPath,
     Query(query): Query<Since>,
-) -> Result<Json<OlderList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
+) -> Json<OlderList> {
     let primary = tenant.primary().map(|l2| l2.version);
     let used = engine.older().since(tenant.handle, ClusterTime(query.since.saturating_mul(1000)));
     let items = used.identifiers.iter().filter_map(|(uid, last)| {
@@ -57,5 +57,5 @@ pub async fn older(
         let view = OlderView { identifier: uid.to_string(), version: version.0, last_used: last.as_secs() };
         (Some(version) != primary).then_some(view)
     });
-    Ok(Json(OlderList { items: items.collect(), more: used.more, now: engine.store().now().as_secs() }))
+    Json(OlderList { items: items.collect(), more: used.more, now: engine.store().now().as_secs() })
 }

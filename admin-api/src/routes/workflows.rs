@@ -3,26 +3,30 @@
 //! The state machine keeps the rules (`model::workflow`); here people are named, what a deed would hit is shown,
 //! and a confirmed one is carried out.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use engine::{Administrator, Engine, Refused};
 use model::command::Action;
 use model::commands::{OpenWorkflow, SetApprovals, ShredService, StepWorkflow, TerminateTenant};
+use model::id::{TenantHandle, WorkflowId};
 use model::refusal::Refusal;
 use model::service::ServiceState;
 use model::tenant::Tenant;
-use model::workflow::{Step, Task, Workflow, WorkflowId, WorkflowState};
+use model::workflow::{Step, Task, Workflow, WorkflowState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::services::find_service;
-use super::tenants::find;
-use crate::app::App;
-use crate::auth::Caller;
+use super::tenants::TenantInPath;
+use crate::app::{App, in_path};
 use crate::json::Body;
 use crate::page::{Asked, page};
 use crate::problem::Problem;
+use crate::wish::Wish;
 
 /// A workflow to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -119,25 +123,11 @@ pub struct ListQuery {
     state: Option<String>,
 }
 
-impl std::fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-struct Hex<'a>(&'a [u8]);
-
-fn parse_id(text: &str) -> Result<WorkflowId, Problem> {
-    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.map(WorkflowId).ok_or_else(|| Problem::not_found("workflow"))
-}
-
 /// What a task would hit now.
 fn impact(engine: &Engine, tenant: &Tenant, task: &Task) -> Impact {
     let generation = engine.store().generation();
     let state = &generation.state;
-    let hit = |service: &&std::sync::Arc<model::service::Service>| match task {
+    let hit = |service: &&Arc<model::service::Service>| match task {
         Task::TerminateTenant => service.state != ServiceState::Shredded,
         Task::ShredService(handle) => service.handle == *handle,
         Task::SetApprovals(_) => false,
@@ -172,7 +162,7 @@ fn view(engine: &Engine, tenant: &Tenant, workflow: &Workflow) -> WorkflowView {
         at: vote.at.as_secs(),
     };
     WorkflowView {
-        id: Some(Hex(&workflow.id.0).to_string()),
+        id: Some(workflow.id.to_string()),
         tenant: tenant.name.to_string(),
         task: workflow.task.as_str(),
         service,
@@ -194,16 +184,14 @@ fn view(engine: &Engine, tenant: &Tenant, workflow: &Workflow) -> WorkflowView {
     ("limit" = Option<usize>, Query), ("after" = Option<String>, Query), ("state" = Option<String>, Query)),
     responses((status = 200, body = WorkflowList), (status = 404, body = Problem)))]
 pub async fn list(
-    State(app): State<App>,
-    Path(name): Path<String>,
+    engine: Arc<Engine>,
+    TenantInPath(tenant): TenantInPath,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<WorkflowList>, Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
     let generation = engine.store().generation();
     let mut all: Vec<_> = generation.state.workflows(tenant.handle).collect();
     all.sort_by_key(|workflow| std::cmp::Reverse((workflow.created, workflow.id)));
-    let views = all.into_iter().map(|workflow| view(engine, &tenant, workflow));
+    let views = all.into_iter().map(|workflow| view(&engine, &tenant, workflow));
     let id = |view: &WorkflowView| view.id.clone().unwrap_or_default();
     let after = query.after.as_ref();
     let mut reached = after.is_none();
@@ -221,23 +209,39 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/workflows/{workflow}",
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 404, body = Problem)))]
-pub async fn show(
-    State(app): State<App>,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    let engine = app.engine()?;
-    let (tenant, workflow) = read(engine, &name, &id).await?;
-    Ok(Json(view(engine, &tenant, &workflow)))
+pub async fn show(engine: Arc<Engine>, workflow: WorkflowInPath) -> Json<WorkflowView> {
+    Json(workflow.view(&engine))
 }
 
-type Found = (std::sync::Arc<Tenant>, Workflow);
+/// The workflow that a path names, and its tenant, not older than the request.
+pub(crate) struct WorkflowInPath {
+    tenant: Arc<Tenant>,
+    workflow: Arc<Workflow>,
+}
 
-async fn read(engine: &Engine, name: &str, id: &str) -> Result<Found, Problem> {
-    let tenant = find(engine, name).await?;
-    let generation = engine.store().generation();
-    let workflow = generation.state.workflow(tenant.handle, parse_id(id)?);
-    let workflow = workflow.ok_or_else(|| Problem::not_found("workflow"))?;
-    Ok((tenant, workflow.as_ref().clone()))
+impl WorkflowInPath {
+    /// As this node knows it now.
+    fn find(engine: &Engine, tenant: TenantHandle, id: WorkflowId) -> Result<Self, Problem> {
+        let state = &engine.store().generation().state;
+        let found = state.tenant(tenant).zip(state.workflow(tenant, id));
+        let (tenant, workflow) = found.ok_or_else(|| Problem::not_found("workflow"))?;
+        Ok(Self { tenant: Arc::clone(tenant), workflow: Arc::clone(workflow) })
+    }
+
+    fn view(&self, engine: &Engine) -> WorkflowView {
+        view(engine, &self.tenant, &self.workflow)
+    }
+}
+
+impl FromRequestParts<App> for WorkflowInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let TenantInPath(tenant) = TenantInPath::from_request_parts(parts, app).await?;
+        let id = in_path(parts, app, "workflow").await?;
+        let id = id.parse().map_err(|_| Problem::not_found("workflow"))?;
+        Self::find(app.engine()?, tenant.handle, id)
+    }
 }
 
 /// Drafts a workflow, or with `dry_run` only shows what it would hit.
@@ -245,26 +249,18 @@ async fn read(engine: &Engine, name: &str, id: &str) -> Result<Found, Problem> {
     request_body = OpenWorkflowRequest, responses((status = 201, body = WorkflowView),
     (status = 200, body = WorkflowView, description = "a dry run"), (status = 404, body = Problem)))]
 pub async fn open(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
+    wish: Wish<TenantInPath>,
     Body(request): Body<OpenWorkflowRequest>,
 ) -> Result<(StatusCode, Json<WorkflowView>), Problem> {
-    let engine = app.engine()?;
-    let tenant = find(engine, &name).await?;
-    let task = task(engine, &tenant, &request)?;
+    let (engine, who, tenant) = (&wish.engine, &wish.who, wish.tenant());
+    let task = task(engine, tenant, &request)?;
     if request.dry_run {
-        return Ok((
-            StatusCode::OK,
-            Json(dry(engine, &tenant, &task, &caller.administrator, request.reason)),
-        ));
+        return Ok((StatusCode::OK, Json(dry(engine, tenant, &task, who, request.reason))));
     }
-    let id = WorkflowId(crypto::random::bytes());
-    let by = caller.administrator.subject.clone();
-    let command = OpenWorkflow { id, tenant: tenant.handle, task, reason: request.reason, by };
-    engine.administer(&caller.administrator, tenant.handle, &Hex(&id.0).to_string(), command, None).await?;
-    let (tenant, workflow) = read(engine, &name, &Hex(&id.0).to_string()).await?;
-    Ok((StatusCode::CREATED, Json(view(engine, &tenant, &workflow))))
+    let (id, tenant) = (WorkflowId(crypto::random::bytes()), tenant.handle);
+    let command = OpenWorkflow { id, tenant, task, reason: request.reason, by: who.subject.clone() };
+    engine.administer(who, tenant, &id.to_string(), command, None).await?;
+    Ok((StatusCode::CREATED, Json(WorkflowInPath::find(engine, tenant, id)?.view(engine))))
 }
 
 fn task(engine: &Engine, tenant: &Tenant, request: &OpenWorkflowRequest) -> Result<Task, Problem> {
@@ -300,76 +296,65 @@ fn dry(engine: &Engine, tenant: &Tenant, task: &Task, who: &Administrator, reaso
     }
 }
 
-/// Takes a step as the caller; answers the workflow as it is then.
-async fn step(
-    engine: &Engine,
-    who: &Administrator,
-    (name, id): (&str, &str),
-    step: Step,
-) -> Result<Found, Problem> {
-    let (tenant, workflow) = read(engine, name, id).await?;
-    let command = StepWorkflow { tenant: tenant.handle, id: workflow.id, step, by: who.subject.clone() };
-    engine.administer(who, tenant.handle, id, command, None).await?;
-    read(engine, name, id).await
-}
+impl Wish<WorkflowInPath> {
+    /// Takes a step; the wish is then about the workflow as it has become.
+    async fn take(&mut self, step: Step) -> Result<(), Problem> {
+        let Workflow { id, tenant, .. } = *self.about.workflow;
+        let command = StepWorkflow { tenant, id, step, by: self.who.subject.clone() };
+        self.engine.administer(&self.who, tenant, &id.to_string(), command, None).await?;
+        self.about = WorkflowInPath::find(&self.engine, tenant, id)?;
+        Ok(())
+    }
 
-async fn stepped(
-    app: &App,
-    caller: &Caller,
-    place: (&str, &str),
-    taken: Step,
-) -> Result<Json<WorkflowView>, Problem> {
-    let engine = app.engine()?;
-    let (tenant, workflow) = step(engine, &caller.administrator, place, taken).await?;
-    Ok(Json(view(engine, &tenant, &workflow)))
+    /// Takes a step; answers the workflow as it is then.
+    async fn step(mut self, step: Step) -> Result<Json<WorkflowView>, Problem> {
+        self.take(step).await?;
+        Ok(Json(self.about.view(&self.engine)))
+    }
+
+    /// Does what was approved.
+    async fn execute(&self) -> Result<(), Refused> {
+        let WorkflowInPath { tenant, workflow } = &self.about;
+        let (tenant, name) = (tenant.handle, tenant.name.as_str());
+        let action: Action = match workflow.task {
+            Task::TerminateTenant => TerminateTenant { tenant }.into(),
+            Task::ShredService(service) => ShredService { tenant, service }.into(),
+            Task::SetApprovals(approvals) => SetApprovals { tenant, approvals }.into(),
+        };
+        self.engine.administer(&self.who, tenant, name, action, None).await.map(drop)
+    }
 }
 
 /// Asks the others; only its initiator may.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:submit",
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 409, body = Problem)))]
-pub async fn submit(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    stepped(&app, &caller, (&name, &id), Step::Submit).await
+pub async fn submit(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    wish.step(Step::Submit).await
 }
 
 /// Says yes; its initiator may not, and nobody twice.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:approve",
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
-pub async fn approve(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    stepped(&app, &caller, (&name, &id), Step::Approve).await
+pub async fn approve(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    wish.step(Step::Approve).await
 }
 
 /// Says no, which ends it.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:reject",
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
-pub async fn reject(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    stepped(&app, &caller, (&name, &id), Step::Reject).await
+pub async fn reject(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    wish.step(Step::Reject).await
 }
 
 /// Takes it back; only its initiator may.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/workflows/{workflow}:revoke",
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
-pub async fn revoke(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    stepped(&app, &caller, (&name, &id), Step::Revoke).await
+pub async fn revoke(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    wish.step(Step::Revoke).await
 }
 
 /// Confirms an approved workflow and carries it out; only its initiator may. Repeated after an unknown outcome, it
@@ -378,43 +363,23 @@ pub async fn revoke(
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem),
     (status = 504, body = Problem)))]
-pub async fn confirm(
-    State(app): State<App>,
-    caller: Caller,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Json<WorkflowView>, Problem> {
-    let (engine, who) = (app.engine()?, &caller.administrator);
-    let (mut tenant, mut workflow) = read(engine, &name, &id).await?;
-    let begun = workflow.state_at(engine.store().now()) == WorkflowState::Executing;
-    if !begun || workflow.initiator != who.subject {
-        (tenant, workflow) = step(engine, who, (&name, &id), Step::Confirm).await?;
+pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    let workflow = &wish.about.workflow;
+    let begun = workflow.state_at(wish.engine.store().now()) == WorkflowState::Executing;
+    if !begun || workflow.initiator != wish.who.subject {
+        wish.take(Step::Confirm).await?;
     }
-    if workflow.state == WorkflowState::Executing {
-        let ended = match execute(engine, who, &tenant, &workflow).await {
-            Ok(())
-            | Err(Refused::Refused(Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. })) => {
-                Step::Succeed
-            }
-            Err(Refused::Refused(refusal)) => Step::Fail(refusal.to_string()),
-            // Not known, or not everywhere yet: it stays under way until somebody asks again.
-            Err(other) => return Err(other.into()),
-        };
-        (tenant, workflow) = step(engine, who, (&name, &id), ended).await?;
+    if wish.about.workflow.state != WorkflowState::Executing {
+        return Ok(Json(wish.about.view(&wish.engine)));
     }
-    Ok(Json(view(engine, &tenant, &workflow)))
-}
-
-async fn execute(
-    engine: &Engine,
-    who: &Administrator,
-    tenant: &Tenant,
-    workflow: &Workflow,
-) -> Result<(), Refused> {
-    let handle = tenant.handle;
-    let action: Action = match workflow.task {
-        Task::TerminateTenant => TerminateTenant { tenant: handle }.into(),
-        Task::ShredService(service) => ShredService { tenant: handle, service }.into(),
-        Task::SetApprovals(approvals) => SetApprovals { tenant: handle, approvals }.into(),
+    let ended = match wish.execute().await {
+        Ok(())
+        | Err(Refused::Refused(Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. })) => {
+            Step::Succeed
+        }
+        Err(Refused::Refused(refusal)) => Step::Fail(refusal.to_string()),
+        // Not known, or not everywhere yet: it stays under way until somebody asks again.
+        Err(other) => return Err(other.into()),
     };
-    engine.administer(who, handle, tenant.name.as_str(), action, None).await.map(drop)
+    wish.step(ended).await
 }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Apply};
-use crate::id::TenantHandle;
+use crate::id::{TenantHandle, WorkflowId};
 use crate::refusal::{Limit, Refusal};
 use crate::state::{At, Changes, State};
 use crate::tenant::Tenant;
 use crate::workflow::{
     APPROVALS_MAX, Blocked, PERSON_BYTES_MAX, Step, Task, WORKFLOW_MS, WORKFLOW_TEXT_BYTES_MAX,
-    WORKFLOWS_PER_TENANT_MAX, Workflow, WorkflowId, WorkflowState,
+    WORKFLOWS_PER_TENANT_MAX, Workflow, WorkflowState,
 };
 
 /// Drafts a workflow. Those of the tenant that have ended make room.

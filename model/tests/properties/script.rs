@@ -17,7 +17,7 @@ use model::commands::{
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
-    TenantName,
+    TenantName, WorkflowId,
 };
 use model::job::{JobKind, Step as JobStep};
 use model::object::{Name, Place, Revocation, StoredAttribute, Usage};
@@ -26,7 +26,7 @@ use model::service::{ServicePolicy, ServiceType};
 use model::tenant::Wrap;
 use model::ticket::{Purpose, TICKET_MS_MAX};
 use model::uid::{Fields, Header, Kind, Uid};
-use model::workflow::{Step as Taken, Task, WorkflowId};
+use model::workflow::{Step as Taken, Task};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

@@ -18,7 +18,7 @@ use model::tenant::*;
 use model::ticket::{Purpose, Ticket};
 use model::time::ClusterTime;
 use model::uid::{Fields, Header, Kdf, Kind, Uid};
-use model::workflow::{Step as Taken, Task, Vote, Workflow, WorkflowId, WorkflowState};
+use model::workflow::{Step as Taken, Task, Vote, Workflow, WorkflowState};
 
 pub const TENANT: TenantHandle = TenantHandle([0xa1, 0xa2, 0xa3, 0xa4]);
 pub const ROOT: RootHandle = RootHandle([0xe1, 0xe2, 0xe3, 0xe4]);
