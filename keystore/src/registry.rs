@@ -238,7 +238,7 @@ impl Opened {
         Self { root: Arc::new(root), inspector: None }
     }
 
-    fn inspected(root: impl RootKeystore + Inspector + 'static) -> Self {
+    fn service(root: impl RootKeystore + Inspector + 'static) -> Self {
         let root = Arc::new(root);
         let inspector: Arc<dyn Inspector> = root.clone();
         Self { root, inspector: Some(inspector) }
@@ -253,8 +253,16 @@ impl Opened {
     }
 }
 
-/// As [`open`], for the connection test.
-pub(crate) async fn open_inspected(
+/// As [`open`], for the connection test. Boxed: whoever awaits it need not know the calls of seven providers.
+pub(crate) fn open_inspected<'a>(
+    config: &'a RootConfig,
+    credentials: &'a Credentials,
+    site: &'a Site,
+) -> BoxFuture<'a, Result<Opened, RootError>> {
+    Box::pin(open_provider(config, credentials, site))
+}
+
+async fn open_provider(
     config: &RootConfig,
     credentials: &Credentials,
     site: &Site,
@@ -274,29 +282,25 @@ pub(crate) async fn open_inspected(
                 .get(&wanted.hsm)
                 .ok_or_else(|| not_offered(config, "HSM", &wanted.hsm, "hsm", site.hsm.keys()))?;
             let Credentials::Pin { pin } = credentials else {
-                return Err(other_credentials(config, credentials, "pin"));
+                return Err(other_credentials(config.provider(), credentials, "pin"));
             };
             let settings = Pkcs11Settings::of(wanted, hsm, PinSource::Held(pin.clone()));
             WorkerRoot::open(settings, site.worker()).await.map(Opened::plain)
         }
         #[cfg(feature = "transit")]
         RootConfig::Transit(wanted) => {
-            TransitRoot::open(wanted, credentials, site).await.map(Opened::inspected)
+            TransitRoot::open(wanted, credentials, site).await.map(Opened::service)
         }
         #[cfg(feature = "aws_kms")]
-        RootConfig::AwsKms(wanted) => {
-            AwsKmsRoot::open(wanted, credentials, site).await.map(Opened::inspected)
-        }
+        RootConfig::AwsKms(wanted) => AwsKmsRoot::open(wanted, credentials, site).await.map(Opened::service),
         #[cfg(feature = "azure_key_vault")]
         RootConfig::AzureKeyVault(wanted) => {
-            AzureRoot::open(wanted, credentials, site).await.map(Opened::inspected)
+            AzureRoot::open(wanted, credentials, site).await.map(Opened::service)
         }
         #[cfg(feature = "kmip")]
-        RootConfig::Kmip(wanted) => KmipRoot::open(wanted, credentials, site).await.map(Opened::plain),
+        RootConfig::Kmip(wanted) => KmipRoot::open(wanted, credentials, site).await.map(Opened::service),
         #[cfg(feature = "gcp_kms")]
-        RootConfig::GcpKms(wanted) => {
-            GcpKmsRoot::open(wanted, credentials, site).await.map(Opened::inspected)
-        }
+        RootConfig::GcpKms(wanted) => GcpKmsRoot::open(wanted, credentials, site).await.map(Opened::service),
         #[allow(unreachable_patterns, reason = "depends on the features")]
         _ => Err(not_built(config)),
     }
@@ -342,9 +346,9 @@ fn not_offered<'a>(
 }
 
 /// Credentials of a kind that this root does not take.
-pub(crate) fn other_credentials(config: &RootConfig, given: &Credentials, wanted: &str) -> RootError {
+pub(crate) fn other_credentials(provider: &str, given: &Credentials, wanted: &str) -> RootError {
     RootError::Misconfigured {
-        root: config.provider().to_owned(),
+        root: provider.to_owned(),
         who: Who::KeyOwner,
         missing: format!("credentials of kind `{}` do not fit this root", given.kind()),
         fix: format!("give credentials of kind {wanted}"),

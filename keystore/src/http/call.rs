@@ -127,8 +127,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// For this endpoint, trusting the authority in `ca_pem` or else the public ones.
-    pub fn new(endpoint: Endpoint, site: &Site, ca_pem: Option<&str>) -> Result<Self, HttpFault> {
+    /// For `https://host[:port]`, which is judged as [`Endpoint::parse`] does, trusting the authority in `ca_pem`
+    /// or else the public ones.
+    pub fn of(url: &str, site: &Site, clouds: &[&str], ca_pem: Option<&str>) -> Result<Self, HttpFault> {
+        let endpoint = Endpoint::parse(url, site, clouds)?;
         let trust = trust(ca_pem, site)?;
         let (site, turns) = (site.clone(), Semaphore::new(CONNECTIONS_MAX));
         Ok(Self { endpoint, site, trust, idle: Mutex::default(), turns })

@@ -15,7 +15,7 @@ mod identity;
 mod sigv4;
 
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use crypto::L1Payload;
 use data_encoding::{BASE64, HEXLOWER};
@@ -24,14 +24,10 @@ use serde::{Deserialize, Serialize};
 use self::identity::Identity;
 use self::sigv4::{Scope, Signer};
 use super::service::{Fault, SecretField, Told, payload_of_text, payload_text, said};
-use super::{probe_payload, same};
+use super::service_root::{ServiceRoot, tried};
 use crate::config::AwsKmsConfig;
-use crate::http::{Answer, Client, Endpoint, Method, Phase, Request, json_body};
-use crate::registry::Inspector;
-use crate::{
-    BoxFuture, Context, Credentials, Custody, Health, Permission, Purpose, RootError, RootKeystore, Site,
-    Statement, Withdrawal, Wrapped,
-};
+use crate::http::{Answer, Client, Method, Phase, Request, json_body};
+use crate::{Context, Credentials, Permission, Purpose, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "aws_kms";
@@ -83,8 +79,7 @@ impl AwsKmsRoot {
                 "give arn:aws:kms:<region>:<account>:key/<id>; an alias may move and is no root",
             )
         })?;
-        let client = client(config.endpoint.as_deref(), "kms", &arn, site)
-            .map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
+        let client = client(config.endpoint.as_deref(), "kms", &arn, site)?;
         let identity = Identity::new(config, credentials, &arn, site)?;
         let root = Self { l1_ref: format!("{NAME}:{}", config.key_arn), arn, client, identity };
         let key = root.describe(Phase::Opening).await?;
@@ -99,10 +94,6 @@ impl AwsKmsRoot {
         }
         root.usable(&key, Phase::Opening)?;
         Ok(root)
-    }
-
-    fn told(&self, phase: Phase) -> Told<'_> {
-        Told { root: &self.l1_ref, phase }
     }
 
     /// One signed call; with a new session if KMS says that ours is over.
@@ -149,57 +140,6 @@ impl AwsKmsRoot {
             request.headers.push((name, value));
         }
         Ok(self.client.send(request).await?)
-    }
-
-    async fn describe(&self, phase: Phase) -> Result<KeyMetadata, RootError> {
-        let body = serde_json::json!({ "KeyId": self.arn.text });
-        let described: Described = self.call("DescribeKey", &body, phase).await?;
-        Ok(described.key_metadata)
-    }
-
-    /// Whether the key serves, by what KMS says of its state.
-    fn usable(&self, key: &KeyMetadata, phase: Phase) -> Result<(), RootError> {
-        let told = self.told(phase);
-        match key.key_state.as_str() {
-            "Enabled" | "Updating" => Ok(()),
-            "Disabled" => Err(told.withdrawn(Withdrawal::Disabled, "its state is Disabled")),
-            "PendingDeletion" | "PendingReplicaDeletion" => {
-                Err(told.withdrawn(Withdrawal::PendingDeletion, format!("its state is {}", key.key_state)))
-            }
-            "PendingImport" => {
-                Err(told.withdrawn(Withdrawal::Disabled, "its imported material is missing or has expired"))
-            }
-            // A custom or external key store that does not answer.
-            other => Err(told.silent(format!("its state is {}", said(other)))),
-        }
-    }
-
-    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Wrapped, RootError> {
-        let text = payload_text(payload);
-        let body = EncryptRequest { key_id: &self.arn.text, plaintext: &text, context: self.place(ctx) };
-        let answer: Encrypted = self.call("Encrypt", &body, Phase::Serving).await?;
-        let told = self.told(Phase::Serving);
-        if answer.key_id != self.arn.text {
-            return Err(told.silent("it encrypted under another key than was asked for"));
-        }
-        let sealed = BASE64.decode(answer.ciphertext_blob.as_bytes());
-        let sealed = sealed.ok().filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
-        let sealed = sealed.ok_or_else(|| told.silent("it answered with no ciphertext"))?;
-        Ok(Wrapped { l1_ref: self.l1_ref.clone(), blob: [MAGIC, &sealed].concat() })
-    }
-
-    async fn open_wrap(&self, ctx: Context, wrapped: &Wrapped) -> Result<L1Payload, RootError> {
-        let told = self.told(Phase::Serving);
-        let sealed = wrapped.blob_of(&self.l1_ref)?.strip_prefix(MAGIC);
-        let sealed = sealed.filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
-        let sealed = sealed.ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
-        let text = BASE64.encode(sealed);
-        let body = DecryptRequest { key_id: &self.arn.text, ciphertext: &text, context: self.place(ctx) };
-        let answer: Decrypted = self.call("Decrypt", &body, Phase::Serving).await?;
-        if answer.key_id != self.arn.text {
-            return Err(told.corrupt("it was made by another key"));
-        }
-        payload_of_text(&self.l1_ref, answer.plaintext.expose())
     }
 
     /// The place as an encryption context: what its owner reads in CloudTrail. The last pair holds the
@@ -255,83 +195,85 @@ impl AwsKmsRoot {
             }
         }
     }
+}
 
-    async fn check(&self) -> Result<Health, RootError> {
-        let start = Instant::now();
-        let key = self.describe(Phase::Serving).await?;
-        self.usable(&key, Phase::Serving)?;
-        let payload = probe_payload()?;
-        let wrapped = self.seal(Context::PROBE, &payload).await?;
-        let back = self.open_wrap(Context::PROBE, &wrapped).await?;
-        if !same(&payload, &back) {
-            return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
+impl ServiceRoot for AwsKmsRoot {
+    type Key = KeyMetadata;
+
+    fn told(&self, phase: Phase) -> Told<'_> {
+        Told { root: &self.l1_ref, phase }
+    }
+
+    fn service(&self) -> String {
+        format!("AWS KMS in {}, account {}", self.arn.region, self.arn.account)
+    }
+
+    async fn statements(&self, key: &KeyMetadata) -> Vec<Statement> {
+        key.statements()
+    }
+
+    async fn describe(&self, phase: Phase) -> Result<KeyMetadata, RootError> {
+        let body = serde_json::json!({ "KeyId": self.arn.text });
+        let described: Described = self.call("DescribeKey", &body, phase).await?;
+        Ok(described.key_metadata)
+    }
+
+    fn usable(&self, key: &KeyMetadata, phase: Phase) -> Result<(), RootError> {
+        let told = self.told(phase);
+        match key.key_state.as_str() {
+            "Enabled" | "Updating" => Ok(()),
+            "Disabled" => Err(told.withdrawn(Withdrawal::Disabled, "its state is Disabled")),
+            "PendingDeletion" | "PendingReplicaDeletion" => {
+                Err(told.withdrawn(Withdrawal::PendingDeletion, format!("its state is {}", key.key_state)))
+            }
+            "PendingImport" => {
+                Err(told.withdrawn(Withdrawal::Disabled, "its imported material is missing or has expired"))
+            }
+            // A custom or external key store that does not answer.
+            other => Err(told.silent(format!("its state is {}", said(other)))),
         }
-        let service = format!("AWS KMS in {}, account {}", self.arn.region, self.arn.account);
-        let custody = Custody::Service { service, statements: key.statements() };
-        Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
     }
 
-    /// KMS has no call that lists permissions, so each is tried.
-    async fn tried(&self) -> Vec<Permission> {
-        let granted = |outcome: Result<(), RootError>| match outcome {
-            Ok(()) => Some(true),
-            Err(RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. }) => Some(false),
-            Err(_) => None,
-        };
-        let describe = granted(self.describe(Phase::Serving).await.map(drop));
-        let payload = match probe_payload() {
-            Ok(payload) => payload,
-            Err(_) => return Vec::new(),
-        };
-        let wrapped = self.seal(Context::PROBE, &payload).await;
-        let decrypt = match &wrapped {
-            Ok(wrapped) => granted(self.open_wrap(Context::PROBE, wrapped).await.map(drop)),
-            Err(_) => None,
-        };
-        vec![
-            Permission::needed("kms:DescribeKey", describe, "tells a disabled key from a missing permission"),
-            Permission::needed("kms:Encrypt", granted(wrapped.map(drop)), "wraps keys"),
-            Permission::needed("kms:Decrypt", decrypt, "unwraps keys"),
-        ]
-    }
-}
-
-impl RootKeystore for AwsKmsRoot {
-    fn l1_ref(&self) -> &str {
-        &self.l1_ref
+    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Vec<u8>, RootError> {
+        let text = payload_text(payload);
+        let body = EncryptRequest { key_id: &self.arn.text, plaintext: &text, context: self.place(ctx) };
+        let answer: Encrypted = self.call("Encrypt", &body, Phase::Serving).await?;
+        let told = self.told(Phase::Serving);
+        if answer.key_id != self.arn.text {
+            return Err(told.silent("it encrypted under another key than was asked for"));
+        }
+        let sealed = BASE64.decode(answer.ciphertext_blob.as_bytes());
+        let sealed = sealed.ok().filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
+        let sealed = sealed.ok_or_else(|| told.silent("it answered with no ciphertext"))?;
+        Ok([MAGIC, &sealed].concat())
     }
 
-    fn wrap<'a>(&'a self, ctx: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
-        Box::pin(async move { self.seal(ctx, &payload).await })
+    async fn open_wrap(&self, ctx: Context, blob: &[u8]) -> Result<L1Payload, RootError> {
+        let told = self.told(Phase::Serving);
+        let sealed =
+            blob.strip_prefix(MAGIC).filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
+        let sealed = sealed.ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
+        let text = BASE64.encode(sealed);
+        let body = DecryptRequest { key_id: &self.arn.text, ciphertext: &text, context: self.place(ctx) };
+        let answer: Decrypted = self.call("Decrypt", &body, Phase::Serving).await?;
+        if answer.key_id != self.arn.text {
+            return Err(told.corrupt("it was made by another key"));
+        }
+        payload_of_text(&self.l1_ref, answer.plaintext.expose())
     }
 
-    fn unwrap<'a>(
-        &'a self,
-        ctx: Context,
-        wrapped: &'a Wrapped,
-    ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-        Box::pin(self.open_wrap(ctx, wrapped))
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
-        Box::pin(self.check())
-    }
-}
-
-impl Inspector for AwsKmsRoot {
-    fn permissions(&self) -> BoxFuture<'_, Vec<Permission>> {
-        Box::pin(self.tried())
+    async fn permissions(&self) -> Vec<Permission> {
+        tried(self, ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]).await
     }
 }
 
 /// A client of the endpoint given, or of the public one of this service and region.
-fn client(given: Option<&str>, service: &str, arn: &Arn, site: &Site) -> Result<Client, Fault> {
+fn client(given: Option<&str>, service: &str, arn: &Arn, site: &Site) -> Result<Client, RootError> {
     let url = match given {
         Some(url) => url.to_owned(),
         None => format!("https://{service}.{}.{}", arn.region, arn.domain()),
     };
-    let endpoint = Endpoint::parse(&url, site, &CLOUDS)?;
-    Ok(Client::new(endpoint, site, None)?)
+    Client::of(&url, site, &CLOUDS, None).map_err(|fault| fault.into_root(NAME, Phase::Opening))
 }
 
 /// `arn:<partition>:kms:<region>:<account>:key/<id>`.
@@ -440,7 +382,7 @@ struct Described {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct KeyMetadata {
+pub(crate) struct KeyMetadata {
     arn: String,
     key_state: String,
     key_spec: String,

@@ -14,23 +14,18 @@
 
 mod identity;
 
-use std::time::Instant;
-
 use crypto::L1Payload;
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use self::identity::Identity;
+use super::payload_from;
 use super::service::{Fault, SecretField, Told, said};
-use super::{payload_from, probe_payload, same};
+use super::service_root::{ServiceRoot, tried};
 use crate::config::AzureConfig;
-use crate::http::{Answer, Client, Endpoint, Phase, Request};
-use crate::registry::Inspector;
-use crate::{
-    BoxFuture, Context, Credentials, Custody, Health, Permission, RootError, RootKeystore, Site, Statement,
-    Withdrawal, Wrapped,
-};
+use crate::http::{Answer, Client, Phase, Request};
+use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "azure_key_vault";
@@ -95,19 +90,14 @@ impl AzureRoot {
                 "give https://<vault>.vault.azure.net/keys/<name>, without a version",
             )
         })?;
-        let in_words = |fault: Fault| fault.into_root(NAME, Phase::Opening);
-        let client = client(vault, site).map_err(in_words)?;
+        let client = client(vault, site)?;
         let identity = Identity::new(config, credentials, client.endpoint(), site)?;
         let l1_ref = format!("{NAME}:{}/keys/{name}", client.endpoint().authority());
         let root = Self { l1_ref, name: name.to_owned(), client, identity };
-        let key = root.read_key(Phase::Opening).await?;
+        let key = root.describe(Phase::Opening).await?;
         key.fits(&told)?;
-        key.usable(&told)?;
+        root.usable(&key, Phase::Opening)?;
         Ok(root)
-    }
-
-    fn told(&self, phase: Phase) -> Told<'_> {
-        Told { root: &self.l1_ref, phase }
     }
 
     /// One call with a token; if the vault does not know it, once more with a new one.
@@ -130,61 +120,6 @@ impl AzureRoot {
 
     fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer, phase: Phase) -> Result<T, RootError> {
         answer.json().map_err(|fault| fault.into_root(&self.l1_ref, phase))
-    }
-
-    /// The key's current version.
-    async fn read_key(&self, phase: Phase) -> Result<KeyBundle, RootError> {
-        let path = format!("/keys/{}?{API}", self.name);
-        let answer = self.call(|| Request::get(path.as_str()), READ, phase).await?;
-        self.read(&answer, phase)
-    }
-
-    async fn seal(&self, payload: &L1Payload) -> Result<Wrapped, RootError> {
-        let phase = Phase::Serving;
-        let text = payload.with(|bytes| url_text(bytes));
-        let body = KeyOperation { alg: ALGORITHM, value: &text };
-        let key = self.read_key(phase).await?;
-        key.usable(&self.told(phase))?;
-        let current = key.key.kid.rsplit('/').next().filter(|version| is_version(version));
-        let current =
-            current.ok_or_else(|| self.told(phase).silent("it does not say which version is current"))?;
-        let path = format!("/keys/{}/{current}/wrapkey?{API}", self.name);
-        let answer = self.call(|| Request::post_json(path.as_str(), &body), WRAP, phase).await?;
-        let answer: Operated = self.read(&answer, phase)?;
-        let told = self.told(phase);
-        if answer.kid.rsplit('/').next() != Some(current) {
-            return Err(told.silent("it wrapped with another version than was asked for"));
-        }
-        let sealed = BASE64URL_NOPAD.decode(answer.value.expose().as_bytes()).unwrap_or_default();
-        if !MODULI.contains(&sealed.len()) {
-            return Err(told.silent("it answered with no ciphertext"));
-        }
-        let blob = [MAGIC, current.as_bytes(), &sealed].concat();
-        Ok(Wrapped { l1_ref: self.l1_ref.clone(), blob })
-    }
-
-    async fn open_wrap(&self, wrapped: &Wrapped) -> Result<L1Payload, RootError> {
-        let phase = Phase::Serving;
-        let told = self.told(phase);
-        let (version, sealed) = parts(wrapped.blob_of(&self.l1_ref)?)
-            .ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
-        let text = BASE64URL_NOPAD.encode(sealed);
-        let body = KeyOperation { alg: ALGORITHM, value: &text };
-        let path = format!("/keys/{}/{version}/unwrapkey?{API}", self.name);
-        let answer = match self.call(|| Request::post_json(path.as_str(), &body), UNWRAP, phase).await {
-            // Versions cannot be deleted singly: if the key is there, the blob names one that never was.
-            Err(RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. }) => {
-                self.read_key(phase).await?;
-                return Err(told.corrupt("it names a version that the key does not have"));
-            }
-            answer => answer?,
-        };
-        let answer: Operated = self.read(&answer, phase)?;
-        let text = answer.value.expose().as_bytes();
-        let length = BASE64URL_NOPAD.decode_len(text.len());
-        let mut bytes = Zeroizing::new(vec![0; length.unwrap_or_default()]);
-        let length = BASE64URL_NOPAD.decode_mut(text, &mut bytes).unwrap_or_default();
-        payload_from(&self.l1_ref, &bytes[..length])
     }
 
     /// What a refusal means (Key Vault REST, error codes and their inner errors).
@@ -232,41 +167,86 @@ impl AzureRoot {
         }
         told.unknown_caller(said, "renew the application's secret or certificate")
     }
+}
 
-    async fn check(&self) -> Result<Health, RootError> {
-        let start = Instant::now();
-        let key = self.read_key(Phase::Serving).await?;
-        key.usable(&self.told(Phase::Serving))?;
-        let payload = probe_payload()?;
-        let wrapped = self.seal(&payload).await?;
-        let back = self.open_wrap(&wrapped).await?;
-        if !same(&payload, &back) {
-            return Err(self.told(Phase::Serving).silent("it does not give back what was wrapped"));
-        }
-        let service = format!("Azure Key Vault {}", self.client.endpoint().host());
-        let custody = Custody::Service { service, statements: key.statements() };
-        Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
+/// The vault binds no context; the place is in the payload.
+impl ServiceRoot for AzureRoot {
+    type Key = KeyBundle;
+
+    fn told(&self, phase: Phase) -> Told<'_> {
+        Told { root: &self.l1_ref, phase }
     }
 
-    /// A vault has no call that lists permissions, so each is tried.
-    async fn tried(&self) -> Vec<Permission> {
-        let granted = |outcome: Result<(), RootError>| match outcome {
-            Ok(()) => Some(true),
-            Err(RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. }) => Some(false),
-            Err(_) => None,
+    fn service(&self) -> String {
+        format!("Azure Key Vault {}", self.client.endpoint().host())
+    }
+
+    fn usable(&self, key: &KeyBundle, phase: Phase) -> Result<(), RootError> {
+        if key.attributes.enabled {
+            return Ok(());
+        }
+        Err(self.told(phase).withdrawn(Withdrawal::Disabled, "its current version is disabled"))
+    }
+
+    async fn statements(&self, key: &KeyBundle) -> Vec<Statement> {
+        key.statements()
+    }
+
+    /// The key's current version.
+    async fn describe(&self, phase: Phase) -> Result<KeyBundle, RootError> {
+        let path = format!("/keys/{}?{API}", self.name);
+        let answer = self.call(|| Request::get(path.as_str()), READ, phase).await?;
+        self.read(&answer, phase)
+    }
+
+    async fn seal(&self, _: Context, payload: &L1Payload) -> Result<Vec<u8>, RootError> {
+        let phase = Phase::Serving;
+        let text = payload.with(|bytes| url_text(bytes));
+        let body = KeyOperation { alg: ALGORITHM, value: &text };
+        let key = self.describe(phase).await?;
+        self.usable(&key, phase)?;
+        let current = key.key.kid.rsplit('/').next().filter(|version| is_version(version));
+        let current =
+            current.ok_or_else(|| self.told(phase).silent("it does not say which version is current"))?;
+        let path = format!("/keys/{}/{current}/wrapkey?{API}", self.name);
+        let answer = self.call(|| Request::post_json(path.as_str(), &body), WRAP, phase).await?;
+        let answer: Operated = self.read(&answer, phase)?;
+        let told = self.told(phase);
+        if answer.kid.rsplit('/').next() != Some(current) {
+            return Err(told.silent("it wrapped with another version than was asked for"));
+        }
+        let sealed = BASE64URL_NOPAD.decode(answer.value.expose().as_bytes()).unwrap_or_default();
+        if !MODULI.contains(&sealed.len()) {
+            return Err(told.silent("it answered with no ciphertext"));
+        }
+        Ok([MAGIC, current.as_bytes(), &sealed].concat())
+    }
+
+    async fn open_wrap(&self, _: Context, blob: &[u8]) -> Result<L1Payload, RootError> {
+        let phase = Phase::Serving;
+        let told = self.told(phase);
+        let (version, sealed) = parts(blob).ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
+        let text = BASE64URL_NOPAD.encode(sealed);
+        let body = KeyOperation { alg: ALGORITHM, value: &text };
+        let path = format!("/keys/{}/{version}/unwrapkey?{API}", self.name);
+        let answer = match self.call(|| Request::post_json(path.as_str(), &body), UNWRAP, phase).await {
+            // Versions cannot be deleted singly: if the key is there, the blob names one that never was.
+            Err(RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. }) => {
+                self.describe(phase).await?;
+                return Err(told.corrupt("it names a version that the key does not have"));
+            }
+            answer => answer?,
         };
-        let read = granted(self.read_key(Phase::Serving).await.map(drop));
-        let Ok(payload) = probe_payload() else { return Vec::new() };
-        let wrapped = self.seal(&payload).await;
-        let unwrap = match &wrapped {
-            Ok(wrapped) => granted(self.open_wrap(wrapped).await.map(drop)),
-            Err(_) => None,
-        };
-        vec![
-            Permission::needed(READ, read, "tells a disabled key from a missing permission"),
-            Permission::needed(WRAP, granted(wrapped.map(drop)), "wraps keys"),
-            Permission::needed(UNWRAP, unwrap, "unwraps keys"),
-        ]
+        let answer: Operated = self.read(&answer, phase)?;
+        let text = answer.value.expose().as_bytes();
+        let length = BASE64URL_NOPAD.decode_len(text.len());
+        let mut bytes = Zeroizing::new(vec![0; length.unwrap_or_default()]);
+        let length = BASE64URL_NOPAD.decode_mut(text, &mut bytes).unwrap_or_default();
+        payload_from(&self.l1_ref, &bytes[..length])
+    }
+
+    async fn permissions(&self) -> Vec<Permission> {
+        tried(self, [READ, WRAP, UNWRAP]).await
     }
 }
 
@@ -290,9 +270,8 @@ fn parts(blob: &[u8]) -> Option<(&str, &[u8])> {
     MODULI.contains(&sealed.len()).then_some((version, sealed))
 }
 
-fn client(url: &str, site: &Site) -> Result<Client, Fault> {
-    let endpoint = Endpoint::parse(url, site, &CLOUDS)?;
-    Ok(Client::new(endpoint, site, None)?)
+fn client(url: &str, site: &Site) -> Result<Client, RootError> {
+    Client::of(url, site, &CLOUDS, None).map_err(|fault| fault.into_root(NAME, Phase::Opening))
 }
 
 /// Bytes in base64url, in a buffer that never moves and is wiped.
@@ -300,31 +279,6 @@ fn url_text(bytes: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(BASE64URL_NOPAD.encode_len(bytes.len())));
     BASE64URL_NOPAD.encode_append(bytes, &mut text);
     text
-}
-
-/// The vault binds no context; the place is in the payload.
-impl RootKeystore for AzureRoot {
-    fn l1_ref(&self) -> &str {
-        &self.l1_ref
-    }
-
-    fn wrap<'a>(&'a self, _: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
-        Box::pin(async move { self.seal(&payload).await })
-    }
-
-    fn unwrap<'a>(&'a self, _: Context, wrapped: &'a Wrapped) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-        Box::pin(self.open_wrap(wrapped))
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
-        Box::pin(self.check())
-    }
-}
-
-impl Inspector for AzureRoot {
-    fn permissions(&self) -> BoxFuture<'_, Vec<Permission>> {
-        Box::pin(self.tried())
-    }
 }
 
 #[derive(Serialize)]
@@ -362,7 +316,7 @@ struct Inner {
 }
 
 #[derive(Deserialize)]
-struct KeyBundle {
+pub(crate) struct KeyBundle {
     key: JsonWebKey,
     attributes: Attributes,
 }
@@ -401,13 +355,6 @@ impl KeyBundle {
             }
         }
         Ok(())
-    }
-
-    fn usable(&self, told: &Told<'_>) -> Result<(), RootError> {
-        if self.attributes.enabled {
-            return Ok(());
-        }
-        Err(told.withdrawn(Withdrawal::Disabled, "its current version is disabled"))
     }
 
     fn statements(&self) -> Vec<Statement> {

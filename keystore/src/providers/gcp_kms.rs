@@ -12,22 +12,16 @@
 
 mod identity;
 
-use std::time::Instant;
-
 use crypto::L1Payload;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use self::identity::Identity;
 use super::service::{Fault, SecretField, Told, base64_text, payload_of_text, payload_text, said};
-use super::{probe_payload, same};
+use super::service_root::ServiceRoot;
 use crate::config::GcpKmsConfig;
-use crate::http::{Answer, Client, Endpoint, Phase, Request};
-use crate::registry::Inspector;
-use crate::{
-    BoxFuture, Context, Credentials, Custody, Health, Permission, RootError, RootKeystore, Site, Statement,
-    Withdrawal, Wrapped,
-};
+use crate::http::{Answer, Client, Phase, Request};
+use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "gcp_kms";
@@ -81,7 +75,7 @@ impl GcpKmsRoot {
             ));
         }
         let endpoint = config.endpoint.as_deref().unwrap_or("https://cloudkms.googleapis.com");
-        let client = client(endpoint, site).map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
+        let client = client(endpoint, site)?;
         let identity = Identity::new(config, credentials, site)?;
         let l1_ref = format!("{NAME}:{}", config.key_name);
         let root = Self { l1_ref, key_name: config.key_name.clone(), client, identity };
@@ -95,10 +89,6 @@ impl GcpKmsRoot {
         }
         root.usable(&key, Phase::Opening)?;
         Ok(root)
-    }
-
-    fn told(&self, phase: Phase) -> Told<'_> {
-        Told { root: &self.l1_ref, phase }
     }
 
     fn path(&self, verb: &str) -> String {
@@ -120,74 +110,6 @@ impl GcpKmsRoot {
 
     fn read<T: for<'de> Deserialize<'de>>(&self, answer: &Answer, phase: Phase) -> Result<T, RootError> {
         answer.json().map_err(|fault| fault.into_root(&self.l1_ref, phase))
-    }
-
-    async fn describe(&self, phase: Phase) -> Result<CryptoKey, RootError> {
-        let answer = self.call(|| Request::get(self.path("")), phase).await?;
-        self.read(&answer, phase)
-    }
-
-    /// Whether the primary version serves, by what KMS says of its state.
-    fn usable(&self, key: &CryptoKey, phase: Phase) -> Result<(), RootError> {
-        let told = self.told(phase);
-        match key.primary.as_ref().map(|version| version.state.as_str()) {
-            Some("ENABLED") => Ok(()),
-            Some(state) => {
-                Err(ended(&told, state)
-                    .unwrap_or_else(|| told.silent(format!("its state is {}", said(state)))))
-            }
-            None => Err(told.wrong("the key has no primary version", "make a version and set it as primary")),
-        }
-    }
-
-    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Wrapped, RootError> {
-        let phase = Phase::Serving;
-        let aad = ctx.aad(&self.l1_ref);
-        let (aad_text, text) = (base64_text(&aad), payload_text(payload));
-        let body = EncryptRequest {
-            plaintext: &text,
-            plaintext_crc32c: payload.with(|bytes| checksum(bytes)),
-            additional_authenticated_data: &aad_text,
-            additional_authenticated_data_crc32c: checksum(&aad),
-        };
-        let answer = self.call(|| Request::post_json(self.path(":encrypt"), &body), phase).await?;
-        let answer: Encrypted = self.read(&answer, phase)?;
-        let told = self.told(phase);
-        let sealed = BASE64.decode(answer.ciphertext.as_bytes()).unwrap_or_default();
-        if !(1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()) {
-            return Err(told.silent("it answered with no ciphertext"));
-        }
-        let seen = answer.verified_plaintext_crc32c && answer.verified_additional_authenticated_data_crc32c;
-        if !seen || answer.ciphertext_crc32c != checksum(&sealed) {
-            return Err(told.silent("what was sent or answered was altered on its way (CRC32C)"));
-        }
-        if !answer.name.starts_with(&format!("{}/cryptoKeyVersions/", self.key_name)) {
-            return Err(told.silent("it encrypted under another key than was asked for"));
-        }
-        Ok(Wrapped { l1_ref: self.l1_ref.clone(), blob: [MAGIC, &sealed].concat() })
-    }
-
-    async fn open_wrap(&self, ctx: Context, wrapped: &Wrapped) -> Result<L1Payload, RootError> {
-        let phase = Phase::Serving;
-        let told = self.told(phase);
-        let sealed = wrapped.blob_of(&self.l1_ref)?.strip_prefix(MAGIC);
-        let sealed = sealed.filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
-        let sealed = sealed.ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
-        let aad = ctx.aad(&self.l1_ref);
-        let (aad_text, text) = (base64_text(&aad), base64_text(sealed));
-        let body = DecryptRequest {
-            ciphertext: &text,
-            ciphertext_crc32c: checksum(sealed),
-            additional_authenticated_data: &aad_text,
-            additional_authenticated_data_crc32c: checksum(&aad),
-        };
-        let answer = self.call(|| Request::post_json(self.path(":decrypt"), &body), phase).await?;
-        let answer: Decrypted = self.read(&answer, phase)?;
-        let payload = payload_of_text(&self.l1_ref, answer.plaintext.expose())?;
-        if payload.with(|bytes| checksum(bytes)) != answer.plaintext_crc32c {
-            return Err(told.silent("what was answered was altered on its way (CRC32C)"));
-        }
-        Ok(payload)
     }
 
     /// What a refusal means (Google's error model: `status` is the canonical code).
@@ -219,23 +141,92 @@ impl GcpKmsRoot {
             }
         }
     }
+}
 
-    async fn check(&self) -> Result<Health, RootError> {
-        let start = Instant::now();
-        let key = self.describe(Phase::Serving).await?;
-        self.usable(&key, Phase::Serving)?;
-        let payload = probe_payload()?;
-        let wrapped = self.seal(Context::PROBE, &payload).await?;
-        let back = self.open_wrap(Context::PROBE, &wrapped).await?;
-        if !same(&payload, &back) {
-            return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
-        }
-        let custody =
-            Custody::Service { service: "Google Cloud KMS".to_owned(), statements: key.statements() };
-        Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
+impl ServiceRoot for GcpKmsRoot {
+    type Key = CryptoKey;
+
+    fn told(&self, phase: Phase) -> Told<'_> {
+        Told { root: &self.l1_ref, phase }
     }
 
-    async fn tested(&self) -> Vec<Permission> {
+    fn service(&self) -> String {
+        "Google Cloud KMS".to_owned()
+    }
+
+    async fn statements(&self, key: &CryptoKey) -> Vec<Statement> {
+        key.statements()
+    }
+
+    async fn describe(&self, phase: Phase) -> Result<CryptoKey, RootError> {
+        let answer = self.call(|| Request::get(self.path("")), phase).await?;
+        self.read(&answer, phase)
+    }
+
+    /// By the state of the primary version.
+    fn usable(&self, key: &CryptoKey, phase: Phase) -> Result<(), RootError> {
+        let told = self.told(phase);
+        match key.primary.as_ref().map(|version| version.state.as_str()) {
+            Some("ENABLED") => Ok(()),
+            Some(state) => {
+                Err(ended(&told, state)
+                    .unwrap_or_else(|| told.silent(format!("its state is {}", said(state)))))
+            }
+            None => Err(told.wrong("the key has no primary version", "make a version and set it as primary")),
+        }
+    }
+
+    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Vec<u8>, RootError> {
+        let phase = Phase::Serving;
+        let aad = ctx.aad(&self.l1_ref);
+        let (aad_text, text) = (base64_text(&aad), payload_text(payload));
+        let body = EncryptRequest {
+            plaintext: &text,
+            plaintext_crc32c: payload.with(|bytes| checksum(bytes)),
+            additional_authenticated_data: &aad_text,
+            additional_authenticated_data_crc32c: checksum(&aad),
+        };
+        let answer = self.call(|| Request::post_json(self.path(":encrypt"), &body), phase).await?;
+        let answer: Encrypted = self.read(&answer, phase)?;
+        let told = self.told(phase);
+        let sealed = BASE64.decode(answer.ciphertext.as_bytes()).unwrap_or_default();
+        if !(1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()) {
+            return Err(told.silent("it answered with no ciphertext"));
+        }
+        let seen = answer.verified_plaintext_crc32c && answer.verified_additional_authenticated_data_crc32c;
+        if !seen || answer.ciphertext_crc32c != checksum(&sealed) {
+            return Err(told.silent("what was sent or answered was altered on its way (CRC32C)"));
+        }
+        if !answer.name.starts_with(&format!("{}/cryptoKeyVersions/", self.key_name)) {
+            return Err(told.silent("it encrypted under another key than was asked for"));
+        }
+        Ok([MAGIC, &sealed].concat())
+    }
+
+    async fn open_wrap(&self, ctx: Context, blob: &[u8]) -> Result<L1Payload, RootError> {
+        let phase = Phase::Serving;
+        let told = self.told(phase);
+        let sealed =
+            blob.strip_prefix(MAGIC).filter(|sealed| (1..=CIPHERTEXT_BYTES_MAX).contains(&sealed.len()));
+        let sealed = sealed.ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
+        let aad = ctx.aad(&self.l1_ref);
+        let (aad_text, text) = (base64_text(&aad), base64_text(sealed));
+        let body = DecryptRequest {
+            ciphertext: &text,
+            ciphertext_crc32c: checksum(sealed),
+            additional_authenticated_data: &aad_text,
+            additional_authenticated_data_crc32c: checksum(&aad),
+        };
+        let answer = self.call(|| Request::post_json(self.path(":decrypt"), &body), phase).await?;
+        let answer: Decrypted = self.read(&answer, phase)?;
+        let payload = payload_of_text(&self.l1_ref, answer.plaintext.expose())?;
+        if payload.with(|bytes| checksum(bytes)) != answer.plaintext_crc32c {
+            return Err(told.silent("what was answered was altered on its way (CRC32C)"));
+        }
+        Ok(payload)
+    }
+
+    async fn permissions(&self) -> Vec<Permission> {
         let rows = [
             (ENCRYPT, "wraps keys"),
             (DECRYPT, "unwraps keys"),
@@ -268,9 +259,8 @@ fn checksum(bytes: &[u8]) -> String {
     crc32c::crc32c(bytes).to_string()
 }
 
-fn client(url: &str, site: &Site) -> Result<Client, Fault> {
-    let endpoint = Endpoint::parse(url, site, &CLOUDS)?;
-    Ok(Client::new(endpoint, site, None)?)
+fn client(url: &str, site: &Site) -> Result<Client, RootError> {
+    Client::of(url, site, &CLOUDS, None).map_err(|fault| fault.into_root(NAME, Phase::Opening))
 }
 
 /// `projects/<p>/locations/<l>/keyRings/<r>/cryptoKeys/<k>`, each a word.
@@ -287,34 +277,6 @@ fn is_key_name(text: &str) -> bool {
             [p, l, r, k].into_iter().all(|part| word(part)) && !k.contains(':')
         }
         _ => false,
-    }
-}
-
-impl RootKeystore for GcpKmsRoot {
-    fn l1_ref(&self) -> &str {
-        &self.l1_ref
-    }
-
-    fn wrap<'a>(&'a self, ctx: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
-        Box::pin(async move { self.seal(ctx, &payload).await })
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        ctx: Context,
-        wrapped: &'a Wrapped,
-    ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-        Box::pin(self.open_wrap(ctx, wrapped))
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
-        Box::pin(self.check())
-    }
-}
-
-impl Inspector for GcpKmsRoot {
-    fn permissions(&self) -> BoxFuture<'_, Vec<Permission>> {
-        Box::pin(self.tested())
     }
 }
 
@@ -376,7 +338,7 @@ struct Held {
 }
 
 #[derive(Deserialize)]
-struct CryptoKey {
+pub(crate) struct CryptoKey {
     name: String,
     #[serde(default)]
     purpose: String,

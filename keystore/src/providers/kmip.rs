@@ -16,7 +16,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use client::{Client, Error, Fault as Met, Repeat, Settings, Timeouts};
 use crypto::{L1Payload, random};
@@ -27,14 +26,12 @@ use kmip::{
 use zeroize::Zeroizing;
 
 use super::service::{Told, said};
-use super::{payload_from, probe_payload, same};
+use super::service_root::ServiceRoot;
+use super::{payload_from, probe_payload};
 use crate::config::KmipConfig;
 use crate::http::{CALL_TIMEOUT, CONNECT_TIMEOUT, Endpoint, Phase, addresses};
 use crate::registry::other_credentials;
-use crate::{
-    BoxFuture, Context, Credentials, Custody, Health, RootConfig, RootError, RootKeystore, Site, Statement,
-    Withdrawal, Wrapped,
-};
+use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "kmip";
@@ -86,7 +83,7 @@ impl KmipRoot {
     ) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
         let Credentials::Certificate { certificate_pem, private_key_pem } = credentials else {
-            return Err(other_credentials(&RootConfig::Kmip(config.clone()), credentials, "certificate"));
+            return Err(other_credentials(NAME, credentials, "certificate"));
         };
         if !is_uid(&config.key_uid) {
             return Err(told.wrong(format!("`{}` is no Unique Identifier", said(&config.key_uid)), MAKE_KEY));
@@ -123,85 +120,6 @@ impl KmipRoot {
         Ok(root)
     }
 
-    fn told(&self, phase: Phase) -> Told<'_> {
-        Told { root: &self.l1_ref, phase }
-    }
-
-    async fn describe(&self, phase: Phase) -> Result<Vec<Attribute>, RootError> {
-        let kinds = [
-            AttributeKind::State,
-            AttributeKind::CryptographicAlgorithm,
-            AttributeKind::CryptographicLength,
-            AttributeKind::CryptographicUsageMask,
-        ];
-        let asked = self.server.client().attributes(&self.key_uid, &kinds).await;
-        match asked {
-            Ok(attributes) => Ok(attributes),
-            Err(error) => {
-                self.server.refresh(&error).await;
-                Err(self.refusal(error, "Get Attributes", phase))
-            }
-        }
-    }
-
-    /// Whether the key serves, by its state.
-    fn usable(&self, key: &[Attribute], phase: Phase) -> Result<(), RootError> {
-        let told = self.told(phase);
-        let state = key.iter().find_map(|attribute| match attribute {
-            Attribute::State(state) => Some(*state),
-            _ => None,
-        });
-        match state {
-            Some(State::Active) => Ok(()),
-            Some(State::PreActive) => Err(told.wrong("the key was never activated", "activate it")),
-            Some(State::Deactivated | State::Compromised) => {
-                Err(told.withdrawn(Withdrawal::Disabled, "its state is no longer Active"))
-            }
-            Some(State::Destroyed | State::DestroyedCompromised) => {
-                Err(told.withdrawn(Withdrawal::Destroyed, "it was destroyed"))
-            }
-            _ => Err(told.silent("it does not say which state the key is in")),
-        }
-    }
-
-    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Wrapped, RootError> {
-        let (iv, aad) = (random::bytes::<IV_BYTES>(), ctx.aad(&self.l1_ref));
-        let plain = payload.with(|bytes| Zeroizing::new(bytes.to_vec()));
-        let request = RequestPayload::Encrypt(ops::encrypt::Request {
-            unique_identifier: Some(self.key_uid.as_str().into()),
-            cryptographic_parameters: Some(gcm()),
-            data: Some(plain.as_slice().into()),
-            iv_counter_nonce: Some((&iv).into()),
-            additional_data: Some(aad.as_slice().into()),
-            ..Default::default()
-        });
-        let encrypted = self.server.call(&request, |answer| {
-            let answer = answer.payload::<ops::encrypt::Response<'_>>().ok()?;
-            let (data, tag) = (answer.data?, answer.tag?);
-            Some([&*data, &*tag].concat())
-        });
-        let told = self.told(Phase::Serving);
-        let sealed = match encrypted.await {
-            Ok(sealed) => sealed,
-            Err(error) => return Err(self.looked_into(error, "Encrypt").await),
-        };
-        if sealed.len() != L1Payload::LEN + TAG_BYTES {
-            return Err(told.silent("it answered with no ciphertext and tag"));
-        }
-        Ok(Wrapped { l1_ref: self.l1_ref.clone(), blob: [MAGIC, &iv, &sealed].concat() })
-    }
-
-    async fn open_wrap(&self, ctx: Context, wrapped: &Wrapped) -> Result<L1Payload, RootError> {
-        let told = self.told(Phase::Serving);
-        let (iv, data, tag) = parts(wrapped.blob_of(&self.l1_ref)?)
-            .ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
-        match self.decrypt(&ctx.aad(&self.l1_ref), iv, data, tag).await {
-            Ok(bytes) => payload_from(&self.l1_ref, &bytes),
-            Err(error) if may_be_the_blob(&error) => Err(self.blame(error).await),
-            Err(error) => Err(self.looked_into(error, "Decrypt").await),
-        }
-    }
-
     async fn decrypt(
         &self,
         aad: &[u8],
@@ -232,9 +150,9 @@ impl KmipRoot {
             let key = self.describe(Phase::Serving).await?;
             self.usable(&key, Phase::Serving)?;
             let payload = probe_payload()?;
-            let wrapped = self.seal(Context::PROBE, &payload).await?;
+            let blob = self.seal(Context::PROBE, &payload).await?;
             let aad = Context::PROBE.aad(&self.l1_ref);
-            let Some((iv, data, tag)) = parts(&wrapped.blob) else {
+            let Some((iv, data, tag)) = parts(&blob) else {
                 unreachable!("what was just made has its parts");
             };
             Ok::<_, RootError>(self.decrypt(&aad, iv, data, tag).await)
@@ -300,24 +218,6 @@ impl KmipRoot {
         }
     }
 
-    async fn check(&self) -> Result<Health, RootError> {
-        let start = Instant::now();
-        let key = self.describe(Phase::Serving).await?;
-        self.usable(&key, Phase::Serving)?;
-        let payload = probe_payload()?;
-        let wrapped = self.seal(Context::PROBE, &payload).await?;
-        let back = self.open_wrap(Context::PROBE, &wrapped).await?;
-        if !same(&payload, &back) {
-            return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
-        }
-        let mut statements =
-            vec![Statement::new("State", "Active"), Statement::new("Cryptographic Length", "256")];
-        statements.extend(self.guarded().await);
-        let service = format!("KMIP server {}", self.server.endpoint.authority());
-        let custody = Custody::Service { service, statements };
-        Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
-    }
-
     /// What the server states of the key's custody, where it knows these attributes (KMIP 1.4).
     async fn guarded(&self) -> Vec<Statement> {
         let kinds = [AttributeKind::Sensitive, AttributeKind::Extractable];
@@ -344,6 +244,103 @@ impl KmipRoot {
                 "the server does not promise to keep the key inside (Extractable)",
             ),
         ]
+    }
+}
+
+impl ServiceRoot for KmipRoot {
+    type Key = Vec<Attribute>;
+
+    fn told(&self, phase: Phase) -> Told<'_> {
+        Told { root: &self.l1_ref, phase }
+    }
+
+    fn service(&self) -> String {
+        format!("KMIP server {}", self.server.endpoint.authority())
+    }
+
+    async fn statements(&self, _: &Vec<Attribute>) -> Vec<Statement> {
+        let mut statements =
+            vec![Statement::new("State", "Active"), Statement::new("Cryptographic Length", "256")];
+        statements.extend(self.guarded().await);
+        statements
+    }
+
+    async fn describe(&self, phase: Phase) -> Result<Vec<Attribute>, RootError> {
+        let kinds = [
+            AttributeKind::State,
+            AttributeKind::CryptographicAlgorithm,
+            AttributeKind::CryptographicLength,
+            AttributeKind::CryptographicUsageMask,
+        ];
+        let asked = self.server.client().attributes(&self.key_uid, &kinds).await;
+        match asked {
+            Ok(attributes) => Ok(attributes),
+            Err(error) => {
+                self.server.refresh(&error).await;
+                Err(self.refusal(error, "Get Attributes", phase))
+            }
+        }
+    }
+
+    fn usable(&self, key: &Vec<Attribute>, phase: Phase) -> Result<(), RootError> {
+        let told = self.told(phase);
+        let state = key.iter().find_map(|attribute| match attribute {
+            Attribute::State(state) => Some(*state),
+            _ => None,
+        });
+        match state {
+            Some(State::Active) => Ok(()),
+            Some(State::PreActive) => Err(told.wrong("the key was never activated", "activate it")),
+            Some(State::Deactivated | State::Compromised) => {
+                Err(told.withdrawn(Withdrawal::Disabled, "its state is no longer Active"))
+            }
+            Some(State::Destroyed | State::DestroyedCompromised) => {
+                Err(told.withdrawn(Withdrawal::Destroyed, "it was destroyed"))
+            }
+            _ => Err(told.silent("it does not say which state the key is in")),
+        }
+    }
+
+    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Vec<u8>, RootError> {
+        let (iv, aad) = (random::bytes::<IV_BYTES>(), ctx.aad(&self.l1_ref));
+        let plain = payload.with(|bytes| Zeroizing::new(bytes.to_vec()));
+        let request = RequestPayload::Encrypt(ops::encrypt::Request {
+            unique_identifier: Some(self.key_uid.as_str().into()),
+            cryptographic_parameters: Some(gcm()),
+            data: Some(plain.as_slice().into()),
+            iv_counter_nonce: Some((&iv).into()),
+            additional_data: Some(aad.as_slice().into()),
+            ..Default::default()
+        });
+        let encrypted = self.server.call(&request, |answer| {
+            let answer = answer.payload::<ops::encrypt::Response<'_>>().ok()?;
+            let (data, tag) = (answer.data?, answer.tag?);
+            Some([&*data, &*tag].concat())
+        });
+        let told = self.told(Phase::Serving);
+        let sealed = match encrypted.await {
+            Ok(sealed) => sealed,
+            Err(error) => return Err(self.looked_into(error, "Encrypt").await),
+        };
+        if sealed.len() != L1Payload::LEN + TAG_BYTES {
+            return Err(told.silent("it answered with no ciphertext and tag"));
+        }
+        Ok([MAGIC, &iv, &sealed].concat())
+    }
+
+    async fn open_wrap(&self, ctx: Context, blob: &[u8]) -> Result<L1Payload, RootError> {
+        let told = self.told(Phase::Serving);
+        let (iv, data, tag) = parts(blob).ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
+        match self.decrypt(&ctx.aad(&self.l1_ref), iv, data, tag).await {
+            Ok(bytes) => payload_from(&self.l1_ref, &bytes),
+            Err(error) if may_be_the_blob(&error) => Err(self.blame(error).await),
+            Err(error) => Err(self.looked_into(error, "Decrypt").await),
+        }
+    }
+
+    /// KMIP has no way to ask what one may do.
+    async fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
     }
 }
 
@@ -451,26 +448,4 @@ fn unfit(key: &[Attribute]) -> Option<&'static str> {
 
 fn is_uid(text: &str) -> bool {
     (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-impl RootKeystore for KmipRoot {
-    fn l1_ref(&self) -> &str {
-        &self.l1_ref
-    }
-
-    fn wrap<'a>(&'a self, ctx: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
-        Box::pin(async move { self.seal(ctx, &payload).await })
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        ctx: Context,
-        wrapped: &'a Wrapped,
-    ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-        Box::pin(self.open_wrap(ctx, wrapped))
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
-        Box::pin(self.check())
-    }
 }

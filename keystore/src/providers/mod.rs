@@ -8,6 +8,8 @@ pub mod azure_key_vault;
 mod form;
 #[cfg(feature = "gcp_kms")]
 pub mod gcp_kms;
+#[cfg(any(feature = "aws_kms", feature = "azure_key_vault", feature = "gcp_kms", feature = "transit"))]
+mod held;
 #[cfg(any(feature = "azure_key_vault", feature = "gcp_kms"))]
 mod jwt;
 #[cfg(feature = "kmip")]
@@ -16,6 +18,8 @@ pub mod kmip;
 pub mod pkcs11;
 #[cfg(feature = "http")]
 mod service;
+#[cfg(feature = "http")]
+mod service_root;
 pub mod software;
 #[cfg(feature = "transit")]
 pub mod transit;

@@ -15,8 +15,6 @@
 
 mod login;
 
-use std::time::Instant;
-
 use crypto::L1Payload;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -24,14 +22,10 @@ use zeroize::Zeroizing;
 
 use self::login::Login;
 use super::service::{Fault, SecretField, Told, base64_text, payload_of_text, payload_text, said};
-use super::{probe_payload, same};
+use super::service_root::ServiceRoot;
 use crate::config::TransitConfig;
-use crate::http::{Answer, Client, Endpoint, Phase, Request};
-use crate::registry::Inspector;
-use crate::{
-    BoxFuture, Context, Credentials, Custody, Health, Permission, RootConfig, RootError, RootKeystore, Site,
-    Statement, Withdrawal, Wrapped,
-};
+use crate::http::{Answer, Client, Phase, Request};
+use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "transit";
@@ -80,27 +74,20 @@ impl TransitRoot {
                 );
             }
         }
-        let opened = async {
-            let endpoint = Endpoint::parse(&config.address, site, &[])?;
-            Ok(Client::new(endpoint, site, config.ca_pem.as_deref())?)
-        };
-        let client = opened.await.map_err(|fault: Fault| fault.into_root(NAME, Phase::Opening))?;
+        let client = Client::of(&config.address, site, &[], config.ca_pem.as_deref())
+            .map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
         let login = Login::new(config, credentials, site)?;
         let namespace = config.namespace.as_deref().map(|name| format!("{name}/")).unwrap_or_default();
         let l1_ref =
             format!("{NAME}:{}/{namespace}{}/{}", client.endpoint().authority(), config.mount, config.key);
         let mut root = Self { l1_ref, config: config.clone(), client, login, derived: false };
-        let key = root.read_key(Phase::Opening).await?;
+        let key = root.describe(Phase::Opening).await?;
         root.derived = key.derived;
         if !TYPES.contains(&key.kind.as_str()) {
             return Err(told
                 .wrong(format!("the key is of type {}, which binds no context", said(&key.kind)), MAKE_KEY));
         }
         Ok(root)
-    }
-
-    fn told(&self, phase: Phase) -> Told<'_> {
-        Told { root: &self.l1_ref, phase }
     }
 
     fn path(&self, verb: &str) -> String {
@@ -121,60 +108,6 @@ impl TransitRoot {
         Ok(answer)
     }
 
-    async fn read_key(&self, phase: Phase) -> Result<Key, RootError> {
-        let answer = self.call(|| Request::get(self.path("keys")), phase).await?;
-        if !answer.is_success() {
-            return Err(self.refusal(
-                &answer,
-                &format!("read on {}/keys/{}", self.config.mount, self.config.key),
-                phase,
-            ));
-        }
-        let read: Data<Key> = answer.json().map_err(|fault| fault.into_root(&self.l1_ref, phase))?;
-        Ok(read.data)
-    }
-
-    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Wrapped, RootError> {
-        let (aad, text) = (self.place(ctx), payload_text(payload));
-        let body = EncryptRequest {
-            plaintext: &text,
-            associated_data: &aad,
-            context: self.derived.then_some(&*aad),
-        };
-        let answer = self.call(|| Request::post_json(self.path("encrypt"), &body), Phase::Serving).await?;
-        if !answer.is_success() {
-            return Err(self.looked_into(answer, "encrypt").await);
-        }
-        let read: Data<Ciphertext> =
-            answer.json().map_err(|fault| fault.into_root(&self.l1_ref, Phase::Serving))?;
-        let ciphertext = read.data.ciphertext;
-        if !is_ciphertext(&ciphertext) {
-            return Err(self.told(Phase::Serving).silent("it answered with no ciphertext of its own"));
-        }
-        Ok(Wrapped { l1_ref: self.l1_ref.clone(), blob: [MAGIC, ciphertext.as_bytes()].concat() })
-    }
-
-    async fn open_wrap(&self, ctx: Context, wrapped: &Wrapped) -> Result<L1Payload, RootError> {
-        let told = self.told(Phase::Serving);
-        let blob = wrapped.blob_of(&self.l1_ref)?;
-        let ciphertext = blob
-            .strip_prefix(MAGIC)
-            .filter(|rest| rest.len() <= BLOB_BYTES_MAX)
-            .and_then(|rest| str::from_utf8(rest).ok())
-            .filter(|text| is_ciphertext(text))
-            .ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
-        let aad = self.place(ctx);
-        let body =
-            DecryptRequest { ciphertext, associated_data: &aad, context: self.derived.then_some(&*aad) };
-        let answer = self.call(|| Request::post_json(self.path("decrypt"), &body), Phase::Serving).await?;
-        if !answer.is_success() {
-            return Err(self.looked_into(answer, "decrypt").await);
-        }
-        let read: Data<Plaintext> =
-            answer.json().map_err(|fault| fault.into_root(&self.l1_ref, Phase::Serving))?;
-        payload_of_text(&self.l1_ref, read.data.plaintext.expose())
-    }
-
     fn place(&self, ctx: Context) -> Zeroizing<String> {
         base64_text(&ctx.aad(&self.l1_ref))
     }
@@ -192,7 +125,7 @@ impl TransitRoot {
             let detail = "the version that wrapped is below its min_decryption_version";
             return self.told(Phase::Serving).withdrawn(Withdrawal::Disabled, detail);
         }
-        match self.read_key(Phase::Serving).await {
+        match self.describe(Phase::Serving).await {
             // The key is there: the blob is at fault, or the permission.
             Ok(_) if about_the_blob => self
                 .told(Phase::Serving)
@@ -222,22 +155,82 @@ impl TransitRoot {
             status => told.silent(format!("it answered {status}: {said}")),
         }
     }
+}
 
-    async fn check(&self) -> Result<Health, RootError> {
-        let start = Instant::now();
-        let key = self.read_key(Phase::Serving).await?;
-        let payload = probe_payload()?;
-        let wrapped = self.seal(Context::PROBE, &payload).await?;
-        let back = self.open_wrap(Context::PROBE, &wrapped).await?;
-        if !same(&payload, &back) {
-            return Err(self.told(Phase::Serving).silent("it does not give back what was encrypted"));
-        }
-        let service = format!("transit engine at {}", self.client.endpoint().authority());
-        let custody = Custody::Service { service, statements: key.statements() };
-        Ok(Health { l1_ref: self.l1_ref.clone(), round_trip: start.elapsed(), custody })
+impl ServiceRoot for TransitRoot {
+    type Key = Key;
+
+    fn told(&self, phase: Phase) -> Told<'_> {
+        Told { root: &self.l1_ref, phase }
     }
 
-    async fn capabilities(&self) -> Vec<Permission> {
+    fn service(&self) -> String {
+        format!("transit engine at {}", self.client.endpoint().authority())
+    }
+
+    /// A key of an engine cannot be disabled, only deleted.
+    fn usable(&self, _: &Key, _: Phase) -> Result<(), RootError> {
+        Ok(())
+    }
+
+    async fn statements(&self, key: &Key) -> Vec<Statement> {
+        key.statements()
+    }
+
+    async fn describe(&self, phase: Phase) -> Result<Key, RootError> {
+        let answer = self.call(|| Request::get(self.path("keys")), phase).await?;
+        if !answer.is_success() {
+            return Err(self.refusal(
+                &answer,
+                &format!("read on {}/keys/{}", self.config.mount, self.config.key),
+                phase,
+            ));
+        }
+        let read: Data<Key> = answer.json().map_err(|fault| fault.into_root(&self.l1_ref, phase))?;
+        Ok(read.data)
+    }
+
+    async fn seal(&self, ctx: Context, payload: &L1Payload) -> Result<Vec<u8>, RootError> {
+        let (aad, text) = (self.place(ctx), payload_text(payload));
+        let body = EncryptRequest {
+            plaintext: &text,
+            associated_data: &aad,
+            context: self.derived.then_some(&*aad),
+        };
+        let answer = self.call(|| Request::post_json(self.path("encrypt"), &body), Phase::Serving).await?;
+        if !answer.is_success() {
+            return Err(self.looked_into(answer, "encrypt").await);
+        }
+        let read: Data<Ciphertext> =
+            answer.json().map_err(|fault| fault.into_root(&self.l1_ref, Phase::Serving))?;
+        let ciphertext = read.data.ciphertext;
+        if !is_ciphertext(&ciphertext) {
+            return Err(self.told(Phase::Serving).silent("it answered with no ciphertext of its own"));
+        }
+        Ok([MAGIC, ciphertext.as_bytes()].concat())
+    }
+
+    async fn open_wrap(&self, ctx: Context, blob: &[u8]) -> Result<L1Payload, RootError> {
+        let told = self.told(Phase::Serving);
+        let ciphertext = blob
+            .strip_prefix(MAGIC)
+            .filter(|rest| rest.len() <= BLOB_BYTES_MAX)
+            .and_then(|rest| str::from_utf8(rest).ok())
+            .filter(|text| is_ciphertext(text))
+            .ok_or_else(|| told.corrupt("it is no blob of this provider"))?;
+        let aad = self.place(ctx);
+        let body =
+            DecryptRequest { ciphertext, associated_data: &aad, context: self.derived.then_some(&*aad) };
+        let answer = self.call(|| Request::post_json(self.path("decrypt"), &body), Phase::Serving).await?;
+        if !answer.is_success() {
+            return Err(self.looked_into(answer, "decrypt").await);
+        }
+        let read: Data<Plaintext> =
+            answer.json().map_err(|fault| fault.into_root(&self.l1_ref, Phase::Serving))?;
+        payload_of_text(&self.l1_ref, read.data.plaintext.expose())
+    }
+
+    async fn permissions(&self) -> Vec<Permission> {
         let path = |verb: &str| format!("{}/{verb}/{}", self.config.mount, self.config.key);
         let rows = [
             ("encrypt", "update", "wraps keys"),
@@ -279,39 +272,6 @@ fn is_ciphertext(text: &str) -> bool {
     };
     let canonical = BASE64.decode(sealed.as_bytes()).is_ok_and(|bytes| !bytes.is_empty());
     version.parse::<u32>().is_ok_and(|number| number > 0 && number.to_string() == version) && canonical
-}
-
-impl RootKeystore for TransitRoot {
-    fn l1_ref(&self) -> &str {
-        &self.l1_ref
-    }
-
-    fn wrap<'a>(&'a self, ctx: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
-        Box::pin(async move { self.seal(ctx, &payload).await })
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        ctx: Context,
-        wrapped: &'a Wrapped,
-    ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-        Box::pin(self.open_wrap(ctx, wrapped))
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
-        Box::pin(self.check())
-    }
-}
-
-impl Inspector for TransitRoot {
-    fn permissions(&self) -> BoxFuture<'_, Vec<Permission>> {
-        Box::pin(self.capabilities())
-    }
-}
-
-/// Credentials that do not fit, in the words of the registry.
-fn misfit(config: &TransitConfig, given: &Credentials, wanted: &str) -> RootError {
-    crate::registry::other_credentials(&RootConfig::Transit(config.clone()), given, wanted)
 }
 
 #[derive(Serialize)]
@@ -359,7 +319,7 @@ impl Errors {
 
 /// What the engine states about a key.
 #[derive(Deserialize)]
-struct Key {
+pub(crate) struct Key {
     #[serde(rename = "type")]
     kind: String,
     latest_version: u32,

@@ -1,25 +1,21 @@
 //! Who we are to AWS: an access key, or a role that we take on, with the external id that its owner
 //! demands.
 
-use std::time::{Duration, Instant, SystemTime};
-
-use tokio::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use super::sigv4::{Keys, Scope, Signer};
 use super::{Arn, NAME, client, xml_field};
 use crate::config::AwsKmsConfig;
 use crate::http::{Answer, Client, Phase, Request};
 use crate::providers::form::form;
+use crate::providers::held::Held;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootConfig, RootError, SecretText, Site};
+use crate::{Credentials, RootError, SecretText, Site};
 
 /// How long a session is asked for: the least STS gives is 900 s, and one that was stolen ends.
 const SESSION: Duration = Duration::from_secs(3_600);
-
-/// How long before its end a session is no longer used: longer than any call.
-const MARGIN: Duration = Duration::from_secs(60);
 
 /// How sessions of ours are called in CloudTrail.
 const SESSION_NAME: &str = "keyraft";
@@ -31,7 +27,7 @@ pub struct Identity {
     sts: Option<Client>,
     region: String,
     site: Site,
-    held: Mutex<Option<Held>>,
+    held: Held<Keys>,
 }
 
 enum Base {
@@ -45,11 +41,6 @@ enum Base {
 struct Role {
     arn: String,
     external_id: Option<String>,
-}
-
-struct Held {
-    keys: Keys,
-    until: Instant,
 }
 
 impl Identity {
@@ -82,19 +73,12 @@ impl Identity {
                     None => return Err(told.wrong("there is no role to take on", "set `role_arn`")),
                 },
             },
-            given => {
-                let config = RootConfig::AwsKms(config.clone());
-                return Err(other_credentials(&config, given, "workload_identity or access_key"));
-            }
+            given => return Err(other_credentials(NAME, given, "workload_identity or access_key")),
         };
         let needs_sts = role.is_some() || matches!(base, Base::Token { .. });
-        let sts = if needs_sts {
-            let sts = client(config.sts_endpoint.as_deref(), "sts", arn, site);
-            Some(sts.map_err(|fault| fault.into_root(NAME, Phase::Opening))?)
-        } else {
-            None
-        };
-        Ok(Self { base, role, sts, region: arn.region.clone(), site: site.clone(), held: Mutex::default() })
+        let sts =
+            if needs_sts { Some(client(config.sts_endpoint.as_deref(), "sts", arn, site)?) } else { None };
+        Ok(Self { base, role, sts, region: arn.region.clone(), site: site.clone(), held: Held::default() })
     }
 
     /// Whether a session that is over can be replaced.
@@ -110,22 +94,18 @@ impl Identity {
                 Base::Token { .. } => unreachable!("a token is exchanged at STS"),
             };
         };
-        // Held over the call: many callers need one session.
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| !fresh && Instant::now() < held.until) {
-            return Ok(held.keys.clone());
-        }
-        let until = Instant::now() + SESSION - MARGIN;
-        let base = match &self.base {
-            Base::Static(keys) => keys.clone(),
-            Base::Token { role_arn } => self.exchange(sts, role_arn, &told).await?,
+        let ask = async {
+            let base = match &self.base {
+                Base::Static(keys) => keys.clone(),
+                Base::Token { role_arn } => self.exchange(sts, role_arn, &told).await?,
+            };
+            let keys = match &self.role {
+                Some(role) => self.assume(sts, &base, role, &told).await?,
+                None => base,
+            };
+            Ok((keys, SESSION))
         };
-        let keys = match &self.role {
-            Some(role) => self.assume(sts, &base, role, &told).await?,
-            None => base,
-        };
-        *held = Some(Held { keys: keys.clone(), until });
-        Ok(keys)
+        self.held.get(fresh, ask).await
     }
 
     async fn exchange(&self, sts: &Client, role_arn: &str, told: &Told<'_>) -> Result<Keys, Fault> {

@@ -1,24 +1,24 @@
 //! Who we are to Azure: an application, by a federated token of the node, a certificate or a secret.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crypto::services::Hash;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::{NAME, client};
 use crate::config::AzureConfig;
 use crate::http::{Answer, Client, Endpoint, Phase, Request};
 use crate::providers::form::form;
+use crate::providers::held::{Held, Token};
 use crate::providers::jwt::TokenSigner;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootConfig, RootError, SecretText, Site};
+use crate::{Credentials, RootError, SecretText, Site};
 
 /// Where applications log in, unless the configuration says otherwise.
 const AUTHORITY: &str = "https://login.microsoftonline.com";
@@ -28,9 +28,6 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 /// How long a signed statement is valid: one log-in.
 const STATEMENT: Duration = Duration::from_secs(300);
-
-/// How long before its end a token is no longer used: longer than any call.
-const MARGIN: Duration = Duration::from_secs(60);
 
 /// What a token is for, by the domain of the vault; private endpoints are of the public cloud.
 const RESOURCES: [(&str, &str); 5] = [
@@ -48,18 +45,13 @@ pub struct Identity {
     client_id: String,
     scope: String,
     proof: Proof,
-    held: Mutex<Option<Held>>,
+    held: Held<SecretText>,
 }
 
 enum Proof {
     Federated(Box<Site>),
     Certificate { thumbprint: String, signer: TokenSigner },
     Secret(SecretText),
-}
-
-struct Held {
-    token: SecretText,
-    until: Instant,
 }
 
 impl Identity {
@@ -78,7 +70,7 @@ impl Identity {
             }
         }
         let authority = config.authority.as_deref().unwrap_or(AUTHORITY);
-        let authority = client(authority, site).map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
+        let authority = client(authority, site)?;
         let proof = match credentials {
             Credentials::WorkloadIdentity => Proof::Federated(Box::new(site.clone())),
             Credentials::Certificate { certificate_pem, private_key_pem } => {
@@ -94,12 +86,8 @@ impl Identity {
             }
             Credentials::ClientSecret { client_secret } => Proof::Secret(client_secret.clone()),
             given => {
-                let config = RootConfig::AzureKeyVault(config.clone());
-                return Err(other_credentials(
-                    &config,
-                    given,
-                    "workload_identity, certificate or client_secret",
-                ));
+                let wanted = "workload_identity, certificate or client_secret";
+                return Err(other_credentials(NAME, given, wanted));
             }
         };
         let resource = RESOURCES.iter().find(|(domain, _)| vault.host().ends_with(domain));
@@ -110,7 +98,7 @@ impl Identity {
             client_id: config.client_id.clone(),
             scope: format!("{resource}/.default"),
             proof,
-            held: Mutex::default(),
+            held: Held::default(),
         })
     }
 
@@ -121,22 +109,15 @@ impl Identity {
 
     /// A token; a new one if `fresh` says that the last one is not accepted.
     pub async fn token(&self, fresh: bool, told: Told<'_>) -> Result<SecretText, Fault> {
-        // Held over the call: many callers need one token.
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| !fresh && Instant::now() < held.until) {
-            return Ok(held.token.clone());
-        }
-        let begun = Instant::now();
-        let path = format!("/{}/oauth2/v2.0/token", self.directory);
-        let answer = self.authority.send(Request::post(path, FORM, self.body(&told)?)).await?;
-        if !answer.is_success() {
-            return Err(refused(&answer, &told).into());
-        }
-        let given: Given = answer.json()?;
-        let lasts = Duration::from_secs(given.expires_in);
-        let token = given.access_token;
-        *held = Some(Held { token: token.clone(), until: begun + lasts.saturating_sub(MARGIN) });
-        Ok(token)
+        let ask = async {
+            let path = format!("/{}/oauth2/v2.0/token", self.directory);
+            let answer = self.authority.send(Request::post(path, FORM, self.body(&told)?)).await?;
+            if !answer.is_success() {
+                return Err(refused(&answer, &told).into());
+            }
+            Ok(answer.json::<Token>()?.lasting())
+        };
+        self.held.get(fresh, ask).await
     }
 
     fn body(&self, told: &Told<'_>) -> Result<Zeroizing<Vec<u8>>, RootError> {
@@ -202,12 +183,6 @@ fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
         && !text.starts_with('.')
-}
-
-#[derive(Deserialize)]
-struct Given {
-    access_token: SecretText,
-    expires_in: u64,
 }
 
 #[derive(Default, Deserialize)]

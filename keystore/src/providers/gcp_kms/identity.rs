@@ -1,19 +1,19 @@
 //! Who we are to Google: a service account by its key, or the node's own identity, federated.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use super::{NAME, client};
 use crate::config::GcpKmsConfig;
 use crate::http::{Answer, Client, Phase, Request};
 use crate::providers::form::form;
+use crate::providers::held::{Held, Token};
 use crate::providers::jwt::TokenSigner;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootConfig, RootError, SecretText, Site};
+use crate::{Credentials, RootError, SecretText, Site};
 
 /// The least scope that KMS takes.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
@@ -24,9 +24,6 @@ const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 /// How long a grant is valid: the most that Google takes.
 const GRANT: Duration = Duration::from_secs(3_600);
 
-/// How long before its end a token is no longer used: longer than any call.
-const MARGIN: Duration = Duration::from_secs(60);
-
 /// What repairs a refused identity.
 const RENEW: &str =
     "renew the service account's key or the node's token, and see that the node's clock is right";
@@ -34,7 +31,7 @@ const RENEW: &str =
 /// Where tokens come from, and the last one.
 pub struct Identity {
     source: Source,
-    held: Mutex<Option<Held>>,
+    held: Held<SecretText>,
 }
 
 enum Source {
@@ -42,15 +39,10 @@ enum Source {
     Federated { provider: String, site: Box<Site>, exchange: Client, account: Option<(String, Client)> },
 }
 
-struct Held {
-    token: SecretText,
-    until: Instant,
-}
-
 impl Identity {
     pub fn new(config: &GcpKmsConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
         let told = Told { root: NAME, phase: Phase::Opening };
-        let to = |url: &str| client(url, site).map_err(|fault| fault.into_root(NAME, Phase::Opening));
+        let to = |url: &str| client(url, site);
         let source = match credentials {
             Credentials::ServiceAccountKey { key_json } => {
                 let unfit = |what: &str| {
@@ -87,33 +79,30 @@ impl Identity {
                 Source::Federated { provider, site: Box::new(site.clone()), exchange, account }
             }
             given => {
-                let config = RootConfig::GcpKms(config.clone());
-                return Err(other_credentials(&config, given, "workload_identity or service_account_key"));
+                return Err(other_credentials(NAME, given, "workload_identity or service_account_key"));
             }
         };
-        Ok(Self { source, held: Mutex::default() })
+        Ok(Self { source, held: Held::default() })
     }
 
     /// A token; a new one if `fresh` says that the last one is not accepted.
     pub async fn token(&self, fresh: bool, told: Told<'_>) -> Result<SecretText, Fault> {
-        // Held over the call: many callers need one token.
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| !fresh && Instant::now() < held.until) {
-            return Ok(held.token.clone());
-        }
-        let begun = Instant::now();
-        let (token, lasts) = match &self.source {
+        self.held.get(fresh, self.ask(&told)).await
+    }
+
+    async fn ask(&self, told: &Told<'_>) -> Result<(SecretText, Duration), Fault> {
+        match &self.source {
             Source::Account { email, key_id, signer, tokens } => {
                 let body = form(&[
                     ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
                     ("assertion", &grant(email, key_id, signer)),
                 ]);
                 let request = Request::post("/token", "application/x-www-form-urlencoded", body);
-                read(&tokens.send(request).await?, &told)?
+                read(&tokens.send(request).await?, told)
             }
             Source::Federated { provider, site, exchange, account } => {
-                let own =
-                    read_token(site.workload_identity.gcp_token_file.as_deref(), "gcp_token_file", &told)?;
+                let file = site.workload_identity.gcp_token_file.as_deref();
+                let own = read_token(file, "gcp_token_file", told)?;
                 let body = serde_json::json!({
                     "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
                     "audience": provider,
@@ -122,15 +111,13 @@ impl Identity {
                     "subjectTokenType": "urn:ietf:params:oauth:token-type:jwt",
                     "subjectToken": &**own,
                 });
-                let federated = read(&exchange.send(Request::post_json("/v1/token", &body)).await?, &told)?;
+                let federated = read(&exchange.send(Request::post_json("/v1/token", &body)).await?, told)?;
                 match account {
-                    Some((email, iam)) => impersonate(iam, email, &federated.0, &told).await?,
-                    None => federated,
+                    Some((email, iam)) => impersonate(iam, email, &federated.0, told).await,
+                    None => Ok(federated),
                 }
             }
-        };
-        *held = Some(Held { token: token.clone(), until: begun + lasts.saturating_sub(MARGIN) });
-        Ok(token)
+        }
     }
 }
 
@@ -172,8 +159,7 @@ fn read(answer: &Answer, told: &Told<'_>) -> Result<(SecretText, Duration), Faul
     if !answer.is_success() {
         return Err(refused(answer, told).into());
     }
-    let given: Given = answer.json()?;
-    Ok((given.access_token, Duration::from_secs(given.expires_in)))
+    Ok(answer.json::<Token>()?.lasting())
 }
 
 fn refused(answer: &Answer, told: &Told<'_>) -> RootError {
@@ -200,12 +186,6 @@ struct AccountKey {
     private_key_id: String,
     #[serde(default)]
     token_uri: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Given {
-    access_token: SecretText,
-    expires_in: u64,
 }
 
 #[derive(Deserialize)]

@@ -1,20 +1,18 @@
 //! How we come by a token.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::misfit;
+use super::NAME;
 use crate::config::{TransitAuth, TransitConfig};
-use crate::http::{Client, Request};
+use crate::http::{Answer, Client, Request};
+use crate::providers::held::Held;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
+use crate::registry::other_credentials;
 use crate::{Credentials, RootError, SecretText, Site};
-
-/// How long before its end a token is no longer used: longer than any call.
-const MARGIN: Duration = Duration::from_secs(30);
 
 /// The header that carries a token.
 const TOKEN_HEADER: &str = "x-vault-token";
@@ -23,7 +21,7 @@ const TOKEN_HEADER: &str = "x-vault-token";
 pub struct Login {
     method: Method,
     namespace: Option<String>,
-    held: Mutex<Option<Held>>,
+    held: Held<SecretText>,
 }
 
 enum Method {
@@ -38,28 +36,25 @@ enum Proof {
     Jwt { role: String, site: Box<Site> },
 }
 
-struct Held {
-    token: SecretText,
-    until: Instant,
-}
-
 impl Login {
     pub fn new(config: &TransitConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
         let method = match (&config.auth, credentials) {
             (TransitAuth::Token, Credentials::Token { token }) => Method::Token(token.clone()),
-            (TransitAuth::Token, given) => return Err(misfit(config, given, "token")),
+            (TransitAuth::Token, given) => return Err(other_credentials(NAME, given, "token")),
             (TransitAuth::AppRole { role_id, mount }, Credentials::SecretId { secret_id }) => Method::Ask {
                 path: format!("/v1/auth/{mount}/login"),
                 with: Proof::AppRole { role_id: role_id.clone(), secret_id: secret_id.clone() },
             },
-            (TransitAuth::AppRole { .. }, given) => return Err(misfit(config, given, "secret_id")),
+            (TransitAuth::AppRole { .. }, given) => return Err(other_credentials(NAME, given, "secret_id")),
             (TransitAuth::Jwt { role, mount }, Credentials::WorkloadIdentity) => Method::Ask {
                 path: format!("/v1/auth/{mount}/login"),
                 with: Proof::Jwt { role: role.clone(), site: Box::new(site.clone()) },
             },
-            (TransitAuth::Jwt { .. }, given) => return Err(misfit(config, given, "workload_identity")),
+            (TransitAuth::Jwt { .. }, given) => {
+                return Err(other_credentials(NAME, given, "workload_identity"));
+            }
         };
-        Ok(Self { method, namespace: config.namespace.clone(), held: Mutex::default() })
+        Ok(Self { method, namespace: config.namespace.clone(), held: Held::default() })
     }
 
     /// Whether a refused token can be replaced.
@@ -86,28 +81,16 @@ impl Login {
             Method::Token(token) => return Ok(token.clone()),
             Method::Ask { path, with } => (path, with),
         };
-        // Held over the call: many callers need one log-in.
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| !fresh && Instant::now() < held.until) {
-            return Ok(held.token.clone());
-        }
-        let begun = Instant::now();
-        let answer = client.send(self.spaced(Request::post_json(path.as_str(), &proof.body(&told)?))).await?;
-        if !answer.is_success() {
-            let said = said(&answer.hint::<super::Errors>().joined());
-            return Err(Fault::Root(match answer.status {
-                400 | 401 | 403 | 404 => {
-                    told.unknown_caller(&said, "correct the role, its mount and the credentials")
-                }
-                429 => told.throttled(answer.retry_after, said),
-                status => told.silent(format!("log-in was answered {status}: {said}")),
-            }));
-        }
-        let given: Given = answer.json()?;
-        let lasts = Duration::from_secs(given.auth.lease_duration);
-        let token = SecretText::new(given.auth.client_token);
-        *held = Some(Held { token: token.clone(), until: begun + lasts.saturating_sub(MARGIN) });
-        Ok(token)
+        let ask = async {
+            let request = Request::post_json(path.as_str(), &proof.body(&told)?);
+            let answer = client.send(self.spaced(request)).await?;
+            if !answer.is_success() {
+                return Err(refused(&answer, &told).into());
+            }
+            let Given { auth } = answer.json()?;
+            Ok((SecretText::new(auth.client_token), Duration::from_secs(auth.lease_duration)))
+        };
+        self.held.get(fresh, ask).await
     }
 }
 
@@ -123,6 +106,17 @@ impl Proof {
                 serde_json::json!({ "role": role, "jwt": &**jwt })
             }
         })
+    }
+}
+
+fn refused(answer: &Answer, told: &Told<'_>) -> RootError {
+    let said = said(&answer.hint::<super::Errors>().joined());
+    match answer.status {
+        400 | 401 | 403 | 404 => {
+            told.unknown_caller(&said, "correct the role, its mount and the credentials")
+        }
+        429 => told.throttled(answer.retry_after, said),
+        status => told.silent(format!("log-in was answered {status}: {said}")),
     }
 }
 
