@@ -19,7 +19,7 @@ pub enum Refused {
     #[error("the outcome of the request is unknown: read the object before trying again")]
     OutcomeUnknown,
     /// The withdrawal is committed, but a node that cannot be reached may still answer for a while.
-    #[error("committed; effective on every node at {effective_everywhere_at} (seconds since the epoch)")]
+    #[error("committed; effective on every node at {effective_everywhere_at}")]
     NotEverywhereYet {
         /// When the last lease has surely run out.
         effective_everywhere_at: ClusterTime,

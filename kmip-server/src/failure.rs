@@ -113,9 +113,10 @@ fn refusal_reason(refusal: &Refusal, version: Version) -> ResultReason {
     match refusal {
         Refusal::NameTaken { .. } if version.is_v2() => ResultReason::NonUniqueNameAttribute,
         Refusal::LimitReached { .. } if version.is_v2() => ResultReason::ServerLimitExceeded,
-        Refusal::NameTaken { .. } | Refusal::LimitReached { .. } | Refusal::OutOfRange { .. } => {
-            ResultReason::InvalidField
-        }
+        Refusal::NameTaken { .. }
+        | Refusal::LimitReached { .. }
+        | Refusal::OutOfRange { .. }
+        | Refusal::DeactivationDue => ResultReason::InvalidField,
         Refusal::UsageSpent { .. } => ResultReason::PermissionDenied,
         Refusal::Archived { .. } => ResultReason::ObjectArchived,
         Refusal::NotArchived => ResultReason::IllegalOperation,

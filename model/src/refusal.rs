@@ -1,5 +1,7 @@
 //! Ordinary "no": the same answer on every node, and nothing changed.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, NodeId};
@@ -90,7 +92,7 @@ pub enum Refusal {
     #[error("the idempotency key was used for a different request")]
     IdempotencyKeyReused,
     /// A bound was reached.
-    #[error("{what} is limited to {max}")]
+    #[error("{what} is limited to {}", what.measured(*max))]
     LimitReached {
         /// What is bounded.
         what: Limit,
@@ -98,10 +100,14 @@ pub enum Refusal {
         max: u64,
     },
     /// The value lies outside what is allowed.
-    #[error("{what} is out of range")]
+    #[error("{what} is out of range: {}", what.between(*min, *max))]
     OutOfRange {
         /// Which value.
         what: Limit,
+        /// The least that is allowed, in the unit of `what`.
+        min: u64,
+        /// The most; `u64::MAX` where there is no bound.
+        max: u64,
     },
     /// The identifier names another kind of object than the command makes.
     #[error("the identifier's kind is not the one this command makes")]
@@ -209,7 +215,7 @@ pub enum Refusal {
         now: u32,
     },
     /// The tenant wants other people's approval first.
-    #[error("the tenant wants {wanted} approvals for this; open a workflow")]
+    #[error("the tenant wants the approval of {wanted} other {} for this", people(*wanted))]
     ApprovalWanted {
         /// How many.
         wanted: u8,
@@ -228,6 +234,13 @@ pub enum Refusal {
         "this step is another person's: who asked cannot vote, others cannot confirm or revoke, nobody votes twice"
     )]
     WorkflowPerson,
+    /// An activation would be a deactivation: a withdrawal that nobody asked for.
+    #[error("the object's deactivation date has come; it would be deactivated at once")]
+    DeactivationDue,
+}
+
+fn people(count: u8) -> &'static str {
+    if count == 1 { "person" } else { "people" }
 }
 
 impl Refusal {
@@ -284,7 +297,8 @@ impl Refusal {
             | Self::ApprovalWanted { .. }
             | Self::WorkflowUnknown
             | Self::WorkflowState { .. }
-            | Self::WorkflowPerson => None,
+            | Self::WorkflowPerson
+            | Self::DeactivationDue => None,
         }
     }
 }
@@ -314,8 +328,6 @@ pub enum Limit {
     NodeName,
     /// Nodes that ever joined.
     Nodes,
-    /// The deactivation date of an object.
-    DeactivationDate,
     /// Bytes of an identifier chosen at Import.
     AliasBytes,
     /// Tickets of a service.
@@ -361,32 +373,135 @@ impl std::fmt::Display for Limit {
             Self::Lease => "the lease",
             Self::L2Versions => "the number of L2 versions",
             Self::Names => "the number or length of names",
-            Self::AttributeBytes => "the bytes of attributes of one object",
-            Self::MaterialBytes => "the bytes of material of one object",
+            Self::AttributeBytes => "the size of the attributes of one object",
+            Self::MaterialBytes => "the size of the material of one object",
             Self::ObjectsPerService => "the number of objects of one service",
             Self::Wraps => "the number or length of wraps of one L2 version",
-            Self::SeedBytes => "the bytes of a sealed seed",
+            Self::SeedBytes => "the size of a sealed seed",
             Self::NodeName => "the length of a node's name",
             Self::Nodes => "the number of nodes that ever joined",
-            Self::DeactivationDate => "the deactivation date",
             Self::Tickets => "the number of tickets of one service",
-            Self::TicketTime => "the life of a ticket in milliseconds",
-            Self::TicketBytes => "the bytes of one ticket",
+            Self::TicketTime => "the life of a ticket",
+            Self::TicketBytes => "the size of one ticket",
             Self::Denied => "the number of denied certificates",
             Self::Certificates => "the number of certificates in one request",
-            Self::DenialReason => "the length of the reason in bytes",
+            Self::DenialReason => "the length of the reason of a denial",
             Self::Roots => "the number of roots of a tenant",
-            Self::RootSettings => "the bytes of a root's configuration",
-            Self::L1Grace => "the grace without an answer of the root",
+            Self::RootSettings => "the size of a root's configuration",
+            Self::L1Grace => "the grace while no root answers",
             Self::RotateAfter => "the age at which the key is rotated",
-            Self::Detail => "the length of the reason",
+            Self::Detail => "the length of what is said about a root or a job",
             Self::Probes => "the number of probes in one entry",
-            Self::JoinTokenTime => "the life of a join token in milliseconds",
+            Self::JoinTokenTime => "the life of a join token",
             Self::JoinTokens => "the number of join tokens",
-            Self::AliasBytes => "the length of a chosen identifier in bytes",
+            Self::AliasBytes => "the length of a chosen identifier",
             Self::Workflows => "the number of open workflows of one tenant",
             Self::WorkflowText => "the length of a reason, an outcome or a name",
             Self::Approvals => "the number of approvals",
         })
+    }
+}
+
+/// What a bound is counted in.
+enum Unit {
+    /// Things.
+    Number,
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Millis,
+}
+
+/// Milliseconds of a day.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+impl Limit {
+    /// Refuses a value outside of what is allowed; `u64::MAX` as its end means that there is none.
+    ///
+    /// # Errors
+    /// [`Refusal::OutOfRange`], which says what is.
+    pub fn check(self, value: u64, allowed: RangeInclusive<u64>) -> Result<(), Refusal> {
+        if allowed.contains(&value) {
+            return Ok(());
+        }
+        Err(Refusal::OutOfRange { what: self, min: *allowed.start(), max: *allowed.end() })
+    }
+
+    fn between(self, min: u64, max: u64) -> String {
+        if max == u64::MAX {
+            return format!("at least {}", self.measured(min));
+        }
+        format!("{min} to {}", self.measured(max))
+    }
+
+    /// A number with its unit; whole days are also said as such.
+    fn measured(self, value: u64) -> String {
+        match self.unit() {
+            Unit::Number => value.to_string(),
+            Unit::Bytes => format!("{value} bytes"),
+            Unit::Millis if value >= DAY_MS && value % DAY_MS == 0 => {
+                format!("{value} ms ({} d)", value / DAY_MS)
+            }
+            Unit::Millis => format!("{value} ms"),
+        }
+    }
+
+    const fn unit(self) -> Unit {
+        match self {
+            Self::Lease | Self::TicketTime | Self::L1Grace | Self::RotateAfter | Self::JoinTokenTime => {
+                Unit::Millis
+            }
+            Self::AttributeBytes
+            | Self::MaterialBytes
+            | Self::SeedBytes
+            | Self::NodeName
+            | Self::AliasBytes
+            | Self::TicketBytes
+            | Self::DenialReason
+            | Self::RootSettings
+            | Self::Detail
+            | Self::WorkflowText => Unit::Bytes,
+            Self::Labels
+            | Self::L2Versions
+            | Self::Names
+            | Self::ObjectsPerService
+            | Self::Wraps
+            | Self::Nodes
+            | Self::Tickets
+            | Self::Denied
+            | Self::Certificates
+            | Self::Roots
+            | Self::Probes
+            | Self::JoinTokens
+            | Self::Workflows
+            | Self::Approvals => Unit::Number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_said_with_its_unit() {
+        let said = |refused: Result<(), Refusal>| refused.expect_err("out of range").to_string();
+        assert_eq!(
+            said(Limit::Lease.check(1, 2_000..=60_000)),
+            "the lease is out of range: 2000 to 60000 ms"
+        );
+        assert_eq!(
+            said(Limit::RotateAfter.check(1, DAY_MS..=u64::MAX)),
+            "the age at which the key is rotated is out of range: at least 86400000 ms (1 d)"
+        );
+        assert_eq!(
+            said(Limit::NodeName.check(0, 1..=253)),
+            "the length of a node's name is out of range: 1 to 253 bytes"
+        );
+        assert_eq!(
+            Refusal::LimitReached { what: Limit::Names, max: 16 }.to_string(),
+            "the number or length of names is limited to 16"
+        );
+        assert_eq!(Limit::Lease.check(2_000, 2_000..=60_000), Ok(()));
     }
 }

@@ -80,7 +80,7 @@ impl L1State {
             Self::Disabled => "disabled",
             Self::Forbidden => "forbidden",
             Self::Unreachable => "unreachable",
-            Self::PendingDeletion => "pending deletion",
+            Self::PendingDeletion => "pending_deletion",
             Self::Deleted => "deleted",
             Self::Unknown => "unknown",
         }

@@ -27,9 +27,7 @@ pub struct AllowCertificates {
 impl Apply for DenyCertificates {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
         check_count(&self.certificates)?;
-        if self.reason.len() > DENIAL_REASON_BYTES_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::DenialReason });
-        }
+        Limit::DenialReason.check(self.reason.len() as u64, 0..=DENIAL_REASON_BYTES_MAX as u64)?;
         let new = self.certificates.iter().filter(|id| state.denial(id).is_none()).count();
         if state.denied.len() + new > DENIED_MAX {
             return Err(Refusal::LimitReached { what: Limit::Denied, max: DENIED_MAX as u64 });
@@ -64,10 +62,7 @@ impl Apply for AllowCertificates {
 }
 
 fn check_count(certificates: &[CertificateId]) -> Result<(), Refusal> {
-    if certificates.is_empty() || certificates.len() > DENIED_TOGETHER_MAX {
-        return Err(Refusal::OutOfRange { what: Limit::Certificates });
-    }
-    Ok(())
+    Limit::Certificates.check(certificates.len() as u64, 1..=DENIED_TOGETHER_MAX as u64)
 }
 
 #[cfg(test)]

@@ -32,9 +32,7 @@ pub struct JoinNode {
 
 impl Apply for JoinNode {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
-        if self.name.is_empty() || self.name.len() > NODE_NAME_BYTES_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::NodeName });
-        }
+        Limit::NodeName.check(self.name.len() as u64, 1..=NODE_NAME_BYTES_MAX as u64)?;
         if let Some(known) = state.joined_by(&self.attempt) {
             // The attempt's number is known to its directory alone: it needs no token twice.
             return match state.departure(known.node) {
@@ -103,7 +101,7 @@ mod tests {
         for name in [String::new(), "n".repeat(NODE_NAME_BYTES_MAX + 1)] {
             let refusal =
                 JoinNode { attempt: [1; 16], name, voter: false, token: [0; 32] }.check(&state, &at);
-            assert_eq!(refusal, Err(Refusal::OutOfRange { what: Limit::NodeName }));
+            assert_eq!(refusal, Err(Refusal::OutOfRange { what: Limit::NodeName, min: 1, max: 253 }));
         }
     }
 }

@@ -30,9 +30,7 @@ pub struct IssueJoinToken {
 
 impl Apply for IssueJoinToken {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
-        if self.lasts_ms == 0 || self.lasts_ms > JOIN_TOKEN_MS_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::JoinTokenTime });
-        }
+        Limit::JoinTokenTime.check(self.lasts_ms, 1..=JOIN_TOKEN_MS_MAX)?;
         if state.join_token(&self.hash).is_some() {
             return Err(Refusal::HandleTaken);
         }
@@ -101,7 +99,8 @@ mod tests {
         let mut state = State::new("eu");
         for lasts_ms in [0, JOIN_TOKEN_MS_MAX + 1] {
             let refused = apply(&mut state, 1, 0, IssueJoinToken { hash: [0; 32], lasts_ms });
-            assert_eq!(refused, Answer::Refused(Refusal::OutOfRange { what: Limit::JoinTokenTime }));
+            let bounds = Refusal::OutOfRange { what: Limit::JoinTokenTime, min: 1, max: JOIN_TOKEN_MS_MAX };
+            assert_eq!(refused, Answer::Refused(bounds));
         }
         let issue = |number: usize| {
             let mut hash = [0; 32];

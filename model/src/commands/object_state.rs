@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Apply};
 use crate::id::LogIndex;
 use crate::object::{KeyState, Object, Place, Revocation};
-use crate::refusal::{Limit, Refusal};
+use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
 use crate::uid::Uid;
 
@@ -40,7 +40,7 @@ impl Apply for ActivateObject {
         let over = object.lifecycle.deactivation_date.is_some_and(|date| date <= at.time.as_secs());
         match object.lifecycle.state_at(at.time) {
             // It would be Deactivated at once: a withdrawal that nobody asked for.
-            KeyState::PreActive if over => Err(Refusal::OutOfRange { what: Limit::DeactivationDate }),
+            KeyState::PreActive if over => Err(Refusal::DeactivationDue),
             KeyState::PreActive => Ok(()),
             state => Err(Refusal::WrongState { state, at: object.withdrawn_at }),
         }

@@ -111,13 +111,8 @@ impl Apply for RemoveRoot {
 impl Apply for SetRootPolicy {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
         state.living_tenant(self.tenant)?;
-        if self.l1_grace_ms > L1_GRACE_MS_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::L1Grace });
-        }
-        if self.rotate_after_ms < ROTATE_AFTER_MS_MIN {
-            return Err(Refusal::OutOfRange { what: Limit::RotateAfter });
-        }
-        Ok(())
+        Limit::L1Grace.check(self.l1_grace_ms, 0..=L1_GRACE_MS_MAX)?;
+        Limit::RotateAfter.check(self.rotate_after_ms, ROTATE_AFTER_MS_MIN..=u64::MAX)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

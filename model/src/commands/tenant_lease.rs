@@ -70,8 +70,5 @@ impl Apply for LeaseTookEffect {
 
 /// A lease is neither so short that a fail-over interrupts derivations, nor longer than any wait is bounded by.
 pub(super) fn check_lease(lease_ms: u32) -> Result<(), Refusal> {
-    if (LEASE_MS_MIN..=LEASE_MS_MAX).contains(&lease_ms) {
-        return Ok(());
-    }
-    Err(Refusal::OutOfRange { what: Limit::Lease })
+    Limit::Lease.check(lease_ms.into(), LEASE_MS_MIN.into()..=LEASE_MS_MAX.into())
 }

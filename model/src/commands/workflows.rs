@@ -55,14 +55,10 @@ impl Apply for OpenWorkflow {
         if let Task::ShredService(service) = self.task {
             state.living_service(self.tenant, service)?;
         }
-        if let Task::SetApprovals(approvals) = self.task
-            && approvals > APPROVALS_MAX
-        {
-            return Err(Refusal::OutOfRange { what: Limit::Approvals });
+        if let Task::SetApprovals(approvals) = self.task {
+            check_approvals(approvals)?;
         }
-        if self.reason.len() > WORKFLOW_TEXT_BYTES_MAX || self.by.len() > PERSON_BYTES_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::WorkflowText });
-        }
+        check_texts(&self.reason, &self.by)?;
         if state.workflow(self.tenant, self.id).is_some() {
             return Err(Refusal::ObjectExists);
         }
@@ -113,10 +109,8 @@ impl StepWorkflow {
 
 impl Apply for StepWorkflow {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
-        let outcome = if let Step::Fail(why) = &self.step { why.len() } else { 0 };
-        if outcome > WORKFLOW_TEXT_BYTES_MAX || self.by.len() > PERSON_BYTES_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::WorkflowText });
-        }
+        let outcome = if let Step::Fail(why) = &self.step { why } else { "" };
+        check_texts(outcome, &self.by)?;
         self.next(state, at).map(drop)
     }
 
@@ -127,12 +121,19 @@ impl Apply for StepWorkflow {
     }
 }
 
+fn check_approvals(approvals: u8) -> Result<(), Refusal> {
+    Limit::Approvals.check(approvals.into(), 0..=APPROVALS_MAX.into())
+}
+
+fn check_texts(text: &str, by: &str) -> Result<(), Refusal> {
+    Limit::WorkflowText.check(text.len() as u64, 0..=WORKFLOW_TEXT_BYTES_MAX as u64)?;
+    Limit::WorkflowText.check(by.len() as u64, 0..=PERSON_BYTES_MAX as u64)
+}
+
 impl Apply for SetApprovals {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let tenant = state.living_tenant(self.tenant)?;
-        if self.approvals > APPROVALS_MAX {
-            return Err(Refusal::OutOfRange { what: Limit::Approvals });
-        }
+        check_approvals(self.approvals)?;
         if self.approvals < tenant.approvals {
             state.approved(self.tenant, &Task::SetApprovals(self.approvals), at.time)?;
         }

@@ -8,12 +8,12 @@ use clap::Args;
 use crypto::Keyring;
 use model::id::{ClusterId, NodeId};
 use model::tenant::TenantState;
+use model::time::utc;
 use raft_store::Identity;
 use raft_store::offline::{Gap, Head, found};
 use raft_store::types::Member;
 
 use super::fencing::{Fenced, Fencing};
-use super::moment;
 use crate::config::Config;
 
 /// What an operator must say before a new lineage begins.
@@ -45,7 +45,7 @@ impl Terms {
     /// # Errors
     /// Says what may be lost, and what to say to accept it.
     pub fn accept(&self, head: &Head, gaps: &[Gap], why: &str) -> anyhow::Result<()> {
-        let (index, at) = (head.index().0, moment::text(head.state.cluster().time.as_secs()));
+        let (index, at) = (head.index().0, utc(head.state.cluster().time.as_secs()));
         if self.accept_gap == Some(index) {
             return Ok(());
         }

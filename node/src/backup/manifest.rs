@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use crypto::digest::Sha256Stream;
 use model::sealer::Sealer;
+use model::time::utc;
 use raft_store::Exported;
 use raft_store::snapshot::SnapshotData;
 use raft_store::types::members_by_id;
@@ -147,7 +148,7 @@ impl Manifest {
         let mut manifest = Self {
             format: FORMAT,
             name: format!("keyraft-{}-{}", moment::compact(created), last.index),
-            created: moment::text(created),
+            created: utc(created),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             realm: identity.realm.to_string(),
             cluster_id: identity.cluster.to_string(),

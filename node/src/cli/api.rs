@@ -230,11 +230,23 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Value, ApiErro
     let title =
         if body["title"].is_string() { field("title") } else { format!("the node answered {status}") };
     // The next step is told where it says more than the title does.
-    let detail = match (field("detail"), field("next_step")) {
-        (detail, next) if [409, 401, 403].contains(&status) && !next.is_empty() => {
-            format!("{detail}; {next}")
-        }
-        (detail, _) => detail,
+    let next = match own_words(&field("type")) {
+        Some(next) => next.to_owned(),
+        None if [409, 401, 403].contains(&status) => field("next_step"),
+        None => String::new(),
     };
-    Err(ApiError::Problem { status, title, detail })
+    let detail = [field("detail"), next].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    Err(ApiError::Problem { status, title, detail: detail.join("; ") })
+}
+
+/// What to do next about a kind of problem, where the interface would speak of its own fields and paths.
+fn own_words(kind: &str) -> Option<&'static str> {
+    match kind.strip_prefix("urn:keyraft:problem:")? {
+        "lowers-tolerance" => Some("join a replacement first, or add --accept-lower-tolerance"),
+        "approval-wanted" => Some("open a workflow for it: keyraft workflow open"),
+        "unauthenticated" => Some("set KEYRAFT_TOKEN, or log in: keyraft login"),
+        "outcome-unknown" => Some("look what became of it, then repeat the command"),
+        "not-everywhere-yet" => Some("wait until then, or repeat the command"),
+        _ => None,
+    }
 }

@@ -16,6 +16,9 @@ pub enum Format {
 /// A column: its heading and the JSON pointer (RFC 6901) of its value.
 pub type Column = (&'static str, &'static str);
 
+/// Fields that hold a moment in seconds since the epoch; people read a date.
+const MOMENTS: [&str; 5] = ["created", "effective_everywhere_at", "effective_time", "serves_until", "since"];
+
 /// Prints one object or a list of them.
 #[allow(clippy::print_stdout)] // the answer of a command
 pub fn print(format: Format, value: &Value, columns: &[Column]) {
@@ -41,7 +44,13 @@ fn table(value: &Value, columns: &[Column]) -> String {
         Value::Array(rows) => rows.iter().collect(),
         one => vec![one],
     };
-    let cell = |row: &Value, pointer: &str| text(row.pointer(pointer).unwrap_or(&Value::Null));
+    let cell = |row: &Value, pointer: &str| {
+        let value = row.pointer(pointer).unwrap_or(&Value::Null);
+        match value.as_f64() {
+            Some(seconds) if MOMENTS.iter().any(|name| pointer.ends_with(name)) => moment(seconds),
+            _ => text(value),
+        }
+    };
     let width = |(heading, pointer): &Column| {
         let longest = rows.iter().map(|row| cell(row, pointer).chars().count()).max().unwrap_or(0);
         longest.max(heading.len())
@@ -59,10 +68,18 @@ fn table(value: &Value, columns: &[Column]) -> String {
     out
 }
 
+/// The first whole second by which it was.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a date that never was is not an answer
+pub fn moment(seconds: f64) -> String {
+    model::time::utc(seconds.ceil() as u64)
+}
+
 /// A value as it stands in a table.
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Object(fields) if fields.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         Value::Object(fields) => {
@@ -118,6 +135,17 @@ mod tests {
         let rows = json!([{ "name": "tenant-a", "state": "active" }, { "name": "b" }]);
         let printed = table(&rows, &[("NAME", "/name"), ("STATE", "/state")]);
         assert_eq!(printed, "NAME      STATE\ntenant-a  active\nb         -\n");
+        let empty = json!({ "labels": {}, "roots": [], "state": "active" });
+        let printed = table(&empty, &[("LABELS", "/labels"), ("ROOTS", "/roots"), ("STATE", "/state")]);
+        assert_eq!(printed, "LABELS  ROOTS  STATE\n-       -      active\n");
+    }
+
+    #[test]
+    fn moments_are_dates_in_tables_and_numbers_in_json() {
+        let rows = json!([{ "created": 1_795_324_200 }, { "created": 1_795_324_200.25 }, {}]);
+        let printed = table(&rows, &[("CREATED", "/created")]);
+        assert_eq!(printed, "CREATED\n2026-11-22T05:10:00Z\n2026-11-22T05:10:01Z\n-\n");
+        assert_eq!(yaml(&rows[0], 0), "created: 1795324200\n");
     }
 
     #[test]

@@ -169,6 +169,18 @@ const USAGE_COLUMNS: &[output::Column] = &[
 const OBJECT_COLUMNS: &[output::Column] =
     &[("IDENTIFIER", "/identifier"), ("SERVICE", "/service"), ("STATE", "/state")];
 
+/// How much of everything, without saying which: a tenant may have more services than a screen is wide.
+fn totals(usage: &Value) -> Value {
+    let sum = |what: &str| -> u64 {
+        let counts = usage[what].as_object().into_iter().flat_map(Map::values);
+        counts.filter_map(Value::as_u64).sum()
+    };
+    let mut totals = usage.clone();
+    totals["services"] = json!(sum("services"));
+    totals["objects"] = json!(sum("objects"));
+    totals
+}
+
 /// How long every node may take to catch up: a minute covers a rolling restart.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Pause between two looks.
@@ -241,7 +253,10 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
             api.patch(&format!("/v1/tenants/{name}"), &json!({ "approvals": approvals }), &key)?
         }
         Command::Usage { name } => {
-            let usage = api.get(&format!("/v1/tenants/{name}/usage"))?;
+            let mut usage = api.get(&format!("/v1/tenants/{name}/usage"))?;
+            if args.connection.output == output::Format::Table {
+                usage = totals(&usage);
+            }
             output::print(args.connection.output, &usage, USAGE_COLUMNS);
             return Ok(ExitCode::SUCCESS);
         }
@@ -285,4 +300,17 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
     };
     output::print(args.connection.output, &answer, columns);
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_counted_also_where_it_is_nothing() {
+        let used = json!({ "services": { "active": 2, "shredded": 1 }, "objects": { "a": 5, "b": 0 }, "versions": 1 });
+        assert_eq!(totals(&used), json!({ "services": 3, "objects": 5, "versions": 1 }));
+        let unused = json!({ "services": {}, "objects": {} });
+        assert_eq!(totals(&unused), json!({ "services": 0, "objects": 0 }));
+    }
 }

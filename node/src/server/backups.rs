@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin_api::{BackupError, BackupView, Backups, Making};
+use model::time::utc;
 use raft_store::{Role, Store};
 use tokio::sync::{Mutex, watch};
 
@@ -118,7 +119,7 @@ impl Maker {
         known.retain(|manifest| manifest.cluster_id == ours);
         let newest = known.last().map(|manifest| manifest.created.as_str()).unwrap_or_default();
         // Moments are written so that their order is that of their texts.
-        let due = moment::text(moment::now_s().saturating_sub(self.settings.interval_s.into()));
+        let due = utc(moment::now_s().saturating_sub(self.settings.interval_s.into()));
         if newest > due.as_str() {
             return Ok(());
         }

@@ -120,6 +120,9 @@ fn tenants_are_administered_on_the_command_line() {
     let me = cluster.json(&["whoami"]);
     assert_eq!(me["grants"][0]["role"], "platform_operator");
     assert_eq!(cluster.json(&["tenant", "lease", "acme", "5000"])["lease_ms"], 5000);
+    let brief = cluster.keyraft(&["tenant", "lease", "acme", "1"]);
+    one_sentence(&brief, &["the lease is out of range: 2000 to 60000 ms"]);
+    assert_eq!(shown(&cluster, &["tenant", "usage", "acme"])[1], "acme    0         0        1         0");
     cluster.json(&["service", "register", "acme", "orders"]);
     let policy = cluster.json(&["service", "policy", "acme", "orders", "--deny-get-after-revoke"]);
     assert_eq!(policy["policy"]["get_after_revoke"], false);
@@ -139,7 +142,11 @@ fn tenants_are_administered_on_the_command_line() {
     one_sentence(&cluster.keyraft(&["workflow", "approve", "acme", id]), &["Another person must act"]);
     assert_eq!(cluster.json(&["workflow", "list", "acme", "--state", "waiting_approval"])[0]["id"], id);
 
+    let table = shown(&cluster, &["events", "--tenant", "acme"]);
+    let created = table[1].split_whitespace().nth(1).expect("a time");
+    assert!(created.len() == 20 && created.ends_with('Z'), "{created} is no date");
     let events = cluster.json(&["events", "--tenant", "acme"]);
+    assert!(events[0]["effective_time"].is_u64(), "programs get the number");
     let told: Vec<&str> =
         events.as_array().expect("a list").iter().filter_map(|event| event["event"].as_str()).collect();
     assert_eq!(
@@ -165,6 +172,36 @@ fn tenants_are_administered_on_the_command_line() {
     {
         assert!(text(&ran.stdout).contains("\"suspended\""), "{}", text(&ran.stdout));
     }
+}
+
+#[test]
+fn what_is_not_there_is_named_once() {
+    let check = |arguments: &[&str], parts: &[&str]| {
+        let output = std::process::Command::new(crate::support::KEYRAFT).args(arguments).output();
+        let output = output.expect("keyraft starts");
+        one_sentence(&output, parts);
+        let told = text(&output.stderr);
+        for part in parts {
+            assert_eq!(told.matches(part).count(), 1, "{told:?} says {part:?} twice");
+        }
+    };
+    let missing = "No such file or directory";
+    check(&["server", "--config", "/nowhere/node.toml"], &["/nowhere/node.toml", missing]);
+    check(&["operator", "recover", "--config", "/nowhere/node.toml"], &["/nowhere/node.toml", missing]);
+    check(&["audit", "verify", "/nowhere/audit"], &["/nowhere/audit is no folder"]);
+    check(&["audit", "export", "/nowhere/audit"], &["/nowhere/audit is no folder"]);
+    check(&["backup", "verify", "/nowhere/backup"], &["/nowhere/backup"]);
+}
+
+/// The lines of an answer for people; none is wider than a terminal.
+fn shown(cluster: &Cluster, arguments: &[&str]) -> Vec<String> {
+    let output = cluster.keyraft(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    for line in &lines {
+        assert!(line.chars().count() <= 80, "{line:?} is wider than a terminal");
+    }
+    lines
 }
 
 /// A failure with one line on standard error that holds all of these.

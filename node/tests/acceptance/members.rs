@@ -174,7 +174,11 @@ async fn nodes_join_vote_leave_and_are_replaced() {
     });
 
     // A voter that nobody replaces: only when told so.
-    fails(&cluster, &["operator", "demote", "node-3"], "join a replacement first, or accept that");
+    fails(
+        &cluster,
+        &["operator", "demote", "node-3"],
+        "survives 1 failed voter now and none afterwards; join a replacement first, or add --accept-lower-tolerance",
+    );
     let demoted = cluster.json(&["operator", "demote", "node-3", "--accept-lower-tolerance"]);
     assert_eq!(demoted["failure_tolerance"], 0);
     let promoted = cluster.json(&["operator", "promote", "node-3"]);

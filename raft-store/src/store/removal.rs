@@ -31,16 +31,21 @@ pub enum Unsafe {
         voters: usize,
     },
     /// The cluster would survive fewer failures.
-    #[error(
-        "the cluster survives {before} failed voters now and would survive {after}; join a replacement first, \
-         or accept that"
-    )]
+    #[error("the cluster survives {} now and {} afterwards", voters(*before), number(*after))]
     LowersTolerance {
         /// Now.
         before: usize,
         /// Then.
         after: usize,
     },
+}
+
+fn voters(failed: usize) -> String {
+    format!("{} failed voter{}", number(failed), if failed == 1 { "" } else { "s" })
+}
+
+fn number(count: usize) -> String {
+    if count == 0 { "none".to_owned() } else { count.to_string() }
 }
 
 impl ClusterStatus {
@@ -107,6 +112,8 @@ mod tests {
         };
         let lower = Err(Unsafe::LowersTolerance { before: 1, after: 0 });
         let three = [(1, true, true), (2, true, true), (3, true, true)];
+        let said = "the cluster survives 1 failed voter now and none afterwards";
+        assert_eq!(lower.map_err(|error| error.to_string()), Err(said.to_owned()));
         check(&three, 3, false, lower);
         check(&three, 3, true, Ok(()));
         check(&three, 9, true, Err(Unsafe::NotAMember { node: NodeId(9) }));
