@@ -439,7 +439,7 @@ impl Limit {
         match self.unit() {
             Unit::Number => value.to_string(),
             Unit::Bytes => format!("{value} bytes"),
-            Unit::Millis if value >= DAY_MS && value % DAY_MS == 0 => {
+            Unit::Millis if value >= DAY_MS && value.is_multiple_of(DAY_MS) => {
                 format!("{value} ms ({} d)", value / DAY_MS)
             }
             Unit::Millis => format!("{value} ms"),

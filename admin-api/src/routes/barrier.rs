@@ -1,16 +1,15 @@
 //! The barrier, which seals everything that nodes store: its terms, and its rotation.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use engine::BarrierStatus;
+use axum::http::StatusCode;
+use engine::{BarrierStatus, Engine};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
-use crate::auth::Caller;
-use crate::idempotency;
 use crate::problem::Problem;
+use crate::wish::Wish;
 
 /// The barrier's terms.
 #[derive(Serialize, ToSchema)]
@@ -49,19 +48,14 @@ fn view(status: BarrierStatus) -> BarrierView {
 
 /// Shows the barrier's terms, and how far its rotation is.
 #[utoipa::path(get, path = "/v1/barrier", responses((status = 200, body = BarrierView)))]
-pub async fn show(State(app): State<App>) -> Result<Json<BarrierView>, Problem> {
-    Ok(Json(view(app.engine()?.barrier_status().await)))
+pub async fn show(engine: Arc<Engine>) -> Json<BarrierView> {
+    Json(view(engine.barrier_status().await))
 }
 
 /// Begins a rotation of the barrier: a new key that every node keeps before any of them seals with it.
 #[utoipa::path(post, path = "/v1/barrier:rotate", responses(
     (status = 202, body = BarrierView), (status = 409, body = Problem)))]
-pub async fn rotate(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-) -> Result<(StatusCode, Json<BarrierView>), Problem> {
-    let who = &caller.administrator;
-    let key = idempotency::key(&headers, &who.subject, &[b"POST /v1/barrier:rotate\n"])?;
-    Ok((StatusCode::ACCEPTED, Json(view(app.engine()?.rotate_barrier(who, key).await?))))
+pub async fn rotate(wish: Wish) -> Result<(StatusCode, Json<BarrierView>), Problem> {
+    let rotation = wish.engine.rotate_barrier(&wish.who, wish.key(&())?).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(rotation))))
 }

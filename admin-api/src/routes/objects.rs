@@ -22,7 +22,7 @@ pub struct ObjectView {
     service: String,
     /// KMIP Object Type, by number.
     object_type: u32,
-    /// `PreActive`, `Active`, `Deactivated`, `Compromised`, `Destroyed` or `DestroyedCompromised`.
+    /// `Pre-Active`, `Active`, `Deactivated`, `Compromised`, `Destroyed` or `Destroyed Compromised`.
     state: &'static str,
     /// Its names.
     names: Vec<String>,

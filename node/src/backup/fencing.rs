@@ -17,7 +17,7 @@ pub struct Fencing {
     /// An old node whose data is destroyed; name each of them
     #[arg(long = "destroyed", value_name = "NODE", value_delimiter = ',')]
     pub destroyed: Vec<String>,
-    /// Clients reach the new nodes under another address or server authority, and the old ones not at all
+    /// Clients reach only the new nodes: another address or authority
     #[arg(long)]
     pub clients_moved: bool,
 }

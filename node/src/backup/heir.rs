@@ -21,7 +21,7 @@ use crate::config::Config;
 pub struct Terms {
     #[command(flatten)]
     pub fencing: Fencing,
-    /// The last entry that is known, as the refusal without this names it: what came after it is lost
+    /// The last entry known, as the refusal names it; what followed is lost
     #[arg(long, value_name = "INDEX")]
     pub accept_gap: Option<u64>,
 }

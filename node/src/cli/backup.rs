@@ -30,13 +30,13 @@ enum Command {
     List,
     /// Checks a backup, offline, and says what it holds
     Verify {
-        /// The backup's folder, or s3://bucket/prefix/name with the settings of --config
+        /// Its folder, or s3://bucket/prefix/name with --config
         backup: String,
-        /// A node's configuration: its platform root opens the backup, so that every row is checked
+        /// A node's configuration: its root opens every row, to be checked
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Makes an empty node the first of a new cluster that goes on from a backup
+    /// Makes an empty node go on from a backup, first of a new cluster
     Restore {
         /// The backup's folder, or s3://bucket/prefix/name
         backup: String,

@@ -50,7 +50,7 @@ pub struct BenchArgs {
     /// Load the first node, or spread the connections over all
     #[arg(long, value_enum, default_value_t = Nodes::First)]
     nodes: Nodes,
-    /// Also load a bare TLS server with messages of the same size, in turn, and print the ratio
+    /// Also load a bare TLS server, in turn, and print the ratio
     #[arg(long)]
     echo: bool,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::{Connection, output};
 
@@ -28,11 +29,28 @@ const COLUMNS: &[output::Column] = &[
     ("EVENT", "/event"),
     ("TENANT", "/tenant_id"),
     ("ABOUT", "/about"),
-    ("STATE", "/state"),
 ];
 
-/// What an event may be about beside its tenant: it has one of these at most.
-const ABOUT: [&str; 7] = ["service", "root", "roots", "job", "workflow", "node", "term"];
+/// What an event says beside its kind, with the word before it: as columns of their own they would not fit a screen.
+const ABOUT: [(&str, &str); 9] = [
+    ("service", ""),
+    ("root", ""),
+    ("roots", ""),
+    ("job", "job "),
+    ("version", "version "),
+    ("node", "node "),
+    ("term", "term "),
+    ("certificates", "certificates "),
+    ("state", ""),
+];
+
+/// What an event is about, in a few words.
+fn about(event: &Value) -> Value {
+    let there = ABOUT.iter().filter(|(field, _)| !event[*field].is_null());
+    let said: Vec<String> =
+        there.map(|(field, before)| format!("{before}{}", output::text(&event[*field]))).collect();
+    if said.is_empty() { Value::Null } else { said.join(", ").into() }
+}
 
 const GRANT_COLUMNS: &[output::Column] = &[("ROLE", "/role"), ("TENANT", "/tenant")];
 
@@ -50,7 +68,7 @@ pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
     };
     if args.connection.output == output::Format::Table {
         for event in events.as_array_mut().into_iter().flatten() {
-            event["about"] = ABOUT.iter().map(|name| event[name].take()).find(|what| !what.is_null()).into();
+            event["about"] = about(event);
         }
     }
     output::print(args.connection.output, &events, COLUMNS);
@@ -68,4 +86,22 @@ pub fn whoami(connection: &Connection) -> anyhow::Result<ExitCode> {
         output::print(connection.output, &who, &[]);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_says_what_it_is_about() {
+        assert_eq!(
+            about(&json!({ "event": "key_rotation", "level": "L2_internal", "version": 2 })),
+            "version 2"
+        );
+        assert_eq!(about(&json!({ "event": "service_shredded", "service": "orders" })), "orders");
+        assert_eq!(about(&json!({ "event": "node_joined", "node": 7 })), "node 7");
+        assert_eq!(about(&json!({ "event": "tenant_created" })), Value::Null);
+    }
 }

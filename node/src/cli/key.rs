@@ -80,7 +80,7 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Reason::CessationOfOperation)]
         reason: Reason,
     },
-    /// Ends a key for ever: when the command returns, no node answers with it any more
+    /// Ends a key for ever, on every node, before the command returns
     Destroy {
         /// Its identifier
         identifier: String,

@@ -30,7 +30,7 @@ pub struct LoginArgs {
     /// File with the client's secret
     #[arg(long)]
     client_secret_file: PathBuf,
-    /// Authority of the provider's certificate (PEM); the system's unless given
+    /// Authority of the provider's certificate (PEM); else the system's
     #[arg(long)]
     issuer_ca: Option<PathBuf>,
     #[command(flatten)]

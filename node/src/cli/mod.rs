@@ -51,7 +51,7 @@ enum Command {
     Dev(crate::dev::DevArgs),
     /// Shows the nodes of the cluster
     Status(Connection),
-    /// Says which nodes may join, vote, leave and lead; diagnoses and recovers nodes
+    /// Lets nodes join, vote, leave and lead; diagnoses and recovers them
     Operator(operator::OperatorArgs),
     /// Creates, lists and changes tenants
     Tenant(tenant::TenantArgs),
@@ -90,7 +90,7 @@ enum Command {
 /// How to reach the cluster's administration interface.
 #[derive(Args, Clone)]
 pub struct Connection {
-    /// Administration addresses, https://host:port, comma-separated; the first that answers is used
+    /// Nodes, https://host:port, comma-separated; the first that answers
     #[arg(long, env = "KEYRAFT_ADDRS", value_delimiter = ',', global = true, hide_env_values = true)]
     addr: Vec<String>,
     /// Authority of the nodes' certificates (PEM)

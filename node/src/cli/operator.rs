@@ -68,13 +68,13 @@ enum Command {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Says what stands between a node and its service, also while it is down
+    /// Says what stands between a node and its service, up or down
     Diagnose {
         /// The node's configuration
         #[arg(long)]
         config: PathBuf,
     },
-    /// After a lost quorum: makes a surviving node the first of a new cluster
+    /// After a lost quorum: makes a survivor the first of a new cluster
     Recover {
         /// The survivor's configuration; it must not run
         #[arg(long)]

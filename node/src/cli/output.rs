@@ -16,6 +16,9 @@ pub enum Format {
 /// A column: its heading and the JSON pointer (RFC 6901) of its value.
 pub type Column = (&'static str, &'static str);
 
+/// What stands for nothing.
+const ABSENT: &str = "-";
+
 /// Fields that hold a moment in seconds since the epoch; people read a date.
 const MOMENTS: [&str; 5] = ["created", "effective_everywhere_at", "effective_time", "serves_until", "since"];
 
@@ -27,6 +30,23 @@ pub fn print(format: Format, value: &Value, columns: &[Column]) {
         Format::Yaml => print!("{}", yaml(value, 0)),
         Format::Table => print!("{}", table(value, columns)),
     }
+}
+
+/// Prints one object whose fields may be sentences: for people a line each, and none for what is absent.
+#[allow(clippy::print_stdout)] // the answer of a command
+pub fn print_one(format: Format, value: &Value, columns: &[Column]) {
+    match format {
+        Format::Table => print!("{}", lines(value, columns)),
+        format => print(format, value, columns),
+    }
+}
+
+fn lines(value: &Value, columns: &[Column]) -> String {
+    let width = columns.iter().map(|(heading, _)| heading.len()).max().unwrap_or(0);
+    let said = columns.iter().map(|(heading, pointer)| (heading, cell(value, pointer)));
+    said.filter(|(_, said)| said != ABSENT)
+        .map(|(heading, said)| format!("{heading:<width$}  {said}\n"))
+        .collect()
 }
 
 /// Something that turns on a terminal while one waits; nothing for programs.
@@ -43,13 +63,6 @@ fn table(value: &Value, columns: &[Column]) -> String {
     let rows: Vec<&Value> = match value {
         Value::Array(rows) => rows.iter().collect(),
         one => vec![one],
-    };
-    let cell = |row: &Value, pointer: &str| {
-        let value = row.pointer(pointer).unwrap_or(&Value::Null);
-        match value.as_f64() {
-            Some(seconds) if MOMENTS.iter().any(|name| pointer.ends_with(name)) => moment(seconds),
-            _ => text(value),
-        }
     };
     let width = |(heading, pointer): &Column| {
         let longest = rows.iter().map(|row| cell(row, pointer).chars().count()).max().unwrap_or(0);
@@ -68,6 +81,15 @@ fn table(value: &Value, columns: &[Column]) -> String {
     out
 }
 
+fn cell(row: &Value, pointer: &str) -> String {
+    let value = row.pointer(pointer).unwrap_or(&Value::Null);
+    match value.as_f64().filter(|_| MOMENTS.iter().any(|name| pointer.ends_with(name))) {
+        Some(seconds) if seconds > 0.0 => moment(seconds),
+        Some(_) => ABSENT.to_owned(),
+        None => text(value),
+    }
+}
+
 /// The first whole second by which it was.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a date that never was is not an answer
 pub fn moment(seconds: f64) -> String {
@@ -77,9 +99,9 @@ pub fn moment(seconds: f64) -> String {
 /// A value as it stands in a table.
 pub fn text(value: &Value) -> String {
     match value {
-        Value::Null => "-".to_owned(),
-        Value::Array(items) if items.is_empty() => "-".to_owned(),
-        Value::Object(fields) if fields.is_empty() => "-".to_owned(),
+        Value::Null => ABSENT.to_owned(),
+        Value::Array(items) if items.is_empty() => ABSENT.to_owned(),
+        Value::Object(fields) if fields.is_empty() => ABSENT.to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
         Value::Object(fields) => {
@@ -142,10 +164,18 @@ mod tests {
 
     #[test]
     fn moments_are_dates_in_tables_and_numbers_in_json() {
-        let rows = json!([{ "created": 1_795_324_200 }, { "created": 1_795_324_200.25 }, {}]);
+        let rows =
+            json!([{ "created": 1_795_324_200 }, { "created": 1_795_324_200.25 }, { "created": 0 }, {}]);
         let printed = table(&rows, &[("CREATED", "/created")]);
-        assert_eq!(printed, "CREATED\n2026-11-22T05:10:00Z\n2026-11-22T05:10:01Z\n-\n");
+        assert_eq!(printed, "CREATED\n2026-11-22T05:10:00Z\n2026-11-22T05:10:01Z\n-\n-\n");
         assert_eq!(yaml(&rows[0], 0), "created: 1795324200\n");
+    }
+
+    #[test]
+    fn one_object_takes_a_line_for_each_field_that_is_there() {
+        let report = json!({ "passed": false, "problem": { "cause": "the PIN is wrong" } });
+        let columns = [("PASSED", "/passed"), ("KEY", "/l1_ref"), ("PROBLEM", "/problem/cause")];
+        assert_eq!(lines(&report, &columns), "PASSED   no\nPROBLEM  the PIN is wrong\n");
     }
 
     #[test]

@@ -50,7 +50,7 @@ enum Command {
         #[command(flatten)]
         root: Described,
     },
-    /// Keeps a root that passes its test; it wraps nothing until the tenant is switched to it
+    /// Keeps a root that passes its test; it wraps nothing yet
     Configure {
         /// The tenant
         tenant: String,
@@ -59,7 +59,7 @@ enum Command {
         #[command(flatten)]
         root: Described,
     },
-    /// Makes a root the tenant's only one; `platform` goes back to the platform's
+    /// Makes a root the tenant's only one; `platform` goes back
     Switch(Target),
     /// Adds a root to those of the tenant: any one of them unwraps
     Activate(Target),
@@ -72,7 +72,7 @@ enum Command {
         /// The root
         name: String,
     },
-    /// Decides how long hot keys outlive the silence of roots, and when keys are rotated
+    /// Sets the grace while roots are silent, and the age of rotation
     Policy {
         /// The tenant
         tenant: String,
@@ -136,7 +136,7 @@ const COLUMNS: &[output::Column] = &[
     ("STATE", "/state"),
     ("KEY STATE", "/key_state"),
     ("SERVES UNTIL", "/serves_until"),
-    ("KEY", "/key"),
+    ("PROVIDER", "/provider"),
 ];
 
 const TEST_COLUMNS: &[output::Column] = &[
@@ -174,7 +174,10 @@ pub fn run(args: &RootArgs) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let (answer, columns) = remote(args)?;
-    output::print(args.connection.output, &answer, columns);
+    match args.command {
+        Command::Test { .. } => output::print_one(args.connection.output, &answer, columns),
+        _ => output::print(args.connection.output, &answer, columns),
+    }
     let failed = answer["state"] == "rolled back" || answer["passed"] == false;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

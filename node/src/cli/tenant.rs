@@ -62,7 +62,7 @@ enum Command {
     Lease {
         /// The tenant
         name: String,
-        /// strict (2000), default (3000), relaxed (60000), or milliseconds between
+        /// strict (2000), default (3000), relaxed (60000) or milliseconds
         #[arg(value_parser = parse_lease)]
         length: u32,
     },
@@ -104,7 +104,7 @@ enum Command {
         /// The tenant
         name: String,
     },
-    /// The kill switch: locks the tenant and empties every node's memory of its keys
+    /// The kill switch: locks the tenant and wipes its keys from memory
     Unlink {
         /// The tenant
         name: String,
@@ -154,7 +154,7 @@ const VERSION_COLUMNS: &[output::Column] = &[
     ("KEY", "/name"),
     ("VERSION", "/version"),
     ("PRIMARY", "/primary"),
-    ("ROOTS", "/roots"),
+    ("LEVEL", "/level"),
     ("CREATED", "/created"),
 ];
 

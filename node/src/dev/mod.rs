@@ -57,7 +57,7 @@ pub struct DevArgs {
     /// The platform's root of trust.
     #[arg(long, value_enum, default_value_t = RootKind::Software)]
     root: RootKind,
-    /// File with more settings for every node (TOML), such as [[admin.identity_provider]]; joined with ours.
+    /// File with more settings for every node (TOML), joined with ours.
     #[arg(long)]
     settings: Option<PathBuf>,
     /// Delete what an earlier start left and begin anew.

@@ -12,7 +12,7 @@ use kmip::{
 /// What every request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Operation {
-    /// A fresh key and its bytes, in one batch; nothing is written
+    /// A fresh key and its bytes in one batch; nothing is written
     CreateGet,
     /// A fresh key; nothing is written
     Create,
