@@ -32,6 +32,9 @@ const ADMINISTRATORS: Access = Access::Tenant(&[PlatformOperator, TenantAdminist
 /// Decides about a tenant's keys.
 const KEY_ADMINISTRATORS: Access = Access::Tenant(&[PlatformOperator, KeyAdministrator]);
 
+/// Decides on which root a tenant's keys hang, and whether they are served: with a second factor.
+const ROOT_ADMINISTRATORS: Access = Access::TenantStrong(&[PlatformOperator, KeyAdministrator]);
+
 /// Asks for dangerous deeds, and approves those of others.
 const DECIDERS: Access = Access::Tenant(&[PlatformOperator, TenantAdministrator, KeyAdministrator]);
 
@@ -100,20 +103,20 @@ routes! {
     POST "/v1/tenants/{tenant}:rotate" => tenants::rotate, KEY_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:terminate" => tenants::terminate, LANDLORDS;
     GET "/v1/tenants/{tenant}/versions/older-in-use" => versions::older, READERS;
-    POST "/v1/tenants/{tenant}:unlink" => roots::unlink, KEY_ADMINISTRATORS;
-    POST "/v1/tenants/{tenant}:relink" => roots::relink, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:unlink" => roots::unlink, ROOT_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}:relink" => roots::relink, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:disable" => roots::disable, KEY_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:enable" => roots::enable, KEY_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}:rewrap" => jobs::rewrap, KEY_ADMINISTRATORS;
-    PUT "/v1/tenants/{tenant}/root-policy" => roots::policy, KEY_ADMINISTRATORS;
+    PUT "/v1/tenants/{tenant}/root-policy" => roots::policy, ROOT_ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/roots" => roots::list, READERS;
-    POST "/v1/tenants/{tenant}/roots" => roots::configure, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots" => roots::configure, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/roots:test" => roots::test, KEY_ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/roots/{root}" => roots::show, READERS;
-    POST "/v1/tenants/{tenant}/roots/{root}:switch" => roots::switch, KEY_ADMINISTRATORS;
-    POST "/v1/tenants/{tenant}/roots/{root}:activate" => roots::activate, KEY_ADMINISTRATORS;
-    POST "/v1/tenants/{tenant}/roots/{root}:deactivate" => roots::deactivate, KEY_ADMINISTRATORS;
-    POST "/v1/tenants/{tenant}/roots/{root}:remove" => roots::remove, KEY_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:switch" => roots::switch, ROOT_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:activate" => roots::activate, ROOT_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:deactivate" => roots::deactivate, ROOT_ADMINISTRATORS;
+    POST "/v1/tenants/{tenant}/roots/{root}:remove" => roots::remove, ROOT_ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/jobs" => jobs::list, READERS;
     GET "/v1/tenants/{tenant}/jobs/{job}" => jobs::show, READERS;
     GET "/v1/tenants/{tenant}/services" => services::list, READERS;

@@ -54,6 +54,14 @@ pub struct FillTicket {
     epoch: u64,
 }
 
+impl FillTicket {
+    /// Whose keys it lets in.
+    #[must_use]
+    pub fn tenant(&self) -> TenantHandle {
+        self.tenant
+    }
+}
+
 /// What a purge removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -148,6 +156,12 @@ impl L3Cache {
     #[must_use]
     pub fn len_of(&self, tenant: TenantHandle) -> usize {
         self.read(tenant).len_of(tenant)
+    }
+
+    /// What a tenant's hot keys belong to, in order.
+    #[must_use]
+    pub fn places_of(&self, tenant: TenantHandle) -> Vec<L3Place> {
+        self.read(tenant).of_tenant(tenant).collect()
     }
 
     /// Whether no key is hot.

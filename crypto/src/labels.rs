@@ -41,6 +41,8 @@ labels! {
     GCM_IV = "keyraft/v1/gcm-iv";
     /// The code of a correlation value: a message in parts belongs to one service and object.
     STREAM = "keyraft/v1/stream";
+    /// An L3 key handed over to another node.
+    L3_HANDOVER = "keyraft/v1/l3-handover";
     /// Row keys, from the PRF root.
     ROW = "keyraft/v1/row";
     /// The key of row set hashes, from the PRF root.

@@ -1,5 +1,5 @@
-//! What a node does without being asked: it works on jobs, probes roots, rotates keys by age, and takes part when
-//! the barrier is rotated.
+//! What a node does without being asked: it works on jobs, probes roots, rotates keys by age, takes part when the
+//! barrier is rotated, and while a root is silent takes over what other nodes hold.
 //!
 //! Every node runs the same loops. What must happen once in the cluster is done by the leader, or by the voter
 //! whose turn it is, and is written as a command that has its effect once, whoever writes it and however
@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::id::TenantHandle;
+use model::root::{Gate, L1State};
+use model::state::State;
+use model::tenant::Tenant;
+use model::time::ClusterTime;
 use raft_store::Role;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,6 +37,7 @@ enum Work {
     Rotation(TenantHandle),
     Barrier,
     BarrierSwitch,
+    TakeOver,
     Probes,
 }
 
@@ -43,6 +48,7 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let under_way: Arc<Mutex<HashSet<Work>>> = Arc::default();
     let voters = Arc::new(probes::Voters::default());
+    let taken_over = Arc::new(TakenOver::default());
     let mut workers = JoinSet::new();
     loop {
         let ticked = tokio::select! {
@@ -56,14 +62,14 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
             }
         };
         while workers.try_join_next().is_some() {}
-        for work in due(&engine, ticked) {
+        for work in due(&engine, &taken_over, ticked) {
             let begins = workers.len() < WORKERS_MAX
                 && under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(work);
             if begins {
                 let (engine, under_way) = (Arc::clone(&engine), Arc::clone(&under_way));
-                let voters = Arc::clone(&voters);
+                let (voters, taken_over) = (Arc::clone(&voters), Arc::clone(&taken_over));
                 workers.spawn(async move {
-                    if !perform(&engine, &voters, work).await {
+                    if !perform(&engine, &voters, &taken_over, work).await {
                         tokio::time::sleep(BACK_OFF).await;
                     }
                     under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&work);
@@ -75,8 +81,44 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     workers.shutdown().await;
 }
 
+/// Tenants whose roots are silent and whose keys this node has taken over from the others: once an outage, and once
+/// after a restart during one. So no key is lost with the node that happened to hold it.
+#[derive(Default)]
+struct TakenOver(Mutex<HashSet<TenantHandle>>);
+
+impl TakenOver {
+    fn wanted(&self, state: &State, now: ClusterTime) -> Vec<TenantHandle> {
+        let healthy = |root| state.l1(root).is_none_or(|l1| l1.state == L1State::Enabled);
+        let mut silent = HashSet::new();
+        if !state.roots_in_use().all(healthy) {
+            let counts_down = |tenant: &&Arc<Tenant>| matches!(state.gate(tenant, now), Gate::Grace { .. });
+            silent.extend(state.tenants().filter(counts_down).map(|tenant| tenant.handle));
+        }
+        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        done.retain(|tenant| silent.contains(tenant));
+        silent.difference(&done).copied().collect()
+    }
+
+    fn done(&self, tenant: TenantHandle) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+    }
+}
+
+/// One tenant after the other: an outage of the platform's root concerns all of them.
+async fn take_over(engine: &Engine, taken_over: &TakenOver) -> bool {
+    let mut answered = true;
+    for tenant in taken_over.wanted(&engine.store.generation().state, engine.store.now()) {
+        if engine.take_over_all(tenant).await {
+            taken_over.done(tenant);
+        } else {
+            answered = false;
+        }
+    }
+    answered
+}
+
 /// What could be done now, by this node.
-fn due(engine: &Engine, ticked: bool) -> Vec<Work> {
+fn due(engine: &Engine, taken_over: &TakenOver, ticked: bool) -> Vec<Work> {
     let generation = engine.store.generation();
     let state = &generation.state;
     let node = engine.store.identity().node;
@@ -103,8 +145,11 @@ fn due(engine: &Engine, ticked: bool) -> Vec<Work> {
     if ticked {
         engine.roots.close_removed(state);
         work.push(Work::Probes);
+        let now = engine.store.now();
+        if !taken_over.wanted(state, now).is_empty() {
+            work.push(Work::TakeOver);
+        }
         if leads() {
-            let now = engine.store.now();
             work.extend(
                 state
                     .tenants()
@@ -117,13 +162,14 @@ fn due(engine: &Engine, ticked: bool) -> Vec<Work> {
 }
 
 /// Whether it went well, or nothing was left to do.
-async fn perform(engine: &Engine, voters: &probes::Voters, work: Work) -> bool {
+async fn perform(engine: &Engine, voters: &probes::Voters, taken_over: &TakenOver, work: Work) -> bool {
     match work {
         Work::Step(tenant) => jobs::step(engine, tenant).await,
         Work::Proof(tenant) => jobs::prove(engine, tenant).await,
         Work::Rotation(tenant) => rotation::rotate(engine, tenant).await,
         Work::Barrier => barrier::follow(engine).await,
         Work::BarrierSwitch => barrier::switch(engine).await,
+        Work::TakeOver => take_over(engine, taken_over).await,
         Work::Probes => probes::round(engine, voters).await,
     }
 }

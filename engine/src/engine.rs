@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
-use crypto::{GcmIvSource, NonceSource, Seed};
+use crypto::{GcmIvSource, Inbox, NonceSource, Seed};
 use model::command::Answer;
 use model::commands::RegisterService;
 use model::id::{BootId, Realm, ServiceHandle, ServiceName};
@@ -16,6 +16,7 @@ use raft_store::Store;
 
 use crate::barrier::KeyringFile;
 use crate::caller::Caller;
+use crate::everywhere::Everywhere;
 use crate::held::Held;
 use crate::hot::Hot;
 use crate::older::Older;
@@ -41,6 +42,8 @@ pub struct Engine {
     pub(crate) older: Older,
     pub(crate) seeded: Seeded,
     pub(crate) keyring_file: Arc<dyn KeyringFile>,
+    pub(crate) everywhere: Everywhere,
+    pub(crate) inbox: Inbox,
     realm: Realm,
     boot: BootId,
     requests: AtomicU64,
@@ -58,6 +61,8 @@ pub struct Parts {
     pub held: Arc<Held>,
     /// Where the barrier keyring is kept.
     pub keyring_file: Arc<dyn KeyringFile>,
+    /// What other nodes hand keys over to; the store told the cluster its public half.
+    pub inbox: Inbox,
     /// The number of this process start.
     pub boot: BootId,
 }
@@ -74,6 +79,8 @@ impl Engine {
             usage: Blocks::default(),
             older: Older::default(),
             seeded: Seeded::default(),
+            everywhere: Everywhere::default(),
+            inbox: parts.inbox,
             realm: parts.held.keyring().realm(),
             store: parts.store,
             audit: parts.audit,

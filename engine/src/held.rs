@@ -6,12 +6,13 @@
 //! is emptied.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crypto::{Keyring, L3Cache, Purged, Scope, UidKey};
 use model::id::{LogIndex, TenantHandle};
 use model::state::Effect;
-use raft_store::CacheGuard;
+use raft_store::{CacheGuard, HandedOver};
 
 use crate::refused::Refused;
 use crate::streams::Streams;
@@ -25,6 +26,9 @@ pub struct Held {
     closed: RwLock<HashMap<TenantHandle, LogIndex>>,
     /// Purged keys that a request may still hold.
     leaving: Mutex<Vec<(TenantHandle, Purged)>>,
+    /// Keys handed to and taken over from other nodes since this process started.
+    given: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl Held {
@@ -38,7 +42,23 @@ impl Held {
             tag_keys: RwLock::default(),
             closed: RwLock::default(),
             leaving: Mutex::default(),
+            given: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         }
+    }
+
+    /// How many keys went from node to node by this one since it started.
+    #[must_use]
+    pub fn handed_over(&self) -> HandedOver {
+        HandedOver { given: self.given.load(Ordering::Relaxed), taken: self.taken.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn gave(&self, keys: usize) {
+        self.given.fetch_add(keys as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn took(&self, keys: usize) {
+        self.taken.fetch_add(keys as u64, Ordering::Relaxed);
     }
 
     /// The barrier keyring.

@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
-use crypto::{Commitments, HotL3, Keyring, L2Commitment, L3Place, SeedCommitment, UidKey};
+use crypto::{Commitments, HotL3, Keyring, L2, L2Commitment, L3, L3Place, SeedCommitment, UidKey};
+use futures::future::BoxFuture;
 use model::id::{L2Version, LogIndex, TenantHandle};
+use model::root::Gate;
 use model::service::Service;
 use model::tenant::Tenant;
 use raft_store::Gen;
 
+use crate::engine::Engine;
 use crate::held::Held;
 use crate::refused::Refused;
-use crate::roots::Roots;
+use crate::roots::NoL2;
 
 /// Fills of different tenants go on side by side, whatever a root of one of them does; two fills of one key
 /// meet at the same lock.
@@ -52,11 +55,12 @@ impl Hot {
         self.held.tag_key(tenant, generation)
     }
 
-    /// A service's key of one place, unwrapped on first use. `generation` is the one that authorised the
-    /// request; a purge since then refuses the fill.
+    /// A service's key of one place, unwrapped on first use; while the tenant's root is silent, taken over from a
+    /// node that holds it. `generation` is the one that authorised the request; a purge since then refuses the
+    /// fill.
     pub async fn l3(
         &self,
-        roots: &Roots,
+        engine: &Engine,
         generation: &Gen,
         tenant: &Tenant,
         service: &Service,
@@ -64,13 +68,25 @@ impl Hot {
     ) -> Result<Arc<HotL3>, Refused> {
         match self.held.cache.get(&place) {
             Some(hot) => Ok(hot),
-            None => Box::pin(self.fill(roots, generation, tenant, service, place)).await,
+            None => self.filling(engine, generation, tenant, service, place).await,
         }
+    }
+
+    /// Boxed and without its type: it lies deep in the futures of every operation.
+    fn filling<'a>(
+        &'a self,
+        engine: &'a Engine,
+        generation: &'a Gen,
+        tenant: &'a Tenant,
+        service: &'a Service,
+        place: L3Place,
+    ) -> BoxFuture<'a, Result<Arc<HotL3>, Refused>> {
+        Box::pin(self.fill(engine, generation, tenant, service, place))
     }
 
     async fn fill(
         &self,
-        roots: &Roots,
+        engine: &Engine,
         generation: &Gen,
         tenant: &Tenant,
         service: &Service,
@@ -85,8 +101,33 @@ impl Hot {
         }
         let purged = |_| Refused::NotNow { reason: "the key was withdrawn meanwhile".to_owned() };
         let ticket = self.held.cache.begin_fill(place.tenant, generation.index).map_err(purged)?;
+        let l3 = self.obtain(engine, generation, tenant, service, place).await?;
+        self.held.cache.insert(&ticket, l3).map_err(purged)
+    }
+
+    /// The key by its tenant's root or, while that is silent, from a node that holds it.
+    async fn obtain(
+        &self,
+        engine: &Engine,
+        generation: &Gen,
+        tenant: &Tenant,
+        service: &Service,
+        place: L3Place,
+    ) -> Result<L3, Refused> {
+        // A root that is known to be silent would cost its whole time-out; other nodes answer at once.
+        let silent = matches!(generation.state.gate(tenant, engine.store.now()), Gate::Grace { .. });
+        if silent && let Some(l3) = engine.take_over(place).await {
+            return Ok(l3);
+        }
+        match engine.roots.unwrap_l2(&generation.state, tenant, place.l2_version).await {
+            Ok(l2) => self.derive(&l2, service, place),
+            Err(NoL2::Silent(refused)) if !silent => engine.take_over(place).await.ok_or(refused),
+            Err(no) => Err(no.into()),
+        }
+    }
+
+    fn derive(&self, l2: &L2, service: &Service, place: L3Place) -> Result<L3, Refused> {
         let record = service.seed.as_deref().ok_or(Refused::NotFound { cause: "service_shredded" })?;
-        let l2 = roots.unwrap_l2(&generation.state, tenant, place.l2_version).await?;
         let seed = self.keyring().open_seed(place.tenant, place.service, record).map_err(|error| {
             tracing::error!(%error, service = %service.name, "a service seed does not open");
             Refused::Internal { cause: "seed_does_not_open" }
@@ -94,11 +135,10 @@ impl Hot {
         if !seed.matches(&SeedCommitment(service.seed_commitment)) {
             return Err(Refused::Internal { cause: "seed_commitment_mismatch" });
         }
-        let l3 = l2.l3(place.kdf, &seed).map_err(|error| {
+        l2.l3(place.kdf, &seed).map_err(|error| {
             tracing::error!(%error, "an L3 key could not be derived");
             Refused::Internal { cause: "l3_not_derived" }
-        })?;
-        self.held.cache.insert(&ticket, l3).map_err(purged)
+        })
     }
 }
 

@@ -150,7 +150,8 @@ impl Engine {
         }
         let mut wraps = Vec::new();
         for l2 in left.iter().take(VERSIONS_AT_ONCE) {
-            let key = self.roots.unwrap_l2(&generation.state, tenant, l2.version).await?;
+            let key =
+                self.roots.unwrap_l2(&generation.state, tenant, l2.version).await.map_err(Refused::from)?;
             let revision = l2.wraps.iter().map(|wrap| wrap.revision).max().unwrap_or(0).saturating_add(1);
             let made =
                 self.roots.wrap_l2(&generation.state, tenant.handle, &job.to, l2.version, &key, revision);

@@ -285,7 +285,7 @@ impl Turn<'_> {
 
     pub(crate) async fn l3(&self, place: L3Place) -> Result<Arc<HotL3>, Refused> {
         let engine = self.engine;
-        engine.hot.l3(&engine.roots, &self.generation, &self.tenant, &self.service, place).await
+        engine.hot.l3(engine, &self.generation, &self.tenant, &self.service, place).await
     }
 }
 

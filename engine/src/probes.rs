@@ -11,18 +11,15 @@ use futures::stream::{self, StreamExt as _};
 use keystore::{RootError, Withdrawal};
 use model::commands::{NoteProbes, PROBES_MAX, Probe};
 use model::id::NodeId;
-use model::root::{DETAIL_BYTES_MAX, L1State, WhichRoot};
+use model::root::{DETAIL_BYTES_MAX, L1State, PROBE_EVERY_MS_MAX, WhichRoot};
 use model::state::State;
 use model::time::ClusterTime;
 
 use crate::engine::Engine;
 use crate::root_admin::probe;
 
-/// Between two probes of one root: with the jitter, the time-out and the write it stays below the 32 s in
-/// which a no must close every connected node.
-const EVERY_MS: u64 = 25_000;
-/// Roots are not probed all at once: each begins up to this much later.
-const JITTER_MS: u64 = 2_000;
+/// Roots are not probed all at once: each begins later by up to this part of the time between two probes.
+const JITTER: u64 = 12;
 /// A root whose turn somebody missed is probed by any voter.
 const MISSED_MS: u64 = 2_500;
 /// A probe ends within this.
@@ -66,7 +63,9 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
         .state
         .roots_in_use()
         .filter(|root| match overdue(&generation.state, *root, now) {
-            Some(late_ms) => late_ms >= MISSED_MS || turn(*root, now, voters.len()) == own,
+            Some(late_ms) => {
+                late_ms >= MISSED_MS || turn(*root, now, every(&generation.state, *root), voters.len()) == own
+            }
             None => false,
         })
         .take(PROBES_MAX)
@@ -80,8 +79,9 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
     if probes.is_empty() {
         return false;
     }
+    let news: Vec<Probe> = probes.iter().filter(|probe| is_news(&generation.state, probe)).cloned().collect();
     match engine.store.propose(NoteProbes { by: node, probes }, None).await {
-        Ok(_) => true,
+        Ok(_) => record(engine, &generation.state, &news).await,
         Err(error) => {
             tracing::warn!(%error, "the cluster could not be told what roots say");
             false
@@ -89,16 +89,47 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
     }
 }
 
+/// Whether a probe brought something else than is known; that a new root works is nothing new.
+fn is_news(state: &State, probe: &Probe) -> bool {
+    let known = state.l1(probe.root).map_or(L1State::Enabled, |l1| l1.state);
+    probe.state.after(known) != known
+}
+
+/// Puts on record why tenants close and open again; whether that is durable.
+async fn record(engine: &Engine, state: &State, news: &[Probe]) -> bool {
+    let mut recorded = true;
+    for probe in news {
+        let root = probe.root.and_then(|(tenant, root)| state.root(tenant, root));
+        let tenant = root.and_then(|root| state.tenant(root.tenant));
+        let target = match (root, tenant) {
+            (Some(root), Some(tenant)) => format!("root {} of {}", root.name, tenant.name),
+            _ => "root platform".to_owned(),
+        };
+        let detail = format!("{} {}", probe.state.as_str(), probe.detail);
+        let tenant = tenant.map(|tenant| tenant.handle);
+        let noted = engine.note_action(None, "note_probes", tenant, &target, detail.trim(), None).await;
+        recorded &= noted.is_ok();
+    }
+    recorded
+}
+
 /// How late the probe of a root is, in milliseconds; `None` while it is not due.
 fn overdue(state: &State, root: WhichRoot, now: ClusterTime) -> Option<u64> {
     let Some(l1) = state.l1(root) else { return Some(0) };
-    let due = l1.probed_at.plus_ms(EVERY_MS + spread(root, 0) % JITTER_MS);
+    let every = every(state, root);
+    let due = l1.probed_at.plus_ms(every + spread(root, 0) % (every / JITTER));
     (now >= due).then(|| now.0 - due.0)
 }
 
+/// Between two probes of a root, in milliseconds: as its tenant wants, the platform's as seldom as is allowed.
+fn every(state: &State, root: WhichRoot) -> u64 {
+    let tenant = root.and_then(|(tenant, _)| state.tenant(tenant));
+    tenant.map_or(PROBE_EVERY_MS_MAX, |tenant| tenant.probe_every_ms)
+}
+
 /// Whose turn it is: roots are spread over voters, and go round with every probe.
-fn turn(root: WhichRoot, now: ClusterTime, voters: usize) -> usize {
-    let round = now.0 / EVERY_MS;
+fn turn(root: WhichRoot, now: ClusterTime, every_ms: u64, voters: usize) -> usize {
+    let round = now.0 / every_ms;
     let of = u64::try_from(voters).unwrap_or(1).max(1);
     usize::try_from(spread(root, round) % of).unwrap_or(0)
 }
@@ -185,12 +216,13 @@ mod tests {
     #[test]
     fn roots_are_shared_out_and_go_round() {
         let root = |number: u8| Some((TenantHandle([number; 4]), RootHandle([7; 4])));
-        let at = |round: u64| ClusterTime(round * EVERY_MS);
+        const EVERY: u64 = PROBE_EVERY_MS_MAX;
+        let at = |round: u64| ClusterTime(round * EVERY);
         let mut load = [0_usize; 3];
-        (0..=255).for_each(|number| load[turn(root(number), at(1), 3)] += 1);
+        (0..=255).for_each(|number| load[turn(root(number), at(1), EVERY, 3)] += 1);
         assert!(load.iter().all(|roots| *roots > 40), "{load:?}");
         let asked: std::collections::BTreeSet<usize> =
-            (0..12).map(|round| turn(root(1), at(round), 3)).collect();
+            (0..12).map(|round| turn(root(1), at(round), EVERY, 3)).collect();
         assert_eq!(asked.len(), 3, "every voter has its turn");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keystore::{Health, Problem, Report, RootError, RootKeystore, Who};
 use model::command::{Answer, IdempotencyKey};
 use model::commands::{ConfigureRoot, RelinkTenant, RemoveRoot, SetRootPolicy, StartJob};
-use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle};
+use model::id::{JobId, RootHandle, RootName, TenantHandle};
 use model::job::{Job, JobKind};
 use model::refusal::Refusal;
 use model::root::Root;
@@ -17,6 +17,17 @@ use crate::described::Described;
 use crate::engine::{DRAWS_MAX, Engine};
 use crate::refused::Refused;
 use crate::roots::silent;
+
+/// What a tenant decides about all its roots; all in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootPolicy {
+    /// How long hot keys outlive the silence of roots.
+    pub l1_grace_ms: u64,
+    /// Between two probes of a root.
+    pub probe_every_ms: u64,
+    /// Age at which the tenant's key is rotated.
+    pub rotate_after_ms: u64,
+}
 
 impl Engine {
     /// Tests a root: opens it, has it wrap and unwrap random bytes, asks what it says of its key and what we
@@ -106,7 +117,7 @@ impl Engine {
         self.administer(who, root.tenant, root.name.as_str(), command, idempotency).await.map(drop)
     }
 
-    /// Decides how long hot keys outlive the silence of a tenant's roots, and when its key is rotated by age.
+    /// Decides about all roots of a tenant.
     ///
     /// # Errors
     /// [`Refused::Refused`] with the state's reason.
@@ -114,11 +125,11 @@ impl Engine {
         &self,
         who: &Administrator,
         tenant: &Tenant,
-        l1_grace_ms: u64,
-        rotate_after_ms: u64,
+        policy: RootPolicy,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), Refused> {
-        let command = SetRootPolicy { tenant: tenant.handle, l1_grace_ms, rotate_after_ms };
+        let RootPolicy { l1_grace_ms, probe_every_ms, rotate_after_ms } = policy;
+        let command = SetRootPolicy { tenant: tenant.handle, l1_grace_ms, probe_every_ms, rotate_after_ms };
         self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
     }
 
@@ -135,7 +146,7 @@ impl Engine {
         if let (Access::Unlinked, Some(primary)) = (tenant.access, tenant.primary()) {
             let generation = self.store.generation();
             let unwrapped = self.roots.unwrap_l2(&generation.state, tenant, primary.version).await;
-            if let Err(refused) = unwrapped {
+            if let Err(refused) = unwrapped.map_err(Refused::from) {
                 let target = tenant.name.as_str();
                 self.note_admin(who, "relink_tenant", Some(tenant.handle), target, Err(&refused)).await?;
                 return Err(refused);
@@ -170,22 +181,6 @@ impl Engine {
     #[must_use]
     pub fn job(&self, tenant: TenantHandle, id: JobId) -> Option<Arc<Job>> {
         self.store.generation().state.job(tenant, id).cloned()
-    }
-
-    /// Returns once every reachable node serves from at least this index, or after `within`; whether all do.
-    /// Unreachable nodes hold no lease for long: they count as not there yet.
-    pub async fn applied_everywhere(&self, index: LogIndex, within: Duration) -> bool {
-        let deadline = tokio::time::Instant::now() + within;
-        loop {
-            let cluster = self.store.cluster_status().await;
-            if cluster.nodes.iter().all(|node| node.reachable && node.status.applied >= index) {
-                return true;
-            }
-            if tokio::time::Instant::now() >= deadline {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 }
 

@@ -23,6 +23,22 @@ const OPEN_MAX: Duration = Duration::from_secs(25);
 /// A root that did not answer is not asked again for so long: each try costs its callers a whole time-out.
 const REST: Duration = Duration::from_secs(1);
 
+/// Why no root gave a tenant's L2 key.
+pub(crate) enum NoL2 {
+    /// One of its roots is silent, which says nothing about the key; none that answered gave it.
+    Silent(Refused),
+    /// They answered.
+    Refused(Refused),
+}
+
+impl From<NoL2> for Refused {
+    fn from(no: NoL2) -> Self {
+        match no {
+            NoL2::Silent(refused) | NoL2::Refused(refused) => refused,
+        }
+    }
+}
+
 /// Every open root.
 pub struct Roots {
     realm: Realm,
@@ -151,8 +167,13 @@ impl Roots {
     /// Unwraps a tenant's L2 key by the first of its roots that does so, and checks the commitment.
     ///
     /// # Errors
-    /// [`Refused::KeyUnavailable`] with what the last root said.
-    pub async fn unwrap_l2(&self, state: &State, tenant: &Tenant, version: L2Version) -> Result<L2, Refused> {
+    /// [`NoL2`] with what the last root said.
+    pub(crate) async fn unwrap_l2(
+        &self,
+        state: &State,
+        tenant: &Tenant,
+        version: L2Version,
+    ) -> Result<L2, NoL2> {
         self.unwrap_l2_by(state, tenant, version, None).await
     }
 
@@ -179,8 +200,10 @@ impl Roots {
         tenant: &Tenant,
         version: L2Version,
         only: Option<&str>,
-    ) -> Result<L2, Refused> {
-        let l2 = tenant.version(version).ok_or(Refused::NotFound { cause: "l2_version_unknown" })?;
+    ) -> Result<L2, NoL2> {
+        let unknown = NoL2::Refused(Refused::NotFound { cause: "l2_version_unknown" });
+        let l2 = tenant.version(version).ok_or(unknown)?;
+        let mut silent = false;
         let mut refused = Refused::KeyUnavailable { reason: "no wrap is left of it".to_owned() };
         let mut wraps: Vec<&Wrap> =
             l2.wraps.iter().filter(|wrap| only.is_none_or(|only| wrap.l1_ref == only)).collect();
@@ -189,6 +212,7 @@ impl Roots {
             let unwrapped = match self.unwrap(state, tenant.handle, version, wrap).await {
                 Ok(payload) => payload,
                 Err(error) => {
+                    silent |= matches!(error, RootError::Unreachable { .. } | RootError::Throttled { .. });
                     refused = unavailable(error);
                     continue;
                 }
@@ -198,11 +222,11 @@ impl Roots {
                 |error| {
                     tracing::error!(tenant = %tenant.name, %version, root = %wrap.l1_ref, %error,
                         "a root answered with something else than the tenant's key");
-                    unavailable(corrupt(&wrap.l1_ref))
+                    NoL2::Refused(unavailable(corrupt(&wrap.l1_ref)))
                 },
             );
         }
-        Err(refused)
+        Err(if silent { NoL2::Silent(refused) } else { NoL2::Refused(refused) })
     }
 
     async fn unwrap(

@@ -269,7 +269,15 @@ mod tests {
                 },
             );
             let rotate_after_ms = ROTATE_AFTER_MS_DEFAULT;
-            bench.act(0, SetRootPolicy { tenant: TENANT, l1_grace_ms: GRACE_MS, rotate_after_ms });
+            bench.act(
+                0,
+                SetRootPolicy {
+                    tenant: TENANT,
+                    l1_grace_ms: GRACE_MS,
+                    probe_every_ms: 25_000,
+                    rotate_after_ms,
+                },
+            );
             bench
         }
 

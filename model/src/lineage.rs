@@ -110,7 +110,7 @@ mod tests {
         }
         apply(&mut state, 4, SuspendTenant { tenant: TenantHandle([2; 4]) });
         apply(&mut state, 5, TerminateTenant { tenant: TenantHandle([3; 4]) });
-        apply(&mut state, 6, IssueBootId { node: NodeId(1) });
+        apply(&mut state, 6, IssueBootId { node: NodeId(1), inbox: None });
         apply(&mut state, 6, RetireNode { node: NodeId(1) });
         state
     }
@@ -127,7 +127,9 @@ mod tests {
         assert!(state.joined(node).expect("let in").voter);
         assert_eq!(state.retiring().count(), 0, "nobody waits for the old nodes");
         assert!(state.departure(NodeId(1)).is_some() && state.departure(node).is_none());
-        let Answer::BootId(boot) = apply(&mut state, node.0 + 1, IssueBootId { node }) else { panic!() };
+        let Answer::BootId(boot) = apply(&mut state, node.0 + 1, IssueBootId { node, inbox: None }) else {
+            panic!()
+        };
         assert!(boot.0 > FLOOR);
         let tenant = TenantHandle([1; 4]);
         let add = |version| AddL2Version {

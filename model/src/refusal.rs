@@ -348,6 +348,8 @@ pub enum Limit {
     RootSettings,
     /// How long hot keys outlive the silence of a root.
     L1Grace,
+    /// Between two probes of a root.
+    ProbeEvery,
     /// The age at which a key is rotated.
     RotateAfter,
     /// Bytes of what is said about a root or a job.
@@ -389,6 +391,7 @@ impl std::fmt::Display for Limit {
             Self::Roots => "the number of roots of a tenant",
             Self::RootSettings => "the size of a root's configuration",
             Self::L1Grace => "the grace while no root answers",
+            Self::ProbeEvery => "the time between two probes of a root",
             Self::RotateAfter => "the age at which the key is rotated",
             Self::Detail => "the length of what is said about a root or a job",
             Self::Probes => "the number of probes in one entry",
@@ -448,9 +451,12 @@ impl Limit {
 
     const fn unit(self) -> Unit {
         match self {
-            Self::Lease | Self::TicketTime | Self::L1Grace | Self::RotateAfter | Self::JoinTokenTime => {
-                Unit::Millis
-            }
+            Self::Lease
+            | Self::TicketTime
+            | Self::L1Grace
+            | Self::ProbeEvery
+            | Self::RotateAfter
+            | Self::JoinTokenTime => Unit::Millis,
             Self::AttributeBytes
             | Self::MaterialBytes
             | Self::SeedBytes

@@ -22,6 +22,11 @@ pub const DETAIL_BYTES_MAX: usize = 512;
 pub const L1_GRACE_MS_DEFAULT: u64 = 60 * 60 * 1000;
 /// Longest grace a tenant may choose: after a day the owner of the key must be heard.
 pub const L1_GRACE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Between two probes of a tenant's roots, unless the tenant says otherwise, and at most: with the jitter, a missed
+/// turn, the time-out and the write it stays below the 32 s in which a no must close every connected node.
+pub const PROBE_EVERY_MS_MAX: u64 = 25_000;
+/// At least: a probe may take as long.
+pub const PROBE_EVERY_MS_MIN: u64 = 2_000;
 /// Age at which a tenant's key is rotated, unless the tenant says otherwise.
 pub const ROTATE_AFTER_MS_DEFAULT: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Youngest age at which a key may be rotated by itself: versions are kept for ever, and there is room for
@@ -93,6 +98,16 @@ impl L1State {
         match self {
             Self::Disabled | Self::Forbidden | Self::PendingDeletion | Self::Deleted => true,
             Self::Enabled | Self::Unreachable | Self::Unknown => false,
+        }
+    }
+
+    /// What is known of a root of which this was known, after this answer: a no stands until the root is heard
+    /// again, and silence takes nothing back.
+    #[must_use]
+    pub const fn after(self, known: Self) -> Self {
+        match self {
+            Self::Unreachable | Self::Unknown if known.is_withdrawn() => known,
+            answer => answer,
         }
     }
 }

@@ -132,7 +132,7 @@ pub enum Row {
     /// See [`RowKey::Node`].
     Node(Joined),
     /// See [`RowKey::Boot`].
-    Boot(BootId),
+    Boot(Booted),
     /// See [`RowKey::Ticket`].
     Ticket(Ticket),
     /// See [`RowKey::Group`]: the place of the member given out last.
@@ -157,6 +157,16 @@ pub enum Row {
     Event(Event),
     /// See [`RowKey::Barrier`].
     Barrier(Barrier),
+}
+
+/// A process start of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Booted {
+    /// Its number.
+    pub boot: BootId,
+    /// The public key that other nodes seal keys to which they hand over to it; a process that is handed none has
+    /// none.
+    pub inbox: Option<[u8; 32]>,
 }
 
 /// Facts about the cluster as a whole.

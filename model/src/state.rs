@@ -21,7 +21,7 @@ use crate::job::{Job, Step};
 use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{Gate, L1, Root, WhichRoot};
-use crate::row::{Cluster, JoinToken, Joined, Remembered, Row, RowKey};
+use crate::row::{Booted, Cluster, JoinToken, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
 use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
@@ -103,7 +103,7 @@ pub struct State {
     pub(crate) group_cursors: OrdMap<(TenantHandle, ServiceHandle, [u8; 32]), Place>,
     pub(crate) remembered: OrdMap<[u8; 32], Arc<Remembered>>,
     pub(crate) expiries: OrdMap<(ClusterTime, [u8; 32]), ()>,
-    pub(crate) boots: OrdMap<NodeId, BootId>,
+    pub(crate) boots: OrdMap<NodeId, Booted>,
     pub(crate) joined: OrdMap<NodeId, Arc<Joined>>,
     pub(crate) join_attempts: OrdMap<[u8; 16], NodeId>,
     pub(crate) departures: OrdMap<NodeId, Departure>,
@@ -359,7 +359,13 @@ impl State {
 
     /// The newest process start of every node that ever asked for a number.
     pub fn boots(&self) -> impl Iterator<Item = (NodeId, BootId)> + '_ {
-        self.boots.iter().map(|(node, boot)| (*node, *boot))
+        self.boots.iter().map(|(node, booted)| (*node, booted.boot))
+    }
+
+    /// The newest process start of a node.
+    #[must_use]
+    pub fn booted(&self, node: NodeId) -> Option<Booted> {
+        self.boots.get(&node).copied()
     }
 
     /// A node that was let in.
@@ -509,6 +515,17 @@ impl State {
     #[must_use]
     pub fn barrier(&self) -> &Barrier {
         &self.barrier
+    }
+
+    /// When the roots that hold a tenant open were last heard to, in cluster time; `None` if none does, or none was
+    /// probed yet.
+    #[must_use]
+    pub fn heard(&self, tenant: &Tenant) -> Option<ClusterTime> {
+        let of = |root: WhichRoot| self.l1(root).filter(|l1| !l1.state.is_withdrawn()).map(|l1| l1.ok_at);
+        if tenant.roots.is_empty() {
+            return of(None);
+        }
+        tenant.roots.iter().filter_map(|root| of(Some((tenant.handle, *root)))).max()
     }
 
     /// A job of a tenant.
@@ -692,9 +709,9 @@ impl State {
         self.insert_remembered(key, remembered);
     }
 
-    pub(crate) fn put_boot(&mut self, node: NodeId, boot: BootId, changes: &mut Changes) {
-        changes.rows.push((RowKey::Boot(node), Some(Row::Boot(boot))));
-        self.boots.insert(node, boot);
+    pub(crate) fn put_boot(&mut self, node: NodeId, booted: Booted, changes: &mut Changes) {
+        changes.rows.push((RowKey::Boot(node), Some(Row::Boot(booted))));
+        self.boots.insert(node, booted);
     }
 
     pub(crate) fn put_joined(&mut self, joined: Joined, changes: &mut Changes) {

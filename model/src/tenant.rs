@@ -125,6 +125,8 @@ pub struct Tenant {
     pub roots: Vec<RootHandle>,
     /// How long hot keys serve on while no root answers, in milliseconds.
     pub l1_grace_ms: u64,
+    /// Between two probes of each of its roots, in milliseconds.
+    pub probe_every_ms: u64,
     /// Age at which the primary L2 version is replaced, in milliseconds.
     pub rotate_after_ms: u64,
     /// Freshness lease in milliseconds: what a request checks its captured lease against.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{LogIndex, ServiceHandle, TenantHandle, WorkflowId};
+use crate::id::{LogIndex, RootHandle, ServiceHandle, TenantHandle, WorkflowId};
 use crate::time::ClusterTime;
 
 /// How long a workflow may take from its opening: a week covers holidays, not oblivion.
@@ -28,6 +28,10 @@ pub enum Task {
     ShredService(ServiceHandle),
     /// Wants fewer approvals from then on.
     SetApprovals(u8),
+    /// Locks the tenant until it is linked again.
+    UnlinkTenant,
+    /// Makes these roots the tenant's, by a job; none: the platform's.
+    SwitchRoots(Vec<RootHandle>),
 }
 
 impl Task {
@@ -38,6 +42,8 @@ impl Task {
             Self::TerminateTenant => "terminate_tenant",
             Self::ShredService(_) => "shred_service",
             Self::SetApprovals(_) => "set_approvals",
+            Self::UnlinkTenant => "unlink_tenant",
+            Self::SwitchRoots(_) => "switch_roots",
         }
     }
 }

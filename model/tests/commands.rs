@@ -57,7 +57,7 @@ fn table() -> Vec<(Action, bool)> {
     let none = Dates::default();
     let (due, later) = (Some(NOW_S), Some(NOW_S + 1));
     let mut rows: Vec<(Action, bool)> = vec![
-        (IssueBootId { node: NodeId(1) }.into(), false),
+        (IssueBootId { node: NodeId(1), inbox: None }.into(), false),
         (
             CreateTenant {
                 handle: T,
@@ -199,7 +199,7 @@ fn roots() -> Vec<(Action, bool)> {
             false,
         ),
         (RemoveRoot { tenant: T, root }.into(), false),
-        (SetRootPolicy { tenant: T, l1_grace_ms: 1, rotate_after_ms: 2 }.into(), true),
+        (SetRootPolicy { tenant: T, l1_grace_ms: 1, probe_every_ms: 3, rotate_after_ms: 2 }.into(), true),
         (probe(L1State::Enabled), false),
         (probe(L1State::Unreachable), true),
         (probe(L1State::Unknown), true),

@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod danger;
 pub mod env;
+pub mod handover;
 mod host;
 pub mod identity;
 pub mod join;
@@ -30,7 +31,7 @@ pub use identity::Identity;
 pub use machine::{CacheGuard, Exported, Gen};
 pub use production::Production;
 pub use store::{
-    Addresses, ClusterStatus, Env, ExportError, Holds, MemberStatus, NodeStatus, ProposeError, Proposed,
-    Role, Settings, StartError, StepDownError, Store, TokenError, Unavailable, Unsafe,
+    Addresses, ClusterStatus, Env, ExportError, HandedOver, Holds, MemberStatus, NodeStatus, ProposeError,
+    Proposed, Role, Settings, StartError, StepDownError, Store, TokenError, Unavailable, Unsafe,
 };
 pub use token::JoinToken;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use engine::Engine;
+use model::root::{Gate, L1_GRACE_MS_DEFAULT, L1State, WhichRoot};
 use raft_store::Role;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +28,26 @@ pub struct ClusterView {
     format: u32,
     /// Every member.
     nodes: Vec<NodeView>,
+    /// Roots in use that do not work, those whose tenants close first before all others; at most a hundred.
+    roots_in_error: Vec<RootInError>,
+}
+
+/// A root in use that does not work.
+#[derive(Serialize, ToSchema)]
+pub struct RootInError {
+    /// Whose; none for the platform's, on which all other tenants hang.
+    tenant: Option<String>,
+    /// Its name; `platform` for the platform's.
+    root: String,
+    /// `disabled`, `forbidden`, `unreachable`, `pending deletion`, `deleted` or `unknown`.
+    key_state: &'static str,
+    /// Its own words.
+    detail: String,
+    /// Since when, in seconds since the epoch.
+    since: u64,
+    /// Hot keys serve until then, in seconds since the epoch, if no root of the tenant answers before; absent once its
+    /// tenants are closed.
+    serves_until: Option<u64>,
 }
 
 /// One member.
@@ -57,6 +78,39 @@ pub struct NodeView {
     version: String,
     /// When the first of its certificates expires, in seconds since the epoch.
     certificates_expire: Option<u64>,
+    /// Keys it handed to other nodes since it started, while roots were silent.
+    keys_given: u64,
+    /// Keys it took over from other nodes since it started.
+    keys_taken: u64,
+}
+
+/// More than these nobody reads in one answer; the metrics count all.
+const IN_ERROR_MAX: usize = 100;
+
+fn roots_in_error(engine: &Engine) -> Vec<RootInError> {
+    let (generation, now) = (engine.store().generation(), engine.store().now());
+    let state = &generation.state;
+    let in_error = |which: WhichRoot| {
+        let l1 = state.l1(which).filter(|l1| l1.state != L1State::Enabled)?;
+        let root = which.and_then(|(tenant, root)| state.root(tenant, root));
+        let tenant = root.and_then(|root| state.tenant(root.tenant));
+        let grace_ms = tenant.map_or(L1_GRACE_MS_DEFAULT, |tenant| tenant.l1_grace_ms);
+        Some(RootInError {
+            tenant: tenant.map(|tenant| tenant.name.to_string()),
+            root: root.map_or("platform".to_owned(), |root| root.name.to_string()),
+            key_state: l1.state.as_str(),
+            detail: l1.detail.clone(),
+            since: l1.since.as_secs(),
+            serves_until: match l1.gate(grace_ms, now) {
+                Gate::Grace { until } => Some(until.as_secs()),
+                Gate::Open | Gate::Closed { .. } => None,
+            },
+        })
+    };
+    let mut roots: Vec<RootInError> = state.roots_in_use().filter_map(in_error).collect();
+    roots.sort_by_key(|root| root.serves_until);
+    roots.truncate(IN_ERROR_MAX);
+    roots
 }
 
 /// The nodes of the cluster.
@@ -78,6 +132,8 @@ pub async fn show(engine: Arc<Engine>) -> Json<ClusterView> {
             lag: status.lag,
             version: status.version.to_string(),
             certificates_expire: status.certificates_expire,
+            keys_given: status.handed_over.given,
+            keys_taken: status.handed_over.taken,
         }
     });
     Json(ClusterView {
@@ -89,6 +145,7 @@ pub async fn show(engine: Arc<Engine>) -> Json<ClusterView> {
         failure_tolerance: cluster.tolerance(),
         format: cluster.format,
         nodes: nodes.collect(),
+        roots_in_error: roots_in_error(&engine),
     })
 }
 

@@ -10,12 +10,12 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use engine::{Described, Engine};
+use engine::{Described, Engine, RootPolicy};
 use keystore::{Credentials, Report, RootConfig};
 use model::commands::{DisableTenant, EnableTenant, UnlinkTenant};
 use model::id::{RootHandle, RootName};
 use model::job::JobKind;
-use model::root::{Gate, L1, L1State, Root, WhichRoot};
+use model::root::{Gate, L1, L1State, PROBE_EVERY_MS_MAX, Root, WhichRoot};
 use model::tenant::Tenant;
 use model::time::ClusterTime;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use super::jobs::{self, JobView};
 use super::tenants::TenantInPath;
 use crate::app::{App, in_path};
 use crate::json::Body;
-use crate::problem::Problem;
+use crate::problem::{Problem, seconds};
 use crate::wish::Wish;
 
 /// The name under which the platform's root stands among a tenant's.
@@ -67,8 +67,16 @@ pub struct ConfigureRootRequest {
 pub struct RootPolicyRequest {
     /// How long hot keys serve on while no root answers, in milliseconds; at most a day.
     l1_grace_ms: u64,
+    /// Between two probes of a root, in milliseconds: 2000 to 25000, and the latter unless given. A root that says
+    /// no closes its tenant within that and 7 s.
+    #[serde(default = "seldom")]
+    probe_every_ms: u64,
     /// Age at which the tenant's key is rotated, in milliseconds; at least a day.
     rotate_after_ms: u64,
+}
+
+fn seldom() -> u64 {
+    PROBE_EVERY_MS_MAX
 }
 
 /// A root of a tenant.
@@ -102,7 +110,7 @@ pub struct RootView {
     created: Option<u64>,
     /// When the last node came to know of a change just made; absent if one has not yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    applied_everywhere_at: Option<u64>,
+    applied_everywhere_at: Option<f64>,
 }
 
 /// Roots.
@@ -200,9 +208,9 @@ pub async fn configure(
     }
     let described = described(request.config, &request.credentials)?;
     let root = engine.configure_root(&wish.who, tenant, &root_name, &described, key).await?;
-    let everywhere = engine.applied_everywhere(root.revision, EVERYWHERE_MAX).await;
+    let everywhere = engine.applied_everywhere_at(root.revision, EVERYWHERE_MAX).await;
     let mut view = view(engine, tenant, Some(&root));
-    view.applied_everywhere_at = everywhere.then(|| engine.store().now().as_secs());
+    view.applied_everywhere_at = seconds(everywhere);
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
@@ -279,8 +287,9 @@ pub async fn policy(
     Body(request): Body<RootPolicyRequest>,
 ) -> Result<StatusCode, Problem> {
     let key = wish.key(&request)?;
-    let RootPolicyRequest { l1_grace_ms, rotate_after_ms } = request;
-    wish.engine.set_root_policy(&wish.who, wish.tenant(), l1_grace_ms, rotate_after_ms, key).await?;
+    let RootPolicyRequest { l1_grace_ms, probe_every_ms, rotate_after_ms } = request;
+    let policy = RootPolicy { l1_grace_ms, probe_every_ms, rotate_after_ms };
+    wish.engine.set_root_policy(&wish.who, wish.tenant(), policy, key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -82,6 +82,8 @@ pub struct TenantView {
     access: &'static str,
     /// How long hot keys serve on while no root answers, in milliseconds.
     l1_grace_ms: u64,
+    /// Between two probes of a root, in milliseconds.
+    probe_every_ms: u64,
     /// Age at which its key is rotated, in milliseconds.
     rotate_after_ms: u64,
     /// Its region.
@@ -176,6 +178,7 @@ fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
         effective_everywhere_at: effect.seconds(),
         access: tenant.access.as_str(),
         l1_grace_ms: tenant.l1_grace_ms,
+        probe_every_ms: tenant.probe_every_ms,
         rotate_after_ms: tenant.rotate_after_ms,
         region: tenant.region.clone(),
         labels: tenant.labels.clone(),

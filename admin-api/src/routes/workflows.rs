@@ -11,8 +11,11 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use engine::{Administrator, Engine, Refused};
 use model::command::Action;
-use model::commands::{OpenWorkflow, SetApprovals, ShredService, StepWorkflow, TerminateTenant};
-use model::id::{TenantHandle, WorkflowId};
+use model::commands::{
+    OpenWorkflow, SetApprovals, ShredService, StartJob, StepWorkflow, TerminateTenant, UnlinkTenant,
+};
+use model::id::{JobId, RootHandle, RootName, TenantHandle, WorkflowId};
+use model::job::JobKind;
 use model::refusal::Refusal;
 use model::service::ServiceState;
 use model::tenant::Tenant;
@@ -20,6 +23,7 @@ use model::workflow::{Step, Task, Workflow, WorkflowState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::roots::PLATFORM;
 use super::services::find_service;
 use super::tenants::TenantInPath;
 use crate::app::{App, in_path};
@@ -32,7 +36,7 @@ use crate::wish::Wish;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenWorkflowRequest {
-    /// `terminate_tenant`, `shred_service` or `set_approvals`.
+    /// `terminate_tenant`, `shred_service`, `set_approvals`, `unlink_tenant` or `switch_roots`.
     task: String,
     /// For `shred_service`: which.
     #[serde(default)]
@@ -40,6 +44,9 @@ pub struct OpenWorkflowRequest {
     /// For `set_approvals`: how many from then on.
     #[serde(default)]
     approvals: Option<u8>,
+    /// For `switch_roots`: the roots to be, or `platform`.
+    #[serde(default)]
+    roots: Option<Vec<String>>,
     /// Why, for those who are asked.
     reason: String,
     /// Only shows what the deed would hit.
@@ -50,7 +57,7 @@ pub struct OpenWorkflowRequest {
 /// What a deed would hit.
 #[derive(Serialize, ToSchema)]
 pub struct Impact {
-    /// Services whose keys end.
+    /// Services whose keys end, or are locked.
     services: Vec<String>,
     /// Recorded objects among them; keys that cost no storage are not counted.
     objects: u64,
@@ -84,6 +91,9 @@ pub struct WorkflowView {
     service: Option<String>,
     /// For `set_approvals`: how many from then on.
     approvals: Option<u8>,
+    /// For `switch_roots`: the roots to be, or `platform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roots: Option<Vec<String>>,
     /// Where it is: `initial`, `waiting_approval`, `waiting_confirmation`, `executing`, `successful`, `failed`,
     /// `rejected`, `revoked` or `expired`.
     state: &'static str,
@@ -128,34 +138,51 @@ fn impact(engine: &Engine, tenant: &Tenant, task: &Task) -> Impact {
     let generation = engine.store().generation();
     let state = &generation.state;
     let hit = |service: &&Arc<model::service::Service>| match task {
-        Task::TerminateTenant => service.state != ServiceState::Shredded,
+        Task::TerminateTenant | Task::UnlinkTenant => service.state != ServiceState::Shredded,
         Task::ShredService(handle) => service.handle == *handle,
-        Task::SetApprovals(_) => false,
+        Task::SetApprovals(_) | Task::SwitchRoots(_) => false,
     };
     let services: Vec<_> = state.services(tenant.handle).filter(hit).collect();
     Impact {
         objects: services.iter().map(|service| state.object_count(tenant.handle, service.handle)).sum(),
         services: services.iter().map(|service| service.name.to_string()).collect(),
         versions: if *task == Task::TerminateTenant { tenant.versions.len() } else { 0 },
-        reversible: matches!(task, Task::SetApprovals(_)),
+        reversible: !matches!(task, Task::TerminateTenant | Task::ShredService(_)),
     }
 }
 
 /// The parts of a view that a task says.
-fn task_view(engine: &Engine, tenant: &Tenant, task: &Task) -> (Option<String>, Option<u8>) {
+#[derive(Default)]
+struct TaskView {
+    service: Option<String>,
+    approvals: Option<u8>,
+    roots: Option<Vec<String>>,
+}
+
+fn task_view(engine: &Engine, tenant: &Tenant, task: &Task) -> TaskView {
+    let generation = engine.store().generation();
+    let state = &generation.state;
     match task {
-        Task::TerminateTenant => (None, None),
+        Task::TerminateTenant | Task::UnlinkTenant => TaskView::default(),
         Task::ShredService(handle) => {
-            let generation = engine.store().generation();
-            let service = generation.state.service(tenant.handle, *handle);
-            (service.map(|service| service.name.to_string()), None)
+            let service = state.service(tenant.handle, *handle);
+            TaskView { service: service.map(|service| service.name.to_string()), ..TaskView::default() }
         }
-        Task::SetApprovals(approvals) => (None, Some(*approvals)),
+        Task::SetApprovals(approvals) => TaskView { approvals: Some(*approvals), ..TaskView::default() },
+        Task::SwitchRoots(roots) => {
+            let name = |root: &RootHandle| {
+                let known = state.root(tenant.handle, *root);
+                known.map_or_else(|| root.to_string(), |root| root.name.to_string())
+            };
+            let names =
+                if roots.is_empty() { vec![PLATFORM.to_owned()] } else { roots.iter().map(name).collect() };
+            TaskView { roots: Some(names), ..TaskView::default() }
+        }
     }
 }
 
 fn view(engine: &Engine, tenant: &Tenant, workflow: &Workflow) -> WorkflowView {
-    let (service, approvals) = task_view(engine, tenant, &workflow.task);
+    let TaskView { service, approvals, roots } = task_view(engine, tenant, &workflow.task);
     let vote = |vote: &model::workflow::Vote| VoteView {
         by: vote.by.clone(),
         approves: vote.approves,
@@ -167,6 +194,7 @@ fn view(engine: &Engine, tenant: &Tenant, workflow: &Workflow) -> WorkflowView {
         task: workflow.task.as_str(),
         service,
         approvals,
+        roots,
         state: workflow.state_at(engine.store().now()).as_str(),
         initiator: workflow.initiator.clone(),
         reason: workflow.reason.clone(),
@@ -264,26 +292,45 @@ pub async fn open(
 }
 
 fn task(engine: &Engine, tenant: &Tenant, request: &OpenWorkflowRequest) -> Result<Task, Problem> {
-    match (request.task.as_str(), &request.service, request.approvals) {
-        ("terminate_tenant", None, None) => Ok(Task::TerminateTenant),
-        ("shred_service", Some(service), None) => {
+    match (request.task.as_str(), &request.service, request.approvals, &request.roots) {
+        ("terminate_tenant", None, None, None) => Ok(Task::TerminateTenant),
+        ("unlink_tenant", None, None, None) => Ok(Task::UnlinkTenant),
+        ("shred_service", Some(service), None, None) => {
             Ok(Task::ShredService(find_service(engine, tenant, service)?.handle))
         }
-        ("set_approvals", None, Some(approvals)) => Ok(Task::SetApprovals(approvals)),
+        ("set_approvals", None, Some(approvals), None) => Ok(Task::SetApprovals(approvals)),
+        ("switch_roots", None, None, Some(roots)) => Ok(Task::SwitchRoots(handles(engine, tenant, roots)?)),
         _ => Err(Problem::bad_request(
-            "task is terminate_tenant, shred_service with a service, or set_approvals with approvals",
+            "task is terminate_tenant, unlink_tenant, shred_service with a service, set_approvals with \
+             approvals, or switch_roots with roots",
         )),
     }
 }
 
+/// Roots by name; none stands for the platform's, which stands alone.
+fn handles(engine: &Engine, tenant: &Tenant, names: &[String]) -> Result<Vec<RootHandle>, Problem> {
+    let generation = engine.store().generation();
+    let handle = |name: &String| {
+        let name = RootName::parse(name).map_err(|_| Problem::not_found("root"))?;
+        let root = generation.state.root_named(tenant.handle, &name);
+        root.map(|root| root.handle).ok_or_else(|| Problem::not_found("root"))
+    };
+    match names {
+        [] => Err(Problem::bad_request("name the roots to be, or platform")),
+        [platform] if platform == PLATFORM => Ok(Vec::new()),
+        names => names.iter().map(handle).collect(),
+    }
+}
+
 fn dry(engine: &Engine, tenant: &Tenant, task: &Task, who: &Administrator, reason: String) -> WorkflowView {
-    let (service, approvals) = task_view(engine, tenant, task);
+    let TaskView { service, approvals, roots } = task_view(engine, tenant, task);
     WorkflowView {
         id: None,
         tenant: tenant.name.to_string(),
         task: task.as_str(),
         service,
         approvals,
+        roots,
         state: WorkflowState::Initial.as_str(),
         initiator: who.subject.clone(),
         reason,
@@ -316,10 +363,20 @@ impl Wish<WorkflowInPath> {
     async fn execute(&self) -> Result<(), Refused> {
         let WorkflowInPath { tenant, workflow } = &self.about;
         let (tenant, name) = (tenant.handle, tenant.name.as_str());
-        let action: Action = match workflow.task {
+        let action: Action = match &workflow.task {
             Task::TerminateTenant => TerminateTenant { tenant }.into(),
-            Task::ShredService(service) => ShredService { tenant, service }.into(),
-            Task::SetApprovals(approvals) => SetApprovals { tenant, approvals }.into(),
+            Task::ShredService(service) => ShredService { tenant, service: *service }.into(),
+            Task::SetApprovals(approvals) => SetApprovals { tenant, approvals: *approvals }.into(),
+            Task::UnlinkTenant => UnlinkTenant { tenant }.into(),
+            Task::SwitchRoots(to) => {
+                // The job bears the workflow's name: asked for twice, it is begun once.
+                let [a, b, c, d, e, f, g, h, ..] = workflow.id.0;
+                let id = JobId([a, b, c, d, e, f, g, h]);
+                if self.engine.job(tenant, id).is_some() {
+                    return Ok(());
+                }
+                StartJob { tenant, id, kind: JobKind::Migrate, to: to.clone() }.into()
+            }
         };
         self.engine.administer(&self.who, tenant, name, action, None).await.map(drop)
     }

@@ -124,7 +124,7 @@ impl Shard {
     }
 
     /// The tenant's places, in order.
-    fn of_tenant(&self, tenant: TenantHandle) -> impl Iterator<Item = L3Place> {
+    pub(super) fn of_tenant(&self, tenant: TenantHandle) -> impl Iterator<Item = L3Place> {
         let least =
             L3Place { tenant, service: ServiceHandle([0; 4]), l2_version: L2Version(0), kdf: Kdf::Hkdf };
         self.keys.range(least..).map(|(place, _)| *place).take_while(move |place| place.tenant == tenant)

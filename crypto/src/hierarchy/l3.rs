@@ -145,7 +145,11 @@ impl L3 {
         Ok(mac[..12].try_into().expect("twelve of 32 bytes"))
     }
 
-    #[cfg(any(test, feature = "danger-known-keys"))]
+    pub(crate) fn realm(&self) -> Realm {
+        self.realm
+    }
+
+    /// Lends the bytes to what seals them for another node.
     pub(crate) fn with<R>(&self, read: impl FnOnce(&[u8; 32]) -> R) -> R {
         self.key.with(read)
     }

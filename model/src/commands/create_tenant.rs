@@ -10,7 +10,7 @@ use super::tenant_lease::check_lease;
 use crate::command::{Answer, Apply};
 use crate::id::{L2Version, LogIndex, TenantHandle, TenantName};
 use crate::refusal::Refusal;
-use crate::root::{L1_GRACE_MS_DEFAULT, ROTATE_AFTER_MS_DEFAULT};
+use crate::root::{L1_GRACE_MS_DEFAULT, PROBE_EVERY_MS_MAX, ROTATE_AFTER_MS_DEFAULT};
 use crate::state::{At, Changes, State};
 use crate::tenant::{Access, L2, Tenant, TenantState, Wrap};
 
@@ -68,6 +68,7 @@ impl Apply for CreateTenant {
             access: Access::Open,
             roots: Vec::new(),
             l1_grace_ms: L1_GRACE_MS_DEFAULT,
+            probe_every_ms: PROBE_EVERY_MS_MAX,
             rotate_after_ms: ROTATE_AFTER_MS_DEFAULT,
             lease_ms: self.lease_ms,
             lowered: None,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Apply};
 use crate::id::{BootId, NodeId};
 use crate::refusal::Refusal;
+use crate::row::Booted;
 use crate::state::{At, Changes, State};
 
 /// See the module.
@@ -12,6 +13,8 @@ use crate::state::{At, Changes, State};
 pub struct IssueBootId {
     /// The node that started.
     pub node: NodeId,
+    /// What other nodes seal keys to which they hand over to this process; none: it is handed none.
+    pub inbox: Option<[u8; 32]>,
 }
 
 impl Apply for IssueBootId {
@@ -22,7 +25,7 @@ impl Apply for IssueBootId {
     fn apply(&self, state: &mut State, _: &At, changes: &mut Changes) -> Answer {
         let boot = BootId(state.cluster.last_boot.0 + 1);
         state.cluster.last_boot = boot;
-        state.put_boot(self.node, boot, changes);
+        state.put_boot(self.node, Booted { boot, inbox: self.inbox }, changes);
         Answer::BootId(boot)
     }
 }

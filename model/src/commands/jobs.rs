@@ -12,6 +12,7 @@ use crate::refusal::{Limit, Refusal};
 use crate::root::{DETAIL_BYTES_MAX, Gate, ROOTS_MAX};
 use crate::state::{At, Changes, State};
 use crate::tenant::{L2, L2_VERSIONS_MAX, Tenant, WRAPS_MAX, Wrap};
+use crate::workflow::Task;
 
 /// Begins a job; a tenant has one at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ pub struct RollBackJob {
 }
 
 impl Apply for StartJob {
-    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let tenant = state.active_tenant(self.tenant)?;
         if state.running_job(self.tenant).is_some() {
             return Err(Refusal::JobRunning);
@@ -129,7 +130,10 @@ impl Apply for StartJob {
         if tenant.versions.len() >= L2_VERSIONS_MAX {
             return Err(Refusal::LimitReached { what: Limit::L2Versions, max: L2_VERSIONS_MAX as u64 });
         }
-        Ok(())
+        match self.kind {
+            JobKind::Migrate => state.approved(self.tenant, &Task::SwitchRoots(self.to.clone()), at.time),
+            JobKind::Rewrap => Ok(()),
+        }
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

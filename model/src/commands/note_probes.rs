@@ -70,6 +70,12 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
     if before.as_ref().is_some_and(|before| probe.began <= before.probed_at) {
         return;
     }
+    if let Some(no) = &before
+        && probe.state.after(no.state) != probe.state
+    {
+        let l1 = L1 { probed_at: probe.began, by, ..L1::clone(no) };
+        return state.put_l1(probe.root, l1, changes);
+    }
     let ok = probe.state == L1State::Enabled;
     let same = before.as_ref().filter(|before| before.state == probe.state);
     let closed_at = before.as_ref().map_or(LogIndex(0), |before| before.closed_at);
@@ -121,4 +127,37 @@ fn tell(state: &State, root: WhichRoot, before: Option<&L1>, after: &L1, at: &At
         (_, Gate::Closed { state, .. }) => What::RootClosed(name, state),
     };
     changes.tell(root.map(|(tenant, _)| tenant), what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, Stamp};
+    use crate::id::CommandId;
+
+    /// What the platform's root is after these answers, a second apart.
+    fn after(answers: &[L1State]) -> L1 {
+        let mut state = State::new("eu");
+        for (second, answer) in (1..).zip(answers) {
+            let time = ClusterTime(second * 1_000);
+            let probe = Probe { root: None, began: time, state: *answer, detail: answer.as_str().to_owned() };
+            let action = NoteProbes { by: NodeId(second), probes: vec![probe] }.into();
+            let stamp = Stamp { id: CommandId([0; 16]), time };
+            state.apply(LogIndex(second), &Command { stamp, idempotency: None, action });
+        }
+        L1::clone(state.l1(None).expect("evidence"))
+    }
+
+    #[test]
+    fn a_no_stands_until_the_root_is_heard_again() {
+        use L1State::{Deleted, Disabled, Enabled, Unknown, Unreachable};
+        let no = after(&[Enabled, Disabled]);
+        assert_eq!((no.state, no.since, no.closed_at), (Disabled, ClusterTime(2_000), LogIndex(2)));
+        let silent = after(&[Enabled, Disabled, Unreachable, Unknown]);
+        assert_eq!(silent, L1 { probed_at: ClusterTime(4_000), by: NodeId(4), ..no }, "silence is no yes");
+        assert_eq!(after(&[Enabled, Disabled, Unreachable, Deleted]).state, Deleted);
+        assert_eq!(after(&[Enabled, Disabled, Unreachable, Enabled]).state, Enabled);
+        let silent = after(&[Enabled, Unreachable, Unreachable]);
+        assert_eq!((silent.state, silent.ok_at), (Unreachable, ClusterTime(1_000)), "and no no either");
+    }
 }

@@ -8,7 +8,8 @@ use crate::event::What;
 use crate::id::{RootHandle, RootName, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{
-    L1_GRACE_MS_MAX, L1_REF_BYTES_MAX, ROOT_SETTINGS_BYTES_MAX, ROOTS_MAX, ROTATE_AFTER_MS_MIN, Root,
+    L1_GRACE_MS_MAX, L1_REF_BYTES_MAX, PROBE_EVERY_MS_MAX, PROBE_EVERY_MS_MIN, ROOT_SETTINGS_BYTES_MAX,
+    ROOTS_MAX, ROTATE_AFTER_MS_MIN, Root,
 };
 use crate::state::{At, Changes, State};
 use crate::tenant::Tenant;
@@ -39,13 +40,16 @@ pub struct RemoveRoot {
     pub root: RootHandle,
 }
 
-/// How long a tenant's hot keys outlive the silence of its roots, and when its key is rotated by age.
+/// How long a tenant's hot keys outlive the silence of its roots, how often those are probed, and when its key is
+/// rotated by age.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRootPolicy {
     /// Which tenant.
     pub tenant: TenantHandle,
     /// Grace in milliseconds.
     pub l1_grace_ms: u64,
+    /// Between two probes, in milliseconds.
+    pub probe_every_ms: u64,
     /// Age of the primary version in milliseconds.
     pub rotate_after_ms: u64,
 }
@@ -112,6 +116,7 @@ impl Apply for SetRootPolicy {
     fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
         state.living_tenant(self.tenant)?;
         Limit::L1Grace.check(self.l1_grace_ms, 0..=L1_GRACE_MS_MAX)?;
+        Limit::ProbeEvery.check(self.probe_every_ms, PROBE_EVERY_MS_MIN..=PROBE_EVERY_MS_MAX)?;
         Limit::RotateAfter.check(self.rotate_after_ms, ROTATE_AFTER_MS_MIN..=u64::MAX)
     }
 
@@ -119,6 +124,7 @@ impl Apply for SetRootPolicy {
         let tenant = state.tenants[&self.tenant].as_ref().clone();
         let changed = Tenant {
             l1_grace_ms: self.l1_grace_ms,
+            probe_every_ms: self.probe_every_ms,
             rotate_after_ms: self.rotate_after_ms,
             revision: at.index,
             ..tenant

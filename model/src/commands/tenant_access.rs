@@ -9,6 +9,7 @@ use crate::id::TenantHandle;
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, Effect, State};
 use crate::tenant::{Access, Tenant};
+use crate::workflow::Task;
 
 /// The kill switch: every key of the tenant leaves every node's memory, and nothing is answered until it is
 /// linked again. Unlinking twice is no error.
@@ -41,8 +42,13 @@ pub struct EnableTenant {
 }
 
 impl Apply for UnlinkTenant {
-    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
-        state.living_tenant(self.tenant).map(drop)
+    fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
+        let tenant = state.living_tenant(self.tenant)?;
+        // Doing again what is done needs nobody's word.
+        if tenant.access == Access::Unlinked {
+            return Ok(());
+        }
+        state.approved(self.tenant, &Task::UnlinkTenant, at.time)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Answer, Apply};
 use crate::id::{TenantHandle, WorkflowId};
 use crate::refusal::{Limit, Refusal};
+use crate::root::ROOTS_MAX;
 use crate::state::{At, Changes, State};
 use crate::tenant::Tenant;
 use crate::workflow::{
@@ -54,6 +55,14 @@ impl Apply for OpenWorkflow {
         state.living_tenant(self.tenant)?;
         if let Task::ShredService(service) = self.task {
             state.living_service(self.tenant, service)?;
+        }
+        if let Task::SwitchRoots(roots) = &self.task {
+            if roots.len() > ROOTS_MAX {
+                return Err(Refusal::LimitReached { what: Limit::Roots, max: ROOTS_MAX as u64 });
+            }
+            if roots.iter().any(|root| state.root(self.tenant, *root).is_none()) {
+                return Err(Refusal::RootUnknown);
+            }
         }
         if let Task::SetApprovals(approvals) = self.task {
             check_approvals(approvals)?;

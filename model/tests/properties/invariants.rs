@@ -7,7 +7,7 @@ use model::command::{Action, Answer};
 use model::departure::Departure;
 use model::event::{BEGINNING, What};
 use model::id::{LogIndex, NodeId, TenantHandle};
-use model::job::Step;
+use model::job::{JobKind, Step};
 use model::object::{Body, KeyState, Object, Place};
 use model::refusal::Refusal;
 use model::root::Gate;
@@ -65,14 +65,21 @@ fn dangerous_deeds_have_the_approvals_they_want(m: &Moment<'_>) {
         Action::TerminateTenant(command) => (command.tenant, Task::TerminateTenant),
         Action::ShredService(command) => (command.tenant, Task::ShredService(command.service)),
         Action::SetApprovals(command) => (command.tenant, Task::SetApprovals(command.approvals)),
+        Action::UnlinkTenant(command) => (command.tenant, Task::UnlinkTenant),
+        Action::StartJob(command) if command.kind == JobKind::Migrate => {
+            (command.tenant, Task::SwitchRoots(command.to.clone()))
+        }
         _ => return,
     };
     let wanted = m.before.tenant(tenant).map_or(0, |tenant| tenant.approvals);
     let raised = matches!(task, Task::SetApprovals(approvals) if approvals >= wanted);
+    let locked = |state: &State| state.tenant(tenant).is_some_and(|tenant| tenant.access == Access::Unlinked);
+    let again = task == Task::UnlinkTenant && locked(m.before);
     if matches!(m.entry.applied.answer, Answer::Refused(_))
         || m.entry.replays.is_some()
         || wanted == 0
         || raised
+        || again
     {
         return;
     }

@@ -188,7 +188,7 @@ fn tenants() -> impl Strategy<Value = Action> {
     let version = prop_oneof![4 => Just(NEXT_VERSION), 1 => (0..4_u16).prop_map(L2Version)];
     let revision = option::of(prop_oneof![4 => Just(ITS_REVISION), 1 => (0..90_u64).prop_map(LogIndex)]);
     prop_oneof![
-        2 => (0..4_u8).prop_map(|node| IssueBootId { node: NodeId(u64::from(node)) }.into()),
+        2 => (0..4_u8).prop_map(|node| IssueBootId { node: NodeId(u64::from(node)), inbox: Some([node; 32]) }.into()),
         2 => (0..3_u8, 0..2_u8, any::<bool>(), 0..3_u8).prop_map(|(attempt, length, voter, token)| JoinNode {
             attempt: [attempt; 16],
             name: "n".repeat(length.into()),
@@ -253,6 +253,7 @@ fn roots() -> impl Strategy<Value = Action> {
         1 => (handle(), 0..90_000_000_u64).prop_map(|(h, l1_grace_ms)| SetRootPolicy {
             tenant: tenant(h),
             l1_grace_ms,
+            probe_every_ms: 25_000,
             rotate_after_ms: 2 * l1_grace_ms,
         }.into()),
         2 => (option::of((handle(), root())), state).prop_map(|(root, state)| NoteProbes {

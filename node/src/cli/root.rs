@@ -72,13 +72,16 @@ enum Command {
         /// The root
         name: String,
     },
-    /// Sets the grace while roots are silent, and the age of rotation
+    /// Sets the grace while roots are silent, probes, and the age of rotation
     Policy {
         /// The tenant
         tenant: String,
         /// Minutes, at most 1440
         #[arg(long)]
         grace_minutes: u64,
+        /// Seconds between two probes of a root, 2 to 25
+        #[arg(long, default_value_t = 25)]
+        probe_every_seconds: u64,
         /// Days, at least 1
         #[arg(long)]
         rotate_after_days: u64,
@@ -210,9 +213,10 @@ fn remote(args: &RootArgs) -> anyhow::Result<(Value, &'static [output::Column])>
             api.post(&format!("{}/{name}:remove", roots(tenant)), &json!({}), &key)?;
             (api.get(&roots(tenant))?["items"].take(), COLUMNS)
         }
-        Command::Policy { tenant, grace_minutes, rotate_after_days } => {
+        Command::Policy { tenant, grace_minutes, probe_every_seconds, rotate_after_days } => {
             let body = json!({
                 "l1_grace_ms": grace_minutes.saturating_mul(60_000),
+                "probe_every_ms": probe_every_seconds.saturating_mul(1_000),
                 "rotate_after_ms": rotate_after_days.saturating_mul(86_400_000),
             });
             api.put(&format!("/v1/tenants/{tenant}/root-policy"), &body, &key)?;

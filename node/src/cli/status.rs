@@ -40,6 +40,7 @@ pub fn run(connection: &Connection) -> anyhow::Result<ExitCode> {
                 |name: &str| cluster[name].as_str().map_or_else(|| cluster[name].to_string(), str::to_owned);
             println!("realm {}  region {}  term {}\n", text("realm"), text("region"), text("term"));
             output::print(Format::Table, &cluster["nodes"], COLUMNS);
+            in_error(&cluster).iter().for_each(|root| println!("\n{root}"));
             if let Some(warning) = unnoticed(&cluster) {
                 println!("\n{warning}");
             }
@@ -60,6 +61,23 @@ fn unnoticed(cluster: &Value) -> Option<String> {
             nodes.join(", ")
         )
     })
+}
+
+/// Roots that do not work, and what that means for their tenants.
+fn in_error(cluster: &Value) -> Vec<String> {
+    let roots = cluster["roots_in_error"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let say = |root: &Value| {
+        let text = |name: &str| root[name].as_str().unwrap_or("?").to_owned();
+        let whose = root["tenant"].as_str().unwrap_or("every tenant without one of its own");
+        let until = root["serves_until"].as_u64();
+        let until = until.map_or("closed".to_owned(), |until| format!("hot keys serve until {until}"));
+        format!(
+            "root {} is {}: {until}\n  of {whose}, see keyraft root list",
+            text("root"),
+            text("key_state")
+        )
+    };
+    roots.iter().map(say).collect()
 }
 
 fn judge(cluster: &Value) -> u8 {
@@ -88,6 +106,17 @@ mod tests {
         let told = of(&[node(1, "ptp_kvm"), node(4, "pause not detectable")]).expect("a warning");
         assert!(told.starts_with("pause not detectable on 4:"));
         assert!(told.lines().all(|line| line.len() <= 80), "{told}");
+    }
+
+    #[test]
+    fn a_countdown_is_told_and_fits_a_terminal() {
+        let told = in_error(&json!({ "roots_in_error": [
+            { "tenant": "acme", "root": "own", "key_state": "unreachable", "serves_until": 1_767_225_600_u64 },
+            { "tenant": null, "root": "platform", "key_state": "pending deletion", "serves_until": null },
+        ]}));
+        assert!(told[0].starts_with("root own is unreachable: hot keys serve until 1767225600\n  of acme,"));
+        assert!(told[1].starts_with("root platform is pending deletion: closed\n  of every tenant"));
+        assert!(told.iter().flat_map(|text| text.lines()).all(|line| line.len() <= 80), "{told:?}");
     }
 
     #[test]

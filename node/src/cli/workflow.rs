@@ -25,6 +25,10 @@ enum Task {
     ShredService,
     /// Want another number of approvals
     SetApprovals,
+    /// Lock the tenant until it is linked again
+    UnlinkTenant,
+    /// Move the tenant to other roots of trust
+    SwitchRoots,
 }
 
 #[derive(Subcommand)]
@@ -44,6 +48,9 @@ enum Command {
         /// For set-approvals: how many
         #[arg(long)]
         approvals: Option<u8>,
+        /// For switch-roots: each of the roots to be, or `platform`
+        #[arg(long = "root")]
+        roots: Vec<String>,
         /// Only shows what it would hit
         #[arg(long)]
         dry_run: bool,
@@ -97,13 +104,16 @@ pub fn run(args: &WorkflowArgs) -> anyhow::Result<ExitCode> {
         api.post(&format!("/v1/tenants/{}/workflows/{}:{verb}", which.tenant, which.id), &json!({}), &key)
     };
     let (answer, columns): (Value, _) = match &args.command {
-        Command::Open { tenant, task, reason, service, approvals, dry_run } => {
+        Command::Open { tenant, task, reason, service, approvals, roots, dry_run } => {
             let mut body = json!({ "task": word(*task), "reason": reason, "dry_run": dry_run });
             if let Some(service) = service {
                 body["service"] = json!(service);
             }
             if let Some(approvals) = approvals {
                 body["approvals"] = json!(approvals);
+            }
+            if !roots.is_empty() {
+                body["roots"] = json!(roots);
             }
             (api.post(&format!("/v1/tenants/{tenant}/workflows"), &body, &key)?, IMPACT_COLUMNS)
         }
@@ -130,5 +140,7 @@ const fn word(task: Task) -> &'static str {
         Task::TerminateTenant => "terminate_tenant",
         Task::ShredService => "shred_service",
         Task::SetApprovals => "set_approvals",
+        Task::UnlinkTenant => "unlink_tenant",
+        Task::SwitchRoots => "switch_roots",
     }
 }

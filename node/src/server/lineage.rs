@@ -159,10 +159,10 @@ impl Lineage {
         &self,
         config: &Config,
         env: Production,
-        held: Arc<Held>,
-        live: Arc<Live>,
+        (held, inbox, live): (Arc<Held>, [u8; 32], Arc<Live>),
     ) -> anyhow::Result<Store> {
         let kept = self.kept();
+        let counts = Arc::clone(&held);
         let settings = Settings {
             addresses: addresses(config),
             region: config.node.region.clone(),
@@ -175,6 +175,8 @@ impl Lineage {
             format: FORMAT,
             format_after: Duration::from_secs(config.cluster.format_after_s.into()),
             certificates_expire: Arc::new(move || live.first_expiry()),
+            inbox: Some(inbox),
+            handed_over: Arc::new(move || counts.handed_over()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             // A scan wants to see snapshots: made, purged for and sent, within a minute.
             #[cfg(feature = "danger-known-keys")]

@@ -30,7 +30,7 @@ use admin_api::{App, DevelopmentToken, Door, Providers, Who};
 use anyhow::{Context as _, bail};
 use audit::AuditLog;
 use clap::Args;
-use crypto::L3Cache;
+use crypto::{Inbox, L3Cache};
 use engine::{Engine, Held, Parts, Roots};
 use raft_store::Production;
 use tokio::signal::unix::{SignalKind, signal};
@@ -100,7 +100,9 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
     let lineage = lineage::enter(config, &data, &env, barrier_root).await?;
     let cache = Arc::new(L3Cache::new(crypto::cache::CAPACITY_DEFAULT));
     let held = Arc::new(Held::new(lineage.keyring(), cache));
-    let store = lineage.start(config, env, Arc::clone(&held), Arc::clone(&certificates.live)).await?;
+    let inbox = Inbox::generate(lineage.keyring().realm())?;
+    let parts = (Arc::clone(&held), inbox.public(), Arc::clone(&certificates.live));
+    let store = lineage.start(config, env, parts).await?;
 
     let metrics = telemetry::Metrics::new(Arc::clone(&certificates.live));
     let app = App::new(who(config).await?, metrics.scrape());
@@ -140,8 +142,10 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         roots: Roots::new(lineage.keyring(), tenants_root, Arc::new(config.roots.clone())),
         held,
         keyring_file: lineage.kept(),
+        inbox,
         boot,
     })?);
+    engine::hand_over(&engine);
     let maker = lineage.backups(store.clone(), config.backup.clone(), target);
     metrics.watch(&engine, &maker);
     app.mount_backups(Arc::clone(&maker) as Arc<_>);

@@ -62,6 +62,7 @@ struct Gauges {
     locked_slots: Family<OfTenant, Gauge<i64, AtomicI64>>,
     grace_s: Family<OfTenant, Gauge<i64, AtomicI64>>,
     roots: Family<InState, Gauge<i64, AtomicI64>>,
+    handed_over: Family<Direction, Gauge<i64, AtomicI64>>,
     jobs: Gauge<i64, AtomicI64>,
     term: Gauge<i64, AtomicI64>,
     tolerance: Gauge<f64, AtomicU64>,
@@ -78,6 +79,12 @@ struct OfTenant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: &'static str,
+}
+
+/// Names a direction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
 }
 
 /// Most tenants with a series of their own: those that are locked or count down, and somebody looks at.
@@ -125,6 +132,11 @@ impl Metrics {
             gauges.grace_s.clone(),
         );
         registry.register("keyraft_roots", "Roots in use, by what they last said", gauges.roots.clone());
+        registry.register(
+            "keyraft_keys_handed_over",
+            "Keys given to and taken over from other nodes since this one started, while roots were silent",
+            gauges.handed_over.clone(),
+        );
         registry.register("keyraft_jobs_running", "Jobs with work left", gauges.jobs.clone());
         registry.register(
             "keyraft_lease_remaining_seconds",
@@ -209,6 +221,11 @@ impl Gauges {
         self.locked_slots.clear();
         self.grace_s.clear();
         self.roots.clear();
+        let handed_over = engine.held().handed_over();
+        for (direction, keys) in [("given", handed_over.given), ("taken", handed_over.taken)] {
+            let keys = i64::try_from(keys).unwrap_or(i64::MAX);
+            self.handed_over.get_or_create(&Direction { direction }).set(keys);
+        }
         self.jobs.set(count(state.running_jobs().count()));
         for root in state.roots_in_use() {
             let state = state.l1(root).map_or("not probed", |l1| l1.state.as_str());

@@ -83,18 +83,18 @@ fn cases(authorities: &Path) -> Vec<Case> {
 }
 
 /// A certificate that is good for `mongodb` of tenant-a until a field is changed.
-struct Forgery {
+pub struct Forgery {
     /// Name of the authority in `<data>/ca`; `None` is itself.
-    issuer: Option<&'static str>,
-    units: &'static [&'static str],
-    tenants: &'static [&'static str],
-    years: (i32, i32),
-    usage: Usage,
-    is_authority: bool,
+    pub issuer: Option<&'static str>,
+    pub units: &'static [&'static str],
+    pub tenants: &'static [&'static str],
+    pub years: (i32, i32),
+    pub usage: Usage,
+    pub is_authority: bool,
 }
 
 impl Forgery {
-    fn new(issuer: &'static str) -> Self {
+    pub fn new(issuer: &'static str) -> Self {
         Self {
             issuer: Some(issuer),
             units: &["tenant-a"],
@@ -105,7 +105,7 @@ impl Forgery {
         }
     }
 
-    fn issue(&self, authorities: &Path) -> Credentials {
+    pub fn issue(&self, authorities: &Path) -> Credentials {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "tenant-a");
         for (place, unit) in self.units.iter().enumerate() {

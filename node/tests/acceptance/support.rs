@@ -292,6 +292,13 @@ impl Cluster {
         Client::new(&self.settings(&[node], tenant, "mongodb")).expect("settings that work")
     }
 
+    /// The same, for what is expected to be refused: a retryable refusal is not asked again for long.
+    pub fn impatient_client(&self, node: usize, tenant: &str) -> Client {
+        let mut settings = self.settings(&[node], tenant, "mongodb");
+        settings.timeouts.call = Duration::from_secs(1);
+        Client::new(&settings).expect("settings that work")
+    }
+
     /// One client per node.
     pub fn clients(&self, tenant: &str) -> Vec<Client> {
         (0..NODES).map(|node| self.client(node, tenant)).collect()

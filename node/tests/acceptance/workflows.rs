@@ -1,10 +1,12 @@
 //! Four eyes and second factors: dangerous deeds want other people's approval, and nothing goes around it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::identity_provider::IdentityProvider;
 use crate::rest::{Reply, Request};
-use crate::support::Cluster;
+use crate::support::{Cluster, PATIENCE};
 
 /// What the provider calls a second factor.
 const SECOND_FACTOR: &str =
@@ -71,6 +73,8 @@ async fn a16_a_tenant_ends_by_the_eyes_of_others_and_a_second_factor() {
         json!({ "services": ["orders"], "objects": 0, "versions": 1, "reversible": false })
     );
 
+    the_kill_switch_and_a_move_take_the_same_eyes(&bench).await;
+
     let id =
         bench.open("operator-strong", json!({ "task": "terminate_tenant", "reason": "moved away" })).await;
     assert_eq!(bench.step("operator-strong", &id, "confirm").await, "conflict", "nobody approved");
@@ -86,6 +90,46 @@ async fn a16_a_tenant_ends_by_the_eyes_of_others_and_a_second_factor() {
     let gone = bench.ask("operator", "GET /v1/tenants/tenant-a", None).await;
     assert_eq!(gone.body["state"], "terminated");
     what_happened_is_told(&bench, &id).await;
+}
+
+async fn the_kill_switch_and_a_move_take_the_same_eyes(bench: &Bench<'_>) {
+    let own = Some(json!({ "name": "own", "config": { "provider": "software", "key": "customer" } }));
+    let roots = "POST /v1/tenants/tenant-a/roots";
+    assert_eq!(bench.ask("key-admin", roots, own.clone()).await.status, 401, "a second factor first");
+    assert_eq!(bench.ask("key-admin-strong", roots, own).await.status, 201);
+    for line in ["POST /v1/tenants/tenant-a:unlink", "POST /v1/tenants/tenant-a/roots/own:switch"] {
+        let reply = bench.ask("key-admin-strong", line, None).await;
+        assert_eq!(reply.body["type"], "urn:keyraft:problem:approval-wanted", "{line}");
+    }
+    let access = || async {
+        let tenant = bench.ask("auditor", "GET /v1/tenants/tenant-a", None).await;
+        tenant.body["access"].as_str().expect("a word").to_owned()
+    };
+    for (task, roots) in [("unlink_tenant", None), ("switch_roots", Some(json!(["own"])))] {
+        let mut wish = json!({ "task": task, "reason": "our own key" });
+        if let Some(roots) = &roots {
+            wish["roots"] = roots.clone();
+        }
+        let id = bench.open("key-admin-strong", wish).await;
+        bench.step("key-admin-strong", &id, "submit").await;
+        assert_eq!(access().await, "linked", "not before it is approved");
+        bench.step("operator-strong", &id, "approve").await;
+        assert_eq!(bench.step("key-admin-strong", &id, "confirm").await, "successful", "{task}");
+        if task == "unlink_tenant" {
+            assert_eq!(access().await, "unlinked");
+            let relink = bench.ask("key-admin-strong", "POST /v1/tenants/tenant-a:relink", None).await;
+            assert_eq!((relink.status, access().await.as_str()), (200, "linked"));
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let jobs = bench.ask("auditor", "GET /v1/tenants/tenant-a/jobs", None).await;
+        match jobs.body["items"][0]["state"].as_str() {
+            Some("succeeded") => break assert_eq!(jobs.body["items"][0]["to"], json!(["own"])),
+            state => assert!(Instant::now() < deadline && state == Some("running"), "{}", jobs.body),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn the_challenge_says_what_to_bring(bench: &Bench<'_>, id: &str) {

@@ -18,6 +18,7 @@ use super::read::Waiting;
 use super::space::FreeSpace;
 use super::{Settings, Unavailable};
 use crate::env::Surroundings;
+use crate::handover::Giver;
 use crate::identity::Identity;
 use crate::journal::Journal;
 use crate::lease::cell::LeaseCell;
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub handed_over: AtomicU64,
     /// Why the data directory must never be used again, if a peer said so.
     pub condemned: OnceLock<String>,
+    /// Who hands keys to other nodes, once there is one.
+    pub giver: OnceLock<Arc<dyn Giver>>,
     /// Joins under way.
     pub joins: tokio::sync::Semaphore,
     /// One inbound snapshot at a time: each needs disk and memory.

@@ -7,6 +7,7 @@ mod barriers;
 mod clocks;
 mod effects;
 mod format;
+mod handover;
 mod inner;
 mod lead;
 mod leave;
@@ -39,8 +40,9 @@ pub use propose::{ProposeError, Proposed};
 pub use removal::Unsafe;
 pub use space::FreeSpace;
 pub use start::{Env, StartError};
-pub use status::{ClusterStatus, MemberStatus, NodeStatus, Role};
+pub use status::{ClusterStatus, HandedOver, MemberStatus, NodeStatus, Role};
 
+use crate::handover::{Giver, Handed, NotHanded, Wish};
 use crate::identity::Identity;
 use crate::journal;
 use crate::lease::cell::LeaseCell;
@@ -106,6 +108,10 @@ pub struct Settings {
     pub format_after: Duration,
     /// When the first of this node's certificates expires, in seconds since the Unix epoch; for status.
     pub certificates_expire: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
+    /// What other nodes seal keys to which they hand over to this process; none: it is handed none.
+    pub inbox: Option<[u8; 32]>,
+    /// How many keys this process gave to and took over from others; for status.
+    pub handed_over: Arc<dyn Fn() -> HandedOver + Send + Sync>,
     /// Log entries between two snapshots.
     pub snapshot_every: u64,
     /// Log entries kept behind a snapshot, for nodes that were away for a while.
@@ -131,6 +137,8 @@ impl Default for Settings {
             format: model::state::FORMAT,
             format_after: FORMAT_AFTER,
             certificates_expire: Arc::new(|| None),
+            inbox: None,
+            handed_over: Arc::new(HandedOver::default),
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
             low_water_bytes: LOW_WATER_BYTES,
@@ -310,6 +318,27 @@ impl Store {
     #[must_use]
     pub fn disk_low(&self) -> bool {
         self.inner.disk_low()
+    }
+
+    /// From now on other nodes are handed keys by this giver. The first one stays.
+    pub fn hand_over_by(&self, giver: Arc<dyn Giver>) {
+        let _ = self.inner.giver.set(giver);
+    }
+
+    /// The other members, beginning with the one after this node: whom to ask, each node in its own order.
+    #[must_use]
+    pub fn others(&self) -> Vec<NodeId> {
+        self.inner.others()
+    }
+
+    /// Asks another node for keys of a tenant.
+    ///
+    /// # Errors
+    /// [`NotHanded`]: it is not reached in time, or it gives nothing, and why.
+    pub async fn ask_for_keys(&self, node: NodeId, wish: Wish) -> Result<Handed, NotHanded> {
+        let inner = Arc::clone(&self.inner);
+        let handed = self.on_own_threads(async move { inner.ask_for_keys(node, wish).await }).await;
+        handed.unwrap_or_else(|| Err(NotHanded("this node stops".to_owned())))
     }
 
     /// How far the journal of this node is; `None` if it keeps none.

@@ -55,8 +55,9 @@ impl Inner {
 
     /// Repeating is harmless: numbers may be skipped, never given twice.
     async fn ask_boot_id(self: &Arc<Self>) -> BootId {
+        let command = IssueBootId { node: self.me(), inbox: self.settings.inbox };
         loop {
-            match self.propose(IssueBootId { node: self.me() }.into(), None).await {
+            match self.propose(command.clone().into(), None).await {
                 Ok(super::Proposed { answer: Answer::BootId(boot), .. }) => return boot,
                 Ok(other) => tracing::error!(?other, "no boot id in the answer"),
                 Err(error) => tracing::debug!(%error, "no boot id yet"),

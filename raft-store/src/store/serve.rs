@@ -25,9 +25,9 @@ use crate::snapshot::{BadSnapshot, SnapshotData};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
-    self, Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp,
-    GiveVote, Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed,
-    SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
+    self, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
+    GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published,
+    ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -300,6 +300,13 @@ impl Handler for Inner {
             let left = Inner::step_down(self).await;
             let leader = left.map_err(|error| Status::failed_precondition(error.to_string()))?;
             Ok(SteppedDown { leader: leader.0 })
+        })
+    }
+
+    fn hand_over(&self, from: Caller, request: AskKeys) -> BoxFuture<'_, Result<HandedKeys, Status>> {
+        Box::pin(async move {
+            self.member(&from)?;
+            Ok(self.hand_over_here(&from, request.read()?).await?.into())
         })
     }
 

@@ -48,6 +48,17 @@ pub struct NodeStatus {
     pub format: u32,
     /// When the first of its certificates expires, in seconds since the Unix epoch.
     pub certificates_expire: Option<u64>,
+    /// Keys it gave and took over since it started.
+    pub handed_over: HandedOver,
+}
+
+/// Keys handed from node to node since a process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedOver {
+    /// To other nodes.
+    pub given: u64,
+    /// From other nodes.
+    pub taken: u64,
 }
 
 /// A member and whether it answered.
@@ -111,6 +122,7 @@ impl Inner {
             version: self.settings.version.clone(),
             format: self.settings.format,
             certificates_expire: (self.settings.certificates_expire)(),
+            handed_over: (self.settings.handed_over)(),
         }
     }
 
@@ -172,6 +184,7 @@ fn silent(node: NodeId, member: &crate::types::Member) -> NodeStatus {
         version: String::new(),
         format: 0,
         certificates_expire: None,
+        handed_over: HandedOver::default(),
     }
 }
 
@@ -197,6 +210,8 @@ impl From<NodeStatus> for wire::Status {
             version: status.version,
             format: status.format,
             certificates_expire_s: status.certificates_expire.unwrap_or(0),
+            keys_given: status.handed_over.given,
+            keys_taken: status.handed_over.taken,
         }
     }
 }
@@ -223,6 +238,7 @@ impl From<wire::Status> for NodeStatus {
             version: status.version,
             format: status.format,
             certificates_expire: Some(status.certificates_expire_s).filter(|at| *at != 0),
+            handed_over: HandedOver { given: status.keys_given, taken: status.keys_taken },
         }
     }
 }

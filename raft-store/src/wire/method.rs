@@ -1,9 +1,9 @@
 //! The calls of the peer port: one row each, with its path, its messages and its bounds.
 
 use super::{
-    Append, Appended, AskEffective, AskIndex, AskPublished, AskStatus, AskVote, Effective, GiveUp, GiveVote,
-    Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece,
-    SnapshotTaken, Status, SteppedDown, Transfer, Transferred, Welcome,
+    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective, GiveUp,
+    GiveVote, HandedKeys, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew,
+    Renewed, SnapshotPiece, SnapshotTaken, Status, SteppedDown, Transfer, Transferred, Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
@@ -68,6 +68,8 @@ methods! {
     FindGone: LeaderGone => Nothing;
     /// An operator wants another leader.
     StepDown: Nothing => SteppedDown;
+    /// A node that cannot unwrap a tenant's keys asks for them.
+    HandOver: AskKeys => HandedKeys;
     /// A restarted node shows its header, to learn whether its disk is accepted.
     Hello: Nothing => Nothing;
 }

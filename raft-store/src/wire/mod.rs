@@ -469,6 +469,12 @@ pub struct Status {
     /// When the first of its certificates expires, seconds since the Unix epoch; 0 if unknown.
     #[prost(uint64, tag = "16")]
     pub certificates_expire_s: u64,
+    /// Keys it handed to other nodes since it started.
+    #[prost(uint64, tag = "17")]
+    pub keys_given: u64,
+    /// Keys it took over from other nodes since it started.
+    #[prost(uint64, tag = "18")]
+    pub keys_taken: u64,
 }
 
 /// A new node asks to be let in.
@@ -515,4 +521,60 @@ pub struct Welcome {
     /// The region of the cluster.
     #[prost(string, tag = "6")]
     pub region: String,
+}
+
+/// Which key of a tenant.
+#[derive(Clone, PartialEq, Message)]
+pub struct KeyPlace {
+    /// The service, 4 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub service: Vec<u8>,
+    /// The version of its tenant's L2.
+    #[prost(uint32, tag = "2")]
+    pub l2_version: u32,
+    /// The number of the derivation function.
+    #[prost(uint32, tag = "3")]
+    pub kdf: u32,
+}
+
+/// A node that cannot unwrap a tenant's keys asks another for them.
+#[derive(Clone, PartialEq, Message)]
+pub struct AskKeys {
+    /// The tenant, 4 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub tenant: Vec<u8>,
+    /// This key alone.
+    #[prost(message, optional, tag = "2")]
+    pub only: Option<KeyPlace>,
+    /// Otherwise as many as fit, in order, beginning after this one.
+    #[prost(message, optional, tag = "3")]
+    pub after: Option<KeyPlace>,
+}
+
+/// A key, sealed to the process that asked.
+#[derive(Clone, PartialEq, Message)]
+pub struct HandedKey {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub place: Option<KeyPlace>,
+    /// The encapsulated key, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub enc: Vec<u8>,
+    /// The key, sealed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed: Vec<u8>,
+}
+
+/// Answer to [`AskKeys`].
+#[derive(Clone, PartialEq, Message)]
+pub struct HandedKeys {
+    /// When the tenant's root was last heard to allow its keys: cluster time, milliseconds.
+    #[prost(uint64, tag = "1")]
+    pub heard_ms: u64,
+    /// Nothing, if nothing of it is held.
+    #[prost(message, repeated, tag = "2")]
+    pub keys: Vec<HandedKey>,
+    /// Whether there are more after these.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
 }

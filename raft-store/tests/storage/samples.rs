@@ -12,7 +12,7 @@ use model::id::*;
 use model::job::{Job, JobKind, Step};
 use model::object::*;
 use model::root::{L1, L1State, Root};
-use model::row::{Cluster, JoinToken, Joined, Remembered, Row, RowKey};
+use model::row::{Booted, Cluster, JoinToken, Joined, Remembered, Row, RowKey};
 use model::service::*;
 use model::tenant::*;
 use model::ticket::{Purpose, Ticket};
@@ -113,7 +113,7 @@ pub fn actions() -> Vec<Action> {
     let reason = Revocation { code: 2, message: Some("lost".into()) };
     let labels = BTreeMap::from([("k".into(), "v".into())]);
     vec![
-        IssueBootId { node: NodeId(3) }.into(),
+        IssueBootId { node: NodeId(3), inbox: Some([0x5a; 32]) }.into(),
         create_tenant(tenant, "tenant-a").into(),
         SetTenantLabels { tenant, labels, if_revision: Some(LogIndex(9)) }.into(),
         SuspendTenant { tenant }.into(),
@@ -208,7 +208,13 @@ pub fn actions() -> Vec<Action> {
         }
         .into(),
         RemoveRoot { tenant, root: ROOT }.into(),
-        SetRootPolicy { tenant, l1_grace_ms: 3_600_000, rotate_after_ms: 7_776_000_000 }.into(),
+        SetRootPolicy {
+            tenant,
+            l1_grace_ms: 3_600_000,
+            probe_every_ms: 25_000,
+            rotate_after_ms: 7_776_000_000,
+        }
+        .into(),
         NoteProbes {
             by: NodeId(3),
             probes: vec![Probe {
@@ -256,7 +262,7 @@ fn workflow(time: ClusterTime) -> Workflow {
     Workflow {
         id: WORKFLOW,
         tenant: TENANT,
-        task: Task::SetApprovals(1),
+        task: Task::SwitchRoots(vec![ROOT]),
         reason: "smaller".into(),
         initiator: "ann".into(),
         votes: vec![Vote { by: "bob".into(), approves: true, at: time }],
@@ -317,6 +323,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         access: Access::ReadOnly,
         roots: vec![ROOT],
         l1_grace_ms: 3_600_000,
+        probe_every_ms: 25_000,
         rotate_after_ms: 7_776_000_000,
         lease_ms: 3_000,
         lowered: Some(Lowering { from_ms: 9_000, at: LogIndex(5) }),
@@ -370,7 +377,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("object_erased", key, Row::Object(object(Body::Erased))),
         ("idempotency", RowKey::Idempotency([0xd1; 32]), Row::Idempotency(remembered)),
         ("node", RowKey::Node(NodeId(3)), Row::Node(joined)),
-        ("boot", RowKey::Boot(NodeId(3)), Row::Boot(BootId(8))),
+        ("boot", RowKey::Boot(NodeId(3)), Row::Boot(Booted { boot: BootId(8), inbox: Some([0x5a; 32]) })),
         ("ticket_answer", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(ticket())),
         ("ticket_login", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(login)),
         ("ticket_session", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(session)),
