@@ -1,8 +1,9 @@
 //! Tenants move to roots of every provider and back under load, and nodes are killed at every step of the move:
 //! no request fails on the nodes that live, and the move is finished or as if it had never begun.
 //!
-//! `ACCEPTANCE_MIGRATIONS=all` is the proof (`make migrations`): all seven providers, the leader and a follower
-//! killed at each step, and the pace of the load is demanded. Without it two providers lose three nodes.
+//! `ACCEPTANCE_MIGRATIONS=all` is the proof (`make migrations`): all seven providers, or those it lists, the leader
+//! and a follower killed at each step, and the pace of the load is demanded. Without it two providers lose three
+//! nodes.
 #![allow(clippy::print_stdout, reason = "the proof is to be read")]
 
 use std::path::PathBuf;
@@ -45,14 +46,18 @@ struct Plan {
 
 impl Plan {
     fn chosen() -> Self {
-        if std::env::var("ACCEPTANCE_MIGRATIONS").is_ok_and(|wanted| wanted == "all") {
+        if let Ok(wanted) = std::env::var("ACCEPTANCE_MIGRATIONS") {
+            let is_wanted = |provider: &&Provider| {
+                wanted == "all" || wanted.split(',').any(|wanted| wanted == provider.name)
+            };
+            let providers = PROVIDERS.iter().filter(is_wanted).copied().collect();
             let strikes = |provider: &Provider| {
                 let absent = (provider.name == "software").then_some(("prove", Victim::Absent));
                 let each =
                     STEPS.into_iter().flat_map(|step| [(step, Victim::Leader), (step, Victim::Follower)]);
                 each.chain(absent).collect()
             };
-            return Self { providers: PROVIDERS.to_vec(), strikes, is_proof: true };
+            return Self { providers, strikes, is_proof: true };
         }
         let strikes = |provider: &Provider| match provider.name {
             "software" => vec![("wrap", Victim::Leader), ("prove", Victim::Follower)],
@@ -73,16 +78,20 @@ async fn tenants_move_to_roots_of_every_provider_while_nodes_die() {
     let arguments = ["--root", root, "--tenants", tenants.as_str()];
     let mut cluster = Cluster::start_as(&peers.settings(folder.path()), &arguments);
     let roots: Vec<(Provider, Described)> = peers.roots(&cluster).collect();
+    let mut slow = Vec::new();
     for (provider, described) in &roots {
         let mut mover = Mover::new(&mut cluster, *provider, described).await;
         let served = mover.moves_and_comes_back().await;
-        let demanded = !plan.is_proof || served.per_second >= PACE_MIN;
-        assert!(demanded, "{}: {:.0} requests/s: not exercised", provider.name, served.per_second);
+        if served.per_second < PACE_MIN {
+            slow.push(format!("{} under {:.0} requests/s", provider.name, served.per_second));
+        }
         for (step, victim) in (plan.strikes)(provider) {
             mover.is_struck(step, victim).await;
         }
     }
-    assert!(!plan.is_proof || roots.len() == PROVIDERS.len(), "a provider was passed over");
+    assert!(!plan.is_proof || roots.len() == plan.providers.len(), "a provider was passed over");
+    // Nothing failed; but a machine that could not keep the pace has not shown what is promised.
+    assert!(!plan.is_proof || slow.is_empty(), "not exercised: {}", slow.join(", "));
 }
 
 /// A tenant that moves between the platform's root and its own.
