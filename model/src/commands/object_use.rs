@@ -94,9 +94,11 @@ impl Apply for ReturnUsage {
     }
 }
 
-/// Refuses a block of a limit that is no more: another one took its place.
+/// Refuses a block of a limit that is no more: another one took its place. Of a limit that this very entry set
+/// nobody can have a block: its index was not known when the entry was proposed.
 fn of_this_limit(state: &State, uid: &Uid, since: LogIndex, at: &At) -> Result<(), Refusal> {
-    if existing(state, uid, at)?.usage_since == since { Ok(()) } else { Err(Refusal::AttributeUnknown) }
+    let set = existing(state, uid, at)?.usage_since;
+    if set == since && set != at.index { Ok(()) } else { Err(Refusal::AttributeUnknown) }
 }
 
 impl Apply for MarkServed {
