@@ -52,7 +52,7 @@ class Server:
     def start(self):
         self.process = subprocess.Popen([sys.executable, "-c", SERVER, self.config, self.folder + "/server.log"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
         for _ in range(200):
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -62,7 +62,11 @@ class Server:
         raise SystemExit("PyKMIP's server does not listen")
 
     def stop(self):
-        self.process.kill()
+        # With the process that watches its policies for it.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
 
     def client(self):
