@@ -68,20 +68,12 @@ impl Hot {
     ) -> Result<Arc<HotL3>, Refused> {
         match self.held.cache.get(&place) {
             Some(hot) => Ok(hot),
-            None => self.filling(engine, generation, tenant, service, place).await,
+            None => {
+                // Boxed and without its type: it lies deep in the futures of every operation.
+                let fill: BoxFuture<'_, _> = Box::pin(self.fill(engine, generation, tenant, service, place));
+                fill.await
+            }
         }
-    }
-
-    /// Boxed and without its type: it lies deep in the futures of every operation.
-    fn filling<'a>(
-        &'a self,
-        engine: &'a Engine,
-        generation: &'a Gen,
-        tenant: &'a Tenant,
-        service: &'a Service,
-        place: L3Place,
-    ) -> BoxFuture<'a, Result<Arc<HotL3>, Refused>> {
-        Box::pin(self.fill(engine, generation, tenant, service, place))
     }
 
     async fn fill(
