@@ -270,7 +270,7 @@ fn registration<'a>(key: &KeyRequest, bytes: Material<'a>) -> ops::register::Req
     ops::register::Request {
         object_type,
         attributes: Some(attributes),
-        object: Some(object),
+        object: Some(Box::new(object)),
         protection_storage_masks: None,
     }
 }

@@ -13,10 +13,9 @@ use crate::wipe::wipe;
 /// order of magnitude, and costs about a microsecond.
 const SCRUB_BYTES: usize = 64 << 10;
 
-/// The same for calls that stay inside this crate: HKDF, HMAC and AES-GCM use less than 4 KiB. It stays
-/// within the first-level cache, where 64 KiB would not: measured in a node under load, 0.1 of the 19
-/// microseconds a Create and Get takes.
-const SCRUB_LEAF_BYTES: usize = 16 << 10;
+/// The same for calls that stay inside this crate: HKDF, HMAC and AES-GCM use less than 4 KiB. What is wiped
+/// takes room in the first-level cache from what the request needs next, so this is no larger than it must be.
+const SCRUB_LEAF_BYTES: usize = 8 << 10;
 
 /// Runs `act`, then wipes the 64 KiB of stack it may have used, also when it panics.
 #[inline(never)]
@@ -25,7 +24,7 @@ pub fn with_scrubbed_stack<R>(act: impl FnOnce() -> R) -> R {
     below(act)
 }
 
-/// As [`with_scrubbed_stack`], 16 KiB deep.
+/// As [`with_scrubbed_stack`], 8 KiB deep.
 #[inline(never)]
 pub(crate) fn with_scrubbed_leaf<R>(act: impl FnOnce() -> R) -> R {
     let _scrub = Scrub::<SCRUB_LEAF_BYTES>;

@@ -44,7 +44,8 @@ impl Turn<'_> {
     /// As [`Turn::refresh`]: the copy is taken from a state not older than this call.
     pub async fn stage(&mut self) -> Result<(), Refused> {
         self.refresh().await?;
-        self.staged = Some(Staged { state: self.generation.state.clone(), actions: Vec::new() });
+        let state = self.generation.state.clone();
+        self.staged = Some(Box::new(Staged { state, actions: Vec::new() }));
         Ok(())
     }
 

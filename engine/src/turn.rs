@@ -40,8 +40,8 @@ pub struct Turn<'e> {
     pub(crate) told: Told,
     /// Since when what the last write withdrew holds on every node: for its audit record.
     pub(crate) effective_everywhere_at: Option<ClusterTime>,
-    /// Writes that wait for the end of a batch.
-    pub(crate) staged: Option<Staged>,
+    /// Writes that wait for the end of a batch; few turns have them, and every turn is moved.
+    pub(crate) staged: Option<Box<Staged>>,
     request: [u8; 16],
     started: Instant,
     /// The wall clock when it started, for audit records.
@@ -176,16 +176,19 @@ impl<'e> Turn<'e> {
     /// caller may not be served.
     pub(crate) async fn begin(engine: &'e Engine, caller: &'e Caller) -> Result<Self, Refused> {
         let mut footing = Footing::take(engine, caller)?;
-        let mut verdict = footing.verdict(engine.store.now());
+        let mut now = engine.store.now();
+        let mut verdict = footing.verdict(now);
         if verdict.is_err() {
             Box::pin(engine.store.read_index()).await?;
             footing = Footing::take(engine, caller)?;
-            verdict = footing.verdict(engine.store.now());
+            now = engine.store.now();
+            verdict = footing.verdict(now);
         }
         if let Err(Verdict::Unregistered(tenant)) = &verdict {
             Box::pin(engine.register_on_first_contact(tenant, caller)).await?;
             footing = Footing::take(engine, caller)?;
-            verdict = footing.verdict(engine.store.now());
+            now = engine.store.now();
+            verdict = footing.verdict(now);
         }
         let (tenant, service) = match verdict {
             Ok(served) => served,
@@ -205,7 +208,7 @@ impl<'e> Turn<'e> {
             request: engine.next_request(),
             started: Instant::now(),
             started_ms: engine.wall_ms(),
-            now: engine.store.now(),
+            now,
             made: None,
         };
         turn.check_lease()?;
@@ -226,7 +229,7 @@ impl<'e> Turn<'e> {
 
     /// What this turn reads: its generation, or what its staged writes would make of it.
     pub(crate) fn state(&self) -> &State {
-        self.staged.as_ref().map_or(&self.generation.state, Staged::state)
+        self.staged.as_ref().map_or(&self.generation.state, |staged| staged.state())
     }
 
     /// The moment on which dates are judged, in cluster time: when the turn took its generation.
@@ -337,6 +340,15 @@ impl<'e> Turn<'e> {
         self.made = Some((uid.encode(), uid));
     }
 
+    /// The text of an identifier: known already for the one this turn made last.
+    #[must_use]
+    pub fn text_of(&self, uid: &Uid) -> UidText {
+        match &self.made {
+            Some((text, made)) if made == uid => *text,
+            _ => uid.encode(),
+        }
+    }
+
     /// The identifier behind a text, if it is the one this turn made last.
     pub(crate) fn made(&self, identifier: &str) -> Option<Uid> {
         self.made.as_ref().filter(|(text, _)| text.as_str() == identifier).map(|(_, uid)| *uid)
@@ -353,9 +365,16 @@ impl<'e> Turn<'e> {
         if !batch.is_empty() {
             self.engine.append(batch).await?;
         }
-        let Err(stale) = self.check_lease() else { return Ok(()) };
-        let withheld = Operation { code: 0, name: "response" };
-        self.note_outcome(withheld, 0, "", Outcome::Withheld, stale.cause());
+        match self.check_lease() {
+            Ok(()) => Ok(()),
+            Err(stale) => Box::pin(self.withhold(stale)).await,
+        }
+    }
+
+    /// Records that an answer whose lease ran out was withheld.
+    async fn withhold(mut self, stale: Refused) -> Result<(), Refused> {
+        let response = Operation { code: 0, name: "response" };
+        self.note_outcome(response, 0, "", Outcome::Withheld, stale.cause());
         let batch = std::mem::replace(&mut self.batch, Batch::new());
         self.engine.append(batch).await?;
         Err(stale)

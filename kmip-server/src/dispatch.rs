@@ -45,7 +45,7 @@ pub async fn answer(
     let message = match RequestMessage::decode(request, &Limits::DEFAULT) {
         Ok(message) => message,
         Err(rejection) => {
-            reject(engine, caller, metrics, &rejection, out).await;
+            Box::pin(reject(engine, caller, metrics, &rejection, out)).await;
             return if rejection.closes_connection() { Disposition::Close } else { Disposition::Keep };
         }
     };
@@ -66,7 +66,7 @@ pub async fn answer(
             let (reason, text) = (refused.cause(), refused.to_string());
             let operation = message.items.first().map_or(UNDECODABLE, audit_operation);
             let noted = engine.note_security(operation, Some(caller), caller.address, None, reason, &text);
-            noted.await.and(Err(refused))
+            Box::pin(noted).await.and(Err(refused))
         }
     };
     if let Err(refused) = outcome {
@@ -243,7 +243,9 @@ pub(crate) fn write(
         Reply::Stored { uid, object_type, material } => {
             let object = read_stored(material)?;
             let unique_identifier = UniqueIdentifier::from(uid.as_str());
-            let payload = kmip::ops::get::Response { object_type: *object_type, unique_identifier, object };
+            let object_type = *object_type;
+            let payload =
+                kmip::ops::get::Response { object_type, unique_identifier, object: Box::new(object) };
             writer.success(operation, id, &payload)
         }
         Reply::Exported { uid, object_type, attributes, material } => {
@@ -251,7 +253,7 @@ pub(crate) fn write(
                 object_type: *object_type,
                 unique_identifier: UniqueIdentifier::from(uid.as_str()),
                 attributes: attributes.clone(),
-                object: Some(read_stored(material)?),
+                object: Some(Box::new(read_stored(material)?)),
             };
             writer.success(operation, id, &payload)
         }

@@ -24,6 +24,19 @@ pub trait Encode {
     fn encode(&self, w: &mut Writer<'_>, tag: Tag);
 }
 
+/// A value that is large beside its neighbours, so that moving them does not move its room too.
+impl<'a, T: Decode<'a>> Decode<'a> for Box<T> {
+    fn decode(item: Item<'a>) -> Result<Self, DecodeError> {
+        T::decode(item).map(Self::new)
+    }
+}
+
+impl<T: Encode> Encode for Box<T> {
+    fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+        T::encode(self, w, tag);
+    }
+}
+
 /// A field of a structure: a value and how often it may appear.
 pub trait Field<'a>: Sized {
     /// What has been read so far.

@@ -70,6 +70,12 @@ impl<T: Sample> Sample for Option<T> {
     }
 }
 
+impl<T: Sample> Sample for Box<T> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self::new(T::sample(s))
+    }
+}
+
 impl<T: Sample> Sample for Vec<T> {
     fn sample(s: &mut Sampler) -> Self {
         (0..s.below(4)).map(|_| T::sample(s)).collect()

@@ -93,10 +93,10 @@ fn register_of_libmongocrypt() {
     let register = ops::register::Request {
         object_type: ObjectType::SecretData,
         attributes: Some(vec![Attribute::CryptographicUsageMask(UsageMask::NONE)].into()),
-        object: Some(ManagedObject::SecretData(kmip::SecretData {
+        object: Some(Box::new(ManagedObject::SecretData(kmip::SecretData {
             kind: SecretDataType::Seed,
             key_block: Some(KeyBlock::from_bytes(KeyFormatType::Opaque, &material[..])),
-        })),
+        }))),
         protection_storage_masks: None,
     };
     let items = [(None, RequestPayload::Register(register))];
@@ -149,7 +149,7 @@ fn get_response() {
         cryptographic_length: Some(256),
         ..KeyBlock::from_bytes(KeyFormatType::Raw, &KEY)
     };
-    assert_eq!(got.object, ManagedObject::SymmetricKey(Key::from(block)));
+    assert_eq!(*got.object, ManagedObject::SymmetricKey(Key::from(block)));
 }
 
 #[test]

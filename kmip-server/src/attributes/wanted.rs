@@ -85,7 +85,7 @@ impl Wanted {
 
     /// A request overrides what a template said before it.
     fn set_key_fact(&mut self, attribute: &Attribute) {
-        self.key.retain(|known| known.name() != attribute.name());
+        self.key.retain(|known| known.kind() != attribute.kind());
         self.key.push(attribute.clone());
     }
 

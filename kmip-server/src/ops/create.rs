@@ -15,7 +15,7 @@ const QUANTUM_SAFE_BITS: u32 = 256;
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
     match request.object_type {
         ObjectType::SymmetricKey => {}
-        ObjectType::SecretData => return super::create_secret_data::serve(context, request).await,
+        ObjectType::SecretData => return Box::pin(super::create_secret_data::serve(context, request)).await,
         _ => return Err(Failure::invalid_field("Create makes symmetric keys and secret data").into()),
     }
     Context::check_storage(request.protection_storage_masks.as_ref())?;
@@ -36,7 +36,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         let now = context.turn.now().as_secs();
         Box::pin(context.turn.create_recorded(spec, wanted.describe(activate.then_some(now)))).await?
     };
-    let text = uid.to_string();
+    let text = context.turn.text_of(&uid).as_str().to_owned();
     context.made(&text);
     Ok(Reply::Payload(ResponsePayload::Create(Response {
         object_type: ObjectType::SymmetricKey,

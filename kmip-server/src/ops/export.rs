@@ -12,7 +12,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         format: request.key_format_type,
         wrap_type: request.key_wrap_type,
         compression: request.key_compression_type,
-        wrapping: request.key_wrapping_specification.as_ref(),
+        wrapping: request.key_wrapping_specification.as_deref(),
     };
     let found = context.find(request.unique_identifier.as_ref()).await?;
     let material = fetch(context, &found, ask).await?;

@@ -16,7 +16,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         format: request.key_format_type,
         wrap_type: request.key_wrap_type,
         compression: request.key_compression_type,
-        wrapping: request.key_wrapping_specification.as_ref(),
+        wrapping: request.key_wrapping_specification.as_deref(),
     };
     let found = context.find(request.unique_identifier.as_ref()).await?;
     let reply = match direct(context, &found, ask).await? {
@@ -45,5 +45,5 @@ async fn direct(context: &mut Context<'_, '_>, found: &Found, ask: Ask<'_>) -> R
     let algorithm = algorithm_of(fields.algorithm).ok_or(unknown.clone())?;
     let bits = engine::length_bits(&fields).ok_or(unknown)?;
     let key = context.turn.derived_key(found).await?;
-    Ok(Some(Reply::Key { uid: found.uid().encode(), algorithm, bits, key }))
+    Ok(Some(Reply::Key { uid: context.turn.text_of(found.uid()), algorithm, bits, key }))
 }

@@ -413,9 +413,13 @@ impl Context<'_, '_> {
     /// # Errors
     /// What the state refuses, of a member of a group.
     pub async fn served(&mut self, found: &Found) -> Result<(), Error> {
-        if !found.object.fresh || found.fields().kind.is_ephemeral() {
-            return Ok(());
+        match found.object.fresh && !found.fields().kind.is_ephemeral() {
+            true => Box::pin(self.note_served(found)).await,
+            false => Ok(()),
         }
+    }
+
+    async fn note_served(&mut self, found: &Found) -> Result<(), Error> {
         let grouped = found.object.attributes.iter().any(|stored| stored.name == "Object Group");
         if grouped {
             return Ok(self.turn.mark_served(found).await?);

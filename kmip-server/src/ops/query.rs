@@ -37,7 +37,7 @@ pub fn serve(context: &Context<'_, '_>, request: &Request) -> Reply {
             QueryFunction::QueryObjects => response.object_types = object_types_in(version),
             QueryFunction::QueryServerInformation => {
                 response.vendor_identification = Some(VENDOR.into());
-                response.server_information = Some(server_information());
+                response.server_information = Some(Box::new(server_information()));
             }
             QueryFunction::QueryRngs => response.rngs = vec![unspecified_rng(); RNGS],
             QueryFunction::QueryValidations => response.validations = vec![validation()],

@@ -18,7 +18,7 @@ structure! {
         /// Compression of an EC public key.
         key_compression_type: Option<KeyCompressionType> = KEY_COMPRESSION_TYPE,
         /// How to wrap; absent means in the clear.
-        key_wrapping_specification: Option<KeyWrappingSpecification<'a>> = KEY_WRAPPING_SPECIFICATION,
+        key_wrapping_specification: Option<Box<KeyWrappingSpecification<'a>>> = KEY_WRAPPING_SPECIFICATION,
     }
 }
 
@@ -32,7 +32,7 @@ structure! {
         /// Its attributes.
         attributes: AttributeList = ATTRIBUTE | ATTRIBUTES,
         /// The object.
-        object: Option<ManagedObject<'a>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
+        object: Option<Box<ManagedObject<'a>>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
             | SECRET_DATA | OPAQUE_OBJECT | PGP_KEY | CERTIFICATE_REQUEST,
     }
 }

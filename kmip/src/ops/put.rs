@@ -13,7 +13,7 @@ structure! {
         /// What it replaces.
         replaced_unique_identifier: Option<UniqueIdentifier<'a>> = REPLACED_UNIQUE_IDENTIFIER,
         /// The object.
-        object: ManagedObject<'a> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
+        object: Box<ManagedObject<'a>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
             | SECRET_DATA | OPAQUE_OBJECT | PGP_KEY | CERTIFICATE_REQUEST,
         /// Its attributes.
         attributes: AttributeList = ATTRIBUTE | ATTRIBUTES,

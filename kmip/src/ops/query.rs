@@ -27,7 +27,7 @@ structure! {
         /// Vendor Identification.
         vendor_identification: Option<Text<'a>> = VENDOR_IDENTIFICATION,
         /// Server Information.
-        server_information: Option<ServerInformation<'a>> = SERVER_INFORMATION,
+        server_information: Option<Box<ServerInformation<'a>>> = SERVER_INFORMATION,
         /// Application Namespaces.
         application_namespaces: Vec<Text<'a>> = APPLICATION_NAMESPACE,
         /// Extensions (1.1).

@@ -21,7 +21,7 @@ structure! {
         /// The new credential.
         unique_identifier: Option<UniqueIdentifier<'a>> = UNIQUE_IDENTIFIER,
         /// The object.
-        object: Option<ManagedObject<'a>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
+        object: Option<Box<ManagedObject<'a>>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
             | SECRET_DATA | OPAQUE_OBJECT | PGP_KEY | CERTIFICATE_REQUEST,
     }
 }

@@ -11,7 +11,7 @@ structure! {
         /// Its attributes; old clients send none, or an empty structure.
         attributes: Option<Template> = TEMPLATE_ATTRIBUTE | ATTRIBUTES,
         /// The object; absent when only attributes are registered.
-        object: Option<ManagedObject<'a>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
+        object: Option<Box<ManagedObject<'a>>> = CERTIFICATE | SYMMETRIC_KEY | PUBLIC_KEY | PRIVATE_KEY | SPLIT_KEY | TEMPLATE
             | SECRET_DATA | OPAQUE_OBJECT | PGP_KEY | CERTIFICATE_REQUEST,
         /// Where it may be kept (2.0).
         protection_storage_masks: Option<ProtectionStorageMasks> = PROTECTION_STORAGE_MASKS since V2_0,

@@ -129,13 +129,13 @@ fn request_payload(r: &mut Random, version: Version) -> RequestPayload<'static> 
         8 => RequestPayload::Register(ops::register::Request {
             object_type: ObjectType::SymmetricKey,
             attributes: Some(template(r, version)),
-            object: Some(symmetric_key(r)),
+            object: Some(symmetric_key(r).into()),
             protection_storage_masks: None,
         }),
         9 => RequestPayload::Register(ops::register::Request {
             object_type: ObjectType::SecretData,
             attributes: Some(template(r, version)),
-            object: Some(secret_data(r)),
+            object: Some(secret_data(r).into()),
             protection_storage_masks: None,
         }),
         10 => RequestPayload::Query(ops::query::Request {
@@ -211,12 +211,12 @@ fn response_payload(r: &mut Random, version: Version) -> ResponsePayload<'static
         1 => ResponsePayload::Get(ops::get::Response {
             object_type: ObjectType::SymmetricKey,
             unique_identifier: r.uid(),
-            object: symmetric_key(r),
+            object: symmetric_key(r).into(),
         }),
         2 => ResponsePayload::Get(ops::get::Response {
             object_type: ObjectType::SecretData,
             unique_identifier: r.uid(),
-            object: secret_data(r),
+            object: secret_data(r).into(),
         }),
         3 => ResponsePayload::GetAttributes(ops::get_attributes::Response {
             unique_identifier: r.uid(),

@@ -68,7 +68,7 @@ pub fn operator_port(cluster: &Cluster) -> u16 {
 fn key(answer: &[u8]) -> (String, Vec<u8>) {
     let answer = ResponseMessage::decode(answer, &Limits::DEFAULT).expect("an answer");
     let get = answer.items.last().expect("an item").payload::<ops::get::Response<'_>>().expect("a Get");
-    let ManagedObject::SymmetricKey(key) = &get.object else { panic!("no symmetric key: {:?}", get.object) };
+    let ManagedObject::SymmetricKey(key) = &*get.object else { panic!("no symmetric key: {:?}", get.object) };
     let block = key.key_block.as_ref().expect("a key block");
     let uid = get.unique_identifier.as_text().expect("a text").to_owned();
     (uid, block.material_bytes().expect("bytes").to_vec())

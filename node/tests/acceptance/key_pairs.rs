@@ -93,7 +93,7 @@ async fn registered(client: &Client, object: ManagedObject<'static>, attributes:
     let request = register::Request {
         object_type: object.object_type(),
         attributes: template(attributes),
-        object: Some(object),
+        object: Some(Box::new(object)),
         protection_storage_masks: None,
     };
     let made = ask(client, RequestPayload::Register(request), |item| {
@@ -139,7 +139,7 @@ fn wrapped_by(kek: &str, mode: BlockCipherMode) -> KeyWrappingSpecification<'sta
 fn get_wrapped(identifier: &str, kek: &str, mode: BlockCipherMode) -> get::Request<'static> {
     get::Request {
         unique_identifier: id(identifier),
-        key_wrapping_specification: Some(wrapped_by(kek, mode)),
+        key_wrapping_specification: Some(Box::new(wrapped_by(kek, mode))),
         ..get::Request::default()
     }
 }
@@ -292,7 +292,7 @@ async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
             replace_existing: Some(replace),
             key_wrap_type: None,
             attributes: Vec::new().into(),
-            object: Some(aes(&[key; 16])),
+            object: Some(Box::new(aes(&[key; 16]))),
         })
     };
     let get =

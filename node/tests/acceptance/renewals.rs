@@ -71,7 +71,7 @@ async fn in_format(client: &Client, identifier: &str, format: Option<KeyFormatTy
     let request = get::Request { unique_identifier, key_format_type: format, ..get::Request::default() };
     let got = ask(client, RequestPayload::Get(request), |item| {
         let got: get::Response<'_> = item.payload().expect("a payload");
-        match &got.object {
+        match &*got.object {
             ManagedObject::Certificate(certificate) => certificate.value.to_vec(),
             object => match object.key_block().and_then(|block| block.key_value.as_ref()) {
                 Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => bytes.to_vec(),
@@ -156,7 +156,7 @@ async fn public_key(client: &Client, spki: Vec<u8>) -> String {
     let request = register::Request {
         object_type: ObjectType::PublicKey,
         attributes: template(vec![Attribute::CryptographicUsageMask(UsageMask::VERIFY)]),
-        object: Some(ManagedObject::PublicKey(block.into())),
+        object: Some(Box::new(ManagedObject::PublicKey(block.into()))),
         protection_storage_masks: None,
     };
     let made = ask(client, RequestPayload::Register(request), |item| {

@@ -73,7 +73,7 @@ async fn registered(client: &Client, key: &[u8], more: Vec<Attribute>) -> String
     let request = register::Request {
         object_type: ObjectType::SymmetricKey,
         attributes: Some(attributes(more).into()),
-        object: Some(ManagedObject::SymmetricKey(block.into())),
+        object: Some(Box::new(ManagedObject::SymmetricKey(block.into()))),
         protection_storage_masks: None,
     };
     let made = ask(client, RequestPayload::Register(request), |item| {
