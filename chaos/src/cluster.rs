@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -324,7 +325,12 @@ impl Cluster {
     /// # Errors
     /// The signal cannot be sent.
     pub fn signal_if_running(&self, node: usize, signal: Signal) -> anyhow::Result<()> {
-        if self.is_running(node) { self.signal(node, signal) } else { Ok(()) }
+        let Some(pid) = self.pid(node) else { return Ok(()) };
+        match kill_process(pid, signal) {
+            // A node whose disk is gone ends by itself, perhaps at this moment.
+            Err(Errno::SRCH) => Ok(()),
+            sent => sent.with_context(|| format!("cannot signal node {node}")),
+        }
     }
 
     fn node_folder(&self, node: usize) -> PathBuf {

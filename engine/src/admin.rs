@@ -53,6 +53,8 @@ pub struct NewTenant {
 pub struct Administered {
     /// What the state answered.
     pub answer: Answer,
+    /// Log index of the change.
+    pub index: LogIndex,
     /// Since when what it withdrew holds on every node, in cluster time; `None` where it withdrew nothing.
     pub effective_everywhere_at: Option<ClusterTime>,
 }
@@ -194,8 +196,8 @@ impl Engine {
         let name = action.name();
         let outcome = match self.store.propose(action, idempotency).await {
             Ok(Proposed { answer: Answer::Refused(refusal), .. }) => Err(refusal.into()),
-            Ok(Proposed { answer, effective_everywhere_at, .. }) => {
-                Ok(Administered { answer, effective_everywhere_at })
+            Ok(Proposed { answer, index, effective_everywhere_at, .. }) => {
+                Ok(Administered { answer, index, effective_everywhere_at })
             }
             Err(error) => Err(error.into()),
         };

@@ -39,6 +39,11 @@ impl Everywhere {
 }
 
 impl Engine {
+    /// Since when every node serves from at least this index, as far as this node has learnt; it asks nobody.
+    pub fn known_everywhere_at(&self, index: LogIndex) -> Option<ClusterTime> {
+        self.everywhere.known(index)
+    }
+
     /// Since when every node serves from at least this index, waiting for that no longer than `within`. A node that
     /// cannot be reached holds no lease for long, and counts as not there yet.
     pub async fn applied_everywhere_at(&self, index: LogIndex, within: Duration) -> Option<ClusterTime> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keystore::{Health, Problem, Report, RootError, RootKeystore, Who};
 use model::command::{Answer, IdempotencyKey};
 use model::commands::{ConfigureRoot, RelinkTenant, RemoveRoot, SetRootPolicy, StartJob};
-use model::id::{JobId, RootHandle, RootName, TenantHandle};
+use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle};
 use model::job::{Job, JobKind};
 use model::refusal::Refusal;
 use model::root::Root;
@@ -117,7 +117,7 @@ impl Engine {
         self.administer(who, root.tenant, root.name.as_str(), command, idempotency).await.map(drop)
     }
 
-    /// Decides about all roots of a tenant.
+    /// Decides about all roots of a tenant. Returns the log index of the decision.
     ///
     /// # Errors
     /// [`Refused::Refused`] with the state's reason.
@@ -127,10 +127,11 @@ impl Engine {
         tenant: &Tenant,
         policy: RootPolicy,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<(), Refused> {
+    ) -> Result<LogIndex, Refused> {
         let RootPolicy { l1_grace_ms, probe_every_ms, rotate_after_ms } = policy;
         let command = SetRootPolicy { tenant: tenant.handle, l1_grace_ms, probe_every_ms, rotate_after_ms };
-        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
+        let done = self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await?;
+        Ok(done.index)
     }
 
     /// Ends the lock, once a root of the tenant has unwrapped its key here.

@@ -1,6 +1,7 @@
 //! Jobs on tenants: what runs, how far it is, why it was rolled back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use engine::Engine;
 use model::id::{JobId, RootHandle};
 use model::job::{Job, JobKind};
+use model::state::State;
 use model::tenant::Tenant;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +19,7 @@ use utoipa::ToSchema;
 use super::roots::PLATFORM;
 use super::tenants::TenantInPath;
 use crate::app::{App, in_path};
-use crate::problem::Problem;
+use crate::problem::{Problem, seconds};
 use crate::wish::Wish;
 
 /// A job on a tenant.
@@ -47,6 +49,10 @@ pub struct JobView {
     started: u64,
     /// When it last moved, in seconds since the epoch.
     updated: u64,
+    /// Of a job that ended: since when every node serves by what it left, in seconds since the epoch; absent while
+    /// one does not yet, or nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_everywhere_at: Option<f64>,
 }
 
 /// Jobs.
@@ -56,7 +62,8 @@ pub struct JobList {
     items: Vec<JobView>,
 }
 
-pub(super) fn view(state: &model::state::State, job: &Job) -> JobView {
+pub(super) fn view(engine: &Engine, state: &State, job: &Job) -> JobView {
+    let everywhere = (!job.step.is_running()).then(|| engine.known_everywhere_at(job.revision)).flatten();
     let name = |root: &RootHandle| {
         state.root(job.tenant, *root).map_or_else(|| root.to_string(), |root| root.name.to_string())
     };
@@ -77,6 +84,7 @@ pub(super) fn view(state: &model::state::State, job: &Job) -> JobView {
         detail: job.detail.clone(),
         started: job.started.as_secs(),
         updated: job.updated.as_secs(),
+        applied_everywhere_at: seconds(everywhere),
     }
 }
 
@@ -87,7 +95,7 @@ pub async fn list(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Js
     let generation = engine.store().generation();
     let mut jobs: Vec<_> = generation.state.jobs_of(tenant.handle).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse((job.started, job.revision)));
-    Json(JobList { items: jobs.into_iter().map(|job| view(&generation.state, job)).collect() })
+    Json(JobList { items: jobs.into_iter().map(|job| view(&engine, &generation.state, job)).collect() })
 }
 
 /// Shows a job of a tenant.
@@ -95,7 +103,10 @@ pub async fn list(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Js
     params(("tenant" = String, Path), ("job" = String, Path)), responses(
     (status = 200, body = JobView), (status = 404, body = Problem)))]
 pub async fn show(engine: Arc<Engine>, JobInPath(job): JobInPath) -> Json<JobView> {
-    Json(view(&engine.store().generation().state, &job))
+    if !job.step.is_running() {
+        engine.applied_everywhere_at(job.revision, Duration::ZERO).await;
+    }
+    Json(view(&engine, &engine.store().generation().state, &job))
 }
 
 /// The job that a path names, not older than the request.
@@ -128,5 +139,6 @@ pub(super) async fn begin<T>(
     to: Vec<RootHandle>,
 ) -> Result<Response, Problem> {
     let job = wish.engine.start_job(&wish.who, tenant, kind, to, wish.key(&())?).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(&wish.engine.store().generation().state, &job))).into_response())
+    let generation = wish.engine.store().generation();
+    Ok((StatusCode::ACCEPTED, Json(view(&wish.engine, &generation.state, &job))).into_response())
 }

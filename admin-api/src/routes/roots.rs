@@ -75,6 +75,17 @@ pub struct RootPolicyRequest {
     rotate_after_ms: u64,
 }
 
+/// The decision, and how far it has come.
+#[derive(Serialize, ToSchema)]
+pub struct RootPolicyView {
+    /// As asked for.
+    #[serde(flatten)]
+    policy: RootPolicyRequest,
+    /// When the last node came to know of it; absent if one has not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_everywhere_at: Option<f64>,
+}
+
 fn seldom() -> u64 {
     PROBE_EVERY_MS_MAX
 }
@@ -281,16 +292,17 @@ pub async fn remove(wish: Wish<RootInPath>) -> Result<Response, Problem> {
 
 /// Decides how long hot keys outlive the silence of the tenant's roots, and when its key is rotated by age.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/root-policy", params(("tenant" = String, Path)),
-    request_body = RootPolicyRequest, responses((status = 204), (status = 422, body = Problem)))]
+    request_body = RootPolicyRequest, responses((status = 200, body = RootPolicyView), (status = 422, body = Problem)))]
 pub async fn policy(
     wish: Wish<TenantInPath>,
     Body(request): Body<RootPolicyRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<RootPolicyView>, Problem> {
     let key = wish.key(&request)?;
     let RootPolicyRequest { l1_grace_ms, probe_every_ms, rotate_after_ms } = request;
     let policy = RootPolicy { l1_grace_ms, probe_every_ms, rotate_after_ms };
-    wish.engine.set_root_policy(&wish.who, wish.tenant(), policy, key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let decided = wish.engine.set_root_policy(&wish.who, wish.tenant(), policy, key).await?;
+    let everywhere = wish.engine.applied_everywhere_at(decided, EVERYWHERE_MAX).await;
+    Ok(Json(RootPolicyView { policy: request, applied_everywhere_at: seconds(everywhere) }))
 }
 
 /// The kill switch: answered when no node gives the tenant's keys or holds one of them.

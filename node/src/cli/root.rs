@@ -13,6 +13,9 @@ use super::{Connection, output};
 
 /// How long `--wait` waits for a job: its slowest step gives up after a minute without progress.
 const JOB_MAX: Duration = Duration::from_secs(600);
+/// How long `--wait` waits for the last node once the job has ended: a node that cannot be reached is not waited
+/// for.
+const EVERYWHERE_MAX: Duration = Duration::from_secs(5);
 /// Pause between two looks at a job.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -111,7 +114,7 @@ struct Target {
     tenant: String,
     /// The root
     name: String,
-    /// Waits for the end of the job; fails if it is rolled back
+    /// Waits for the end of the job on every node; fails if it is rolled back
     #[arg(long)]
     wait: bool,
 }
@@ -236,20 +239,27 @@ impl Target {
     }
 }
 
-/// Follows a job to its end.
+/// Follows a job to its end, and until every node serves by what it left.
 ///
 /// # Errors
 /// If no node answers, or the job does not end.
 pub fn wait(api: &Api, tenant: &str, mut job: Value) -> anyhow::Result<Value> {
     let path = format!("/v1/tenants/{tenant}/jobs/{}", job["id"].as_str().unwrap_or_default());
     let deadline = Instant::now() + JOB_MAX;
-    while job["state"] == "running" {
-        anyhow::ensure!(Instant::now() < deadline, "the job still runs; see keyraft root jobs {tenant}");
+    let look = |job: &mut Value| {
         std::thread::sleep(LOOK);
         // A node that dies meanwhile leaves the job to the others.
         if let Ok(newer) = api.get(&path) {
-            job = newer;
+            *job = newer;
         }
+    };
+    while job["state"] == "running" {
+        anyhow::ensure!(Instant::now() < deadline, "the job still runs; see keyraft root jobs {tenant}");
+        look(&mut job);
+    }
+    let deadline = Instant::now() + EVERYWHERE_MAX;
+    while job["applied_everywhere_at"].is_null() && Instant::now() < deadline {
+        look(&mut job);
     }
     Ok(job)
 }

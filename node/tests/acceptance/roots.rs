@@ -4,19 +4,25 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use client::KeyRequest;
 use kmip::ResultReason;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::https::{http, operator_port};
 use crate::load::Load;
+use crate::rest::Request;
 use crate::support::{Cluster, NODES, PATIENCE, text, until};
 use crate::wire::Credentials;
 
 /// What a no of a root may take to close every node, and what a machine under a build may add.
 const CLOSED_WITHIN: Duration = Duration::from_secs(32 + 10);
+
+/// A change of roots is in use by the last node within this.
+const IN_USE_WITHIN: Duration = Duration::from_secs(5);
+/// Decisions watched for that.
+const DECISIONS: usize = 24;
 
 /// The value of a metric of one tenant on a node; `None` if it is not there.
 async fn of_tenant(cluster: &Cluster, node: usize, metric: &str, tenant: &str) -> Option<i64> {
@@ -136,6 +142,27 @@ fn what_happened_is_told(cluster: &Cluster, job: &Value) {
     assert!(text(&table.stdout).contains("hsm"), "{}", text(&table.stdout));
 }
 
+/// Asserts that what was decided by `decided`, in seconds since the epoch, was in use by the last node in time.
+fn in_use_soon(decided: f64, answer: &Value) {
+    let at = answer["applied_everywhere_at"].as_f64().unwrap_or_else(|| panic!("not in use yet: {answer}"));
+    assert!(at < decided + IN_USE_WITHIN.as_secs_f64(), "decided by {decided}: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_about_roots_is_in_use_by_the_last_node_within_five_seconds() {
+    let cluster = Cluster::start();
+    for decision in 0..DECISIONS {
+        let node = u16::try_from(decision % NODES).expect("few nodes");
+        let policy = json!({ "l1_grace_ms": 60_000 + decision, "rotate_after_ms": 86_400_000 });
+        let put = Request::new("PUT /v1/tenants/tenant-a/root-policy").json(&policy);
+        let put = Request { node, ..put }.token(&cluster.env()["KEYRAFT_TOKEN"]);
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        let answer = put.send(&cluster).await;
+        assert_eq!((answer.status, &answer.body["l1_grace_ms"]), (200, &policy["l1_grace_ms"]), "{answer:?}");
+        in_use_soon(begun, &answer.body);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
     let cluster = Cluster::start();
@@ -177,6 +204,7 @@ async fn a_tenant_moves_to_its_own_root_and_back_without_a_failed_request() {
     for (verb, root) in [("activate", "second"), ("deactivate", "own"), ("switch", "platform")] {
         let job = cluster.json(&["root", verb, "tenant-a", root, "--wait"]);
         assert_eq!(job["state"], "succeeded", "{verb} {root}: {job}");
+        in_use_soon(job["updated"].as_f64().expect("a time") + 1.0, &job);
     }
     assert_eq!(asked(&cluster, 2, "tenant-a", &new).await.expect("the same key"), new_bytes.expose());
     assert_eq!(cluster.json(&["tenant", "rewrap", "tenant-a"])["state"], "succeeded");
