@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::parts;
 
 const HEAD: &str = "# Figures\n\n\
-    Written by the runs themselves from `figures.jsonl`, one section for the latest result of each kind: \
+    Written by the runs themselves from `figures.jsonl`, one section for the latest result of each kind, gathered from all runs of its commit: \
     `make sim`, `make planted-bugs`, `make chaos`, `make chaos-long`, `make etcd`. Times are milliseconds unless \
     said otherwise. An operation \
     is *ok*, *failed* (surely without effect) or *unknown* (may take effect, or not); refusals that are \
@@ -20,7 +20,7 @@ pub fn page(results: &[Value]) -> String {
     for (result, title, section) in [
         (parts::simulator(results), "Simulator", simulator as fn(&mut String, &Value)),
         (latest("planted"), "Mistakes put back in", planted),
-        (latest("processes"), "Real processes", processes),
+        (parts::processes(results), "Real processes", processes),
         (latest("etcd"), "The same loss of a leader, met by etcd", etcd),
     ] {
         if let Some(result) = result {
@@ -64,20 +64,22 @@ fn planted(page: &mut String, result: &Value) {
 fn processes(page: &mut String, result: &Value) {
     let violations = result["violations"].as_array().map_or(0, Vec::len);
     let derivations = &result["derivations"];
+    let plans: Vec<String> = result["replay"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|replay| format!("`{}`", text(replay)))
+        .collect();
     let _ = writeln!(
         page,
-        "{} s of faults, seed {}: {violations} promises broken. Keys derived {}, lost on nodes nothing happened \
-         to {}. Again with `{}`.\n",
-        result["seconds"],
-        result["seed"],
-        derivations["succeeded"],
-        derivations["lost_on_surviving_nodes"],
-        text(&result["replay"]),
+        "{} s of faults: {violations} promises broken. Keys derived {}, lost on nodes nothing happened to {}.\n",
+        result["seconds"], derivations["succeeded"], derivations["lost_on_surviving_nodes"],
     );
     promises(page, result);
     faults(page, &result["by_fault"], true);
     list(page, "Skipped on this machine", &result["skipped"]);
     list(page, "Not exercised", &result["not_exercised"]);
+    let _ = writeln!(page, "\nAgain with {}.", plans.join(", "));
 }
 
 fn etcd(page: &mut String, result: &Value) {
@@ -104,9 +106,9 @@ fn promises(page: &mut String, result: &Value) {
 /// One line per fault; real runs also say when writes were back and when a node that was cut off fell silent.
 fn faults(page: &mut String, faults: &Value, real: bool) {
     page.push_str("| Fault | struck | bit | ok | failed | unknown | in order again p50 | max |");
-    page.push_str(if real { " writes back p50 | max | last serve |\n" } else { "\n" });
+    page.push_str(if real { " writes back p50 | p95 | max | last serve |\n" } else { "\n" });
     page.push_str(if real {
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     } else {
         "|---|--:|--:|--:|--:|--:|--:|--:|\n"
     });
@@ -124,7 +126,8 @@ fn faults(page: &mut String, faults: &Value, real: bool) {
         ];
         if real {
             let gap = &fault["write_gap_ms"];
-            cells.extend([gap["p50"].clone(), gap["max"].clone(), fault["last_serve_ms"].clone()]);
+            cells.extend(["p50", "p95", "max"].map(|name| gap[name].clone()));
+            cells.push(fault["last_serve_ms"].clone());
         }
         let cells: Vec<String> = cells.iter().map(text).collect();
         let _ = writeln!(page, "| {} |", cells.join(" | "));

@@ -1,6 +1,11 @@
-//! Seeds that were played in several runs of one commit, as one result.
+//! What was put to the test in several runs of one commit, as one result.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+
+use super::spread;
 
 /// The latest result of the simulator, with everything that the same commit met before on other seeds. A median
 /// is that of the worst part.
@@ -21,6 +26,59 @@ pub fn simulator(results: &[Value]) -> Option<Value> {
         known.push((from, to));
     }
     Some(whole)
+}
+
+/// The latest result of real processes, with everything that the same commit went through before by other plans.
+pub fn processes(results: &[Value]) -> Option<Value> {
+    let of_kind: Vec<&Value> = results.iter().filter(|result| result["kind"] == "processes").collect();
+    let latest = *of_kind.last()?;
+    let mut parts: Vec<&Value> = Vec::new();
+    for part in of_kind.into_iter().rev().filter(|part| part["commit"] == latest["commit"]) {
+        // A plan that was played again counts once.
+        if parts.iter().all(|known| known["replay"] != part["replay"]) {
+            parts.push(part);
+        }
+    }
+    let mut whole = latest.clone();
+    for part in &parts[1..] {
+        whole["seconds"] = sum(&whole["seconds"], &part["seconds"]);
+        whole["derivations"] = union(&whole["derivations"], &part["derivations"], sum_of_numbers);
+        whole["promises_tested"] = union(&whole["promises_tested"], &part["promises_tested"], sum);
+        whole["violations"] = both(&whole["violations"], &part["violations"]);
+        whole["not_exercised"] = both(&whole["not_exercised"], &part["not_exercised"]);
+        whole["skipped"] = only_in_both(&whole["skipped"], &part["skipped"]);
+    }
+    whole["replay"] = parts.iter().map(|part| part["replay"].clone()).collect();
+    whole["by_fault"] = strikes_by_fault(&parts);
+    Some(whole)
+}
+
+/// What each fault did in all parts; the times are those of all its strikes.
+fn strikes_by_fault(parts: &[&Value]) -> Value {
+    let mut lines: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut strikes: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for part in parts {
+        for line in part["by_fault"].as_array().into_iter().flatten() {
+            let name = line["fault"].as_str().unwrap_or_default();
+            let known = lines.entry(name).or_insert_with(|| json!({ "fault": name }));
+            for count in ["struck", "bitten"] {
+                known[count] = sum(&known[count], &line[count]);
+            }
+            known["operations"] = union(&known["operations"], &line["operations"], sum);
+            known["last_serve_ms"] = greatest(&known["last_serve_ms"], &line["last_serve_ms"]);
+        }
+        for strike in part["faults"].as_array().into_iter().flatten() {
+            strikes.entry(strike["fault"].as_str().unwrap_or_default()).or_default().push(strike);
+        }
+    }
+    for (name, line) in &mut lines {
+        let of_this = || strikes.get(name).into_iter().flatten();
+        let returned = |strike: &&Value| Some(strike["ready"].as_u64()? - strike["healed"].as_u64()?);
+        line["recovery_ms"] = spread(of_this().filter_map(returned).map(Duration::from_millis));
+        let gaps = of_this().filter_map(|strike| strike["write_gap"].as_u64());
+        line["write_gap_ms"] = spread(gaps.map(Duration::from_millis));
+    }
+    lines.into_values().collect()
 }
 
 /// The first seed of a result, and the one after its last.
@@ -67,6 +125,15 @@ fn sum(a: &Value, b: &Value) -> Value {
     (a.as_u64().unwrap_or_default() + b.as_u64().unwrap_or_default()).into()
 }
 
+/// Sums numbers, and leaves the rest as the first has it.
+fn sum_of_numbers(a: &Value, b: &Value) -> Value {
+    if a.is_u64() { sum(a, b) } else { a.clone() }
+}
+
+fn both(a: &Value, b: &Value) -> Value {
+    a.as_array().into_iter().chain(b.as_array()).flatten().cloned().collect()
+}
+
 fn greatest(a: &Value, b: &Value) -> Value {
     a.as_u64().max(b.as_u64()).into()
 }
@@ -109,6 +176,35 @@ mod tests {
         let crash = &whole["faults"][0];
         assert_eq!((&crash["struck"], &crash["operations"]["ok"]), (&json!(4), &json!(6)));
         assert_eq!(crash["recovery_ms"], json!({ "p50": 10, "max": 9 }));
+    }
+
+    fn nemesis(commit: &str, replay: &str, gap: u64) -> Value {
+        json!({ "kind": "processes", "commit": commit, "replay": replay, "seconds": 60, "violations": [],
+            "not_exercised": [], "skipped": ["clock"], "promises_tested": { "I1": 4 },
+            "derivations": { "succeeded": 9, "lost_on_surviving_nodes": 0, "lost": [] },
+            "faults": [{ "fault": "kill", "healed": 100, "ready": 100 + gap, "write_gap": gap }],
+            "by_fault": [{ "fault": "kill", "struck": 1, "bitten": 1, "operations": { "ok": 3 },
+                "last_serve_ms": gap }] })
+    }
+
+    #[test]
+    fn plans_of_one_commit_are_one_result() {
+        let results = [nemesis("old", "a", 1), nemesis("new", "a", 10), nemesis("new", "b", 30)];
+        let whole = processes(&results).unwrap();
+        assert_eq!((&whole["seconds"], &whole["replay"]), (&json!(120), &json!(["b", "a"])));
+        assert_eq!(
+            (&whole["promises_tested"]["I1"], &whole["derivations"]["succeeded"]),
+            (&json!(8), &json!(18))
+        );
+        let kill = &whole["by_fault"][0];
+        assert_eq!(
+            (&kill["struck"], &kill["operations"]["ok"], &kill["last_serve_ms"]),
+            (&json!(2), &json!(6), &json!(30))
+        );
+        assert_eq!(kill["write_gap_ms"], json!({ "count": 2, "p50": 30, "p95": 30, "max": 30 }));
+        let again = processes(&[nemesis("new", "a", 10), nemesis("new", "a", 30)]).unwrap();
+        assert_eq!((&again["seconds"], &again["by_fault"][0]["struck"]), (&json!(60), &json!(1)));
+        assert!(processes(&[]).is_none());
     }
 
     #[test]
