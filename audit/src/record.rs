@@ -14,8 +14,9 @@ use crate::entry::{Entry, Kind, Outcome, RequestId};
 /// The first and only version of the encoding.
 const VERSION: u8 = 1;
 
-/// Separates a record's hash from every other use of SHA-256.
-const HASH_DOMAIN: &[u8] = b"keyraft/v1/audit/record";
+/// Separates a record's hash from every other use of SHA-256; the zero byte makes it the leaf of a Merkle tree
+/// (RFC 6962 2.1).
+const HASH_DOMAIN: &[u8] = b"\0keyraft/v1/audit/record";
 
 /// Longest operation name: the longest in KMIP 2.1 has 23 characters.
 const OPERATION_BYTES_MAX: usize = 32;
@@ -198,7 +199,7 @@ pub(crate) fn encode_body(entry: &Entry<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The hash of an encoded record: what the next record of its chain names, and a leaf of the tree.
+/// The hash of an encoded record: what the next record of its chain names, and its leaf in the tree.
 pub(crate) fn hash(encoded: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(HASH_DOMAIN).chain_update(encoded).finalize().into()
 }

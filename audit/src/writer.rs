@@ -120,8 +120,7 @@ pub(crate) fn run<D: Disk>(
     let _alarm = Alarm(shared.clone());
     let mut company = Company::default();
     let mut jobs = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
-    while queue.blocking_recv_many(&mut jobs, JOBS_PER_COMMIT_MAX) > 0 {
-        linger(&mut queue, &mut jobs, &mut company, &shared);
+    while gather(&mut queue, &mut jobs, &mut company, &shared) {
         shared.metrics.queue_depth.store(queue.len() as u64, Relaxed);
         let (appends, closers) = sort(&mut jobs);
         serve(&mut writer, appends, herald, &shared);
@@ -170,12 +169,28 @@ impl Company {
     }
 }
 
-/// Waits a little until as many are there as could be, if those are many: under load fewer syncs and wake-ups
-/// cost less for everybody, and a lone request never waits.
-fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, company: &mut Company, shared: &Shared) {
+/// Waits for the jobs of the next commit; `false` once there are no more. Under load it waits a little until as
+/// many are there as could be: fewer syncs and wake-ups cost less for everybody, and a lone request never waits.
+fn gather(
+    queue: &mut mpsc::Receiver<Job>,
+    jobs: &mut Vec<Job>,
+    company: &mut Company,
+    shared: &Shared,
+) -> bool {
     let wanted = company.wanted();
-    if let Some(wanted) = wanted {
-        shared.muster.wait(wanted.saturating_sub(jobs.len()), LINGER_MAX, || queue.len());
+    let muster = |queue: &mpsc::Receiver<Job>, there: usize| {
+        if let Some(wanted) = wanted {
+            shared.muster.wait(wanted.saturating_sub(there), LINGER_MAX, || queue.len());
+        }
+    };
+    // Those who were answered a moment ago are on their way: whoever waits for all of them at once is woken once.
+    muster(queue, 0);
+    let none_came = queue.is_empty();
+    if queue.blocking_recv_many(jobs, JOBS_PER_COMMIT_MAX) == 0 {
+        return false;
+    }
+    if none_came {
+        muster(queue, jobs.len());
         while jobs.len() < JOBS_PER_COMMIT_MAX
             && let Ok(job) = queue.try_recv()
         {
@@ -183,6 +198,7 @@ fn linger(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>, company: &mut Co
         }
     }
     company.came(jobs.len(), wanted);
+    true
 }
 
 /// A request's entries and where its answer goes.

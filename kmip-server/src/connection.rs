@@ -9,13 +9,15 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use engine::{Caller, Engine};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use kmip::ttlv::{FrameError, HEADER_BYTES, frame_length};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -141,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub async fn serve(self) -> End {
         let not_after_s = self.standing.not_after_s;
         let heard_s = AtomicI64::new(wall_s());
-        let mut vigil = pin!(self.standing.vigil(self.draining, &heard_s));
+        let mut vigil = Vigil::from_iter([self.standing.vigil(self.draining, &heard_s)]);
         let mut line = Line {
             stream: self.stream,
             caller: self.caller,
@@ -152,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let mut input = Input { bytes: Vec::with_capacity(REQUEST_BYTES), frame: 0 };
         let mut output = Vec::with_capacity(RESPONSE_BYTES);
         loop {
-            let end = match line.next_message(&mut input, vigil.as_mut()).await {
+            let end = match line.next_message(&mut input, &mut vigil).await {
                 Ok(()) => {
                     let now_s = wall_s();
                     heard_s.store(now_s, Relaxed);
@@ -175,6 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 }
+
+/// A vigil that is asked again only after something woke it: it listens to three things, and asking them all before
+/// every message would cost as much as reading the message.
+type Vigil<F> = FuturesUnordered<F>;
 
 /// The two directions of a connection.
 struct Line<'a, S> {
@@ -218,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
     async fn next_message(
         &mut self,
         input: &mut Input,
-        vigil: Pin<&mut impl Future<Output = End>>,
+        vigil: &mut Vigil<impl Future<Output = End>>,
     ) -> Result<(), Stop> {
         if input.bytes.is_empty() {
             self.first_bytes(input, vigil).await?;
@@ -239,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
     async fn first_bytes(
         &mut self,
         input: &mut Input,
-        mut vigil: Pin<&mut impl Future<Output = End>>,
+        vigil: &mut Vigil<impl Future<Output = End>>,
     ) -> Result<(), Stop> {
         let mut read = pin!(input.read(&mut self.stream));
         let mut asked = false;
@@ -249,9 +255,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
                 return bytes.map_err(Stop::from);
             }
             asked = true;
-            match vigil.as_mut().poll(context) {
-                Poll::Ready(end) => Poll::Ready(Err(Stop::At(end))),
-                Poll::Pending => bytes.map_err(Stop::from),
+            match vigil.poll_next_unpin(context) {
+                Poll::Ready(Some(end)) => Poll::Ready(Err(Stop::At(end))),
+                Poll::Ready(None) | Poll::Pending => bytes.map_err(Stop::from),
             }
         })
         .await

@@ -131,14 +131,18 @@ async fn serve(
         return Box::pin(crate::undo::serve(turn, metrics, message, &presented, writer)).await;
     }
     let mut left = Left::default();
+    // One room for the identifiers of all items, one after the other.
+    let mut identifier = String::new();
     for (position, item) in message.items.iter().enumerate() {
         let position = u16::try_from(position).unwrap_or(u16::MAX);
         let mut context = Context::new(&mut turn, header.version, &mut left, &presented, item);
+        identifier.clear();
+        std::mem::swap(&mut context.identifier, &mut identifier);
         let reply = match &whole {
             Some(failure) => Err(failure.clone()),
             None => serve_item(&mut context, item).await,
         };
-        let identifier = std::mem::take(&mut context.identifier);
+        std::mem::swap(&mut context.identifier, &mut identifier);
         if whole.is_none() && asynchronous::is_wanted(message, item) {
             let deferred = asynchronous::defer(&mut turn, &mut writer, item, header.version, reply);
             let failure = Box::pin(deferred).await;

@@ -59,7 +59,12 @@ async fn a_no_closes_everywhere_and_silence_is_outlived_for_the_grace() {
         assert!(told.contains("disabled"), "{told}");
     }
     told(&cluster, "tenant-b", "disabled");
-    assert_eq!(handed(&cluster, 2, "keys_taken"), 0, "a no is handed on to nobody");
+    // Of tenant-b: a busy machine may have a probe of tenant-a's root too late, and its keys are shared out then.
+    let taken = audited(&cluster, "take_over_keys");
+    assert!(
+        !taken.iter().any(|record| record.contains("tenant-b")),
+        "a no is handed on to nobody: {taken:?}"
+    );
     let noted = audited(&cluster, "note_probes");
     assert!(noted.iter().any(|record| record.contains("disabled")), "{noted:?}");
     assert_eq!(asked(&cluster, 2, "tenant-a", &a).await.expect("another root says nothing of it"), a_bytes);

@@ -27,9 +27,10 @@ use crate::wire::method::{
     RequestVote, StepDown, Surrender, TransferLeader, WatchLeader,
 };
 use crate::wire::{
-    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective, GiveUp,
-    GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex,
-    Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
+    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
+    FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose,
+    Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred,
+    Welcome,
 };
 
 /// Streams per connection: a node sends a few hundred proposals at a time, not more.
@@ -64,7 +65,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn hello(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
     fn step_down(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<SteppedDown, Status>>;
     fn watch(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
-    fn find_gone(&self, from: Caller, request: LeaderGone) -> BoxFuture<'_, Result<Nothing, Status>>;
+    fn find_gone(&self, from: Caller, request: LeaderGone) -> BoxFuture<'_, Result<FoundGone, Status>>;
     fn hand_over(&self, from: Caller, request: AskKeys) -> BoxFuture<'_, Result<HandedKeys, Status>>;
     /// The only call from someone who is nobody yet: only its certificate is proved.
     fn join(&self, name: Arc<str>, request: Join) -> BoxFuture<'_, Result<Welcome, Status>>;

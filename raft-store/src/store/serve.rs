@@ -26,8 +26,9 @@ use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
     self, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
-    GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose, Published,
-    ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred, Welcome,
+    FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose,
+    Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred,
+    Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -284,11 +285,11 @@ impl Handler for Inner {
         })
     }
 
-    fn find_gone(&self, from: Caller, found: LeaderGone) -> BoxFuture<'_, Result<Nothing, Status>> {
+    fn find_gone(&self, from: Caller, found: LeaderGone) -> BoxFuture<'_, Result<FoundGone, Status>> {
         Box::pin(async move {
             self.for_raft(&from)?;
             if self.finds_gone(&found).await {
-                return Ok(Nothing {});
+                return Ok(FoundGone { last_log: self.raft.view().last_log });
             }
             Err(Status::failed_precondition("the leader is not found gone here"))
         })

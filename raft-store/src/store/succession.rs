@@ -3,8 +3,9 @@
 //! A process that was killed leaves its calls broken and its port refused: nothing of it can send another
 //! heartbeat. Each voter keeps a call open at the leader; when it breaks and the port refuses, the voter asks
 //! the others whether they find the same, and with a quorum of them stands for election as after a planned
-//! transfer: voters need not wait out the lease of a leader that is gone. A leader that is merely slow, paused
-//! or cut off refuses nothing, and is waited for as ever.
+//! transfer: voters need not wait out the lease of a leader that is gone. Who hears of a longer log leaves it to
+//! that voter: a vote asked for in vain begins a term without a leader, which only silence ends. A leader that is
+//! merely slow, paused or cut off refuses nothing, and is waited for as ever.
 //!
 //! Nothing about safety hangs on the verdict. It is an election like any other, won by a majority of votes
 //! and a log that has everything; no read and no lease of ours trusts a leader's lease (CONSISTENCY 2).
@@ -76,20 +77,30 @@ impl Inner {
         let turn = others.iter().rev().position(|node| *node == self.me()).unwrap_or_default();
         sleep(TURN * u32::try_from(turn).unwrap_or(u32::MAX)).await;
         others.remove(&self.me());
-        if self.still_led_by(leader.node, before.term) && self.others_agree(before, leader, &others).await {
-            tracing::warn!(leader = %leader.node, term = before.term, "the leader's process has ended: standing");
-            self.raft.succeed(before.vote).await;
+        if !self.still_led_by(leader.node, before.term) {
+            return;
         }
+        let Some(longest) = self.others_agree(before, leader, &others).await else { return };
+        let own = self.raft.view().last_log;
+        // Its leader is gone, so no log grows; within one term the longer log is the newer one.
+        if longest > own {
+            tracing::info!(leader = %leader.node, own, longest, "the leader's process has ended: another stands");
+            return;
+        }
+        tracing::warn!(leader = %leader.node, term = before.term, "the leader's process has ended: standing");
+        self.raft.succeed(before.vote).await;
     }
 
-    async fn others_agree(&self, view: &View, leader: &Target, others: &BTreeSet<NodeId>) -> bool {
+    /// The longest log among the others that find the leader gone, if they are a quorum with this node.
+    async fn others_agree(&self, view: &View, leader: &Target, others: &BTreeSet<NodeId>) -> Option<u64> {
         let found = LeaderGone { term: view.term, leader: leader.node.0 };
         let asking = others.iter().filter_map(|node| {
             let to = target(*node, view.member(*node)?);
-            Some(async move { self.peers.call::<FindGone>(&to, Lane::Beat, found, AGREE_MAX).await.is_ok() })
+            Some(async move { self.peers.call::<FindGone>(&to, Lane::Beat, found, AGREE_MAX).await.ok() })
         });
-        let agreed = join_all(asking).await.into_iter().filter(|agreed| *agreed).count();
-        agreed + 1 > view.voters().len() / 2
+        let agreed: Vec<u64> =
+            join_all(asking).await.into_iter().flatten().map(|found| found.last_log).collect();
+        (agreed.len() + 1 > view.voters().len() / 2).then(|| agreed.into_iter().max().unwrap_or(0))
     }
 
     /// Another voter found the leader gone: whether this node finds the same.

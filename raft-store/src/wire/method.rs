@@ -1,9 +1,10 @@
 //! The calls of the peer port: one row each, with its path, its messages and its bounds.
 
 use super::{
-    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective, GiveUp,
-    GiveVote, HandedKeys, Join, LeaderGone, Nothing, ProposalDone, Propose, Published, ReadIndex, Renew,
-    Renewed, SnapshotPiece, SnapshotTaken, Status, SteppedDown, Transfer, Transferred, Welcome,
+    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
+    FoundGone, GiveUp, GiveVote, HandedKeys, Join, LeaderGone, Nothing, ProposalDone, Propose, Published,
+    ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status, SteppedDown, Transfer, Transferred,
+    Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
@@ -65,7 +66,7 @@ methods! {
     /// A voter waits for the end of the leader.
     WatchLeader: Nothing => Nothing;
     /// A voter found the leader's process ended; an error is a no.
-    FindGone: LeaderGone => Nothing;
+    FindGone: LeaderGone => FoundGone;
     /// An operator wants another leader.
     StepDown: Nothing => SteppedDown;
     /// A node that cannot unwrap a tenant's keys asks for them.

@@ -406,6 +406,14 @@ pub struct LeaderGone {
     pub leader: u64,
 }
 
+/// Answer to [`LeaderGone`]: this voter finds the same.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct FoundGone {
+    /// Index of its last log entry.
+    #[prost(uint64, tag = "1")]
+    pub last_log: u64,
+}
+
 /// Answer to a request to step down.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct SteppedDown {
