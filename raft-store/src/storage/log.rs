@@ -48,6 +48,8 @@ impl<D: Disk> LogStore<D> {
             raw.push(value.to_vec());
             ControlFlow::Continue(())
         };
+        // Entries that were truncated may still lie on the disk.
+        let to = to.min(self.storage.view().last.map_or(0, |last| last.index + 1));
         if from < to {
             self.storage.disk().scan(Space::Log, &key(from), &key(to), &mut visit)?;
         }
@@ -165,7 +167,11 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
     {
         let mut batch = Batch::default();
         let mut last = None;
+        let cut = self.storage.view().cut;
         for entry in entries {
+            if let (None, Some(cut)) = (last, cut) {
+                batch.delete_range(Space::Log, key(entry.log_id.index), key(cut.index + 1));
+            }
             let value = records::encode_entry(&entry).map_err(StoreError::from)?;
             batch.put(Space::Log, key(entry.log_id.index), value);
             last = Some(entry.log_id);
@@ -173,22 +179,26 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
         let done = Box::new(move |result: Result<(), StoreError>| {
             callback.io_completed(result.map_err(io::Error::from));
         });
-        let update = move |view: &mut super::View| view.last = last.or(view.last);
+        let update = move |view: &mut super::View| {
+            if last.is_some() {
+                (view.last, view.cut) = (last, None);
+            }
+        };
         Ok(self.storage.submit(batch, update, Some(done))?)
     }
 
+    /// The entries leave the disk together with the next append, or not at all: a crash between the two would leave
+    /// a log shorter than the one this node has shown its peers, who would take the disk for a rewound one. Until
+    /// then they are what they were before, entries that nothing rests on.
     async fn truncate_after(&mut self, after: Option<EntryId>) -> Result<(), io::Error> {
-        let (purged, last) = {
-            let view = self.storage.view();
-            (view.purged, view.last)
-        };
+        let mut view = self.storage.view();
         let from = after.map_or(0, |id| id.index + 1);
-        let Some(last) = last.filter(|last| last.index >= from) else { return Ok(()) };
-        let mut batch = Batch::default();
-        batch.delete_range(Space::Log, key(from), key(last.index + 1));
-        // openraft names an entry of ours; a log without entries begins at the purge mark.
-        let kept = after.max(purged);
-        Ok(self.storage.submit_durably(batch, |view| view.last = kept).await?)
+        if view.last.is_some_and(|last| last.index >= from) {
+            view.cut = view.cut.or(view.last);
+            // openraft names an entry of ours; a log without entries begins at the purge mark.
+            view.last = after.max(view.purged);
+        }
+        Ok(())
     }
 
     /// Waits for the sync, which also makes durable every apply queued before: what is purged is nowhere
@@ -196,11 +206,17 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
     async fn purge(&mut self, upto: EntryId) -> Result<(), io::Error> {
         let mut batch = Batch::default();
         batch.put(Space::Meta, PURGED, records::encode_id(upto).map_err(StoreError::from)?);
-        batch.delete_range(Space::Log, key(0), key(upto.index + 1));
+        let (whole, cut) = {
+            let view = self.storage.view();
+            (view.last.is_none_or(|last| last.index <= upto.index), view.cut)
+        };
+        // A snapshot that ends behind the log takes what was truncated with it.
+        let to = cut.filter(|_| whole).map_or(upto.index, |cut| cut.index.max(upto.index));
+        batch.delete_range(Space::Log, key(0), key(to + 1));
         let update = |view: &mut super::View| {
             view.purged = view.purged.max(Some(upto));
-            if view.last.is_none_or(|last| last.index <= upto.index) {
-                view.last = Some(upto);
+            if whole {
+                (view.last, view.cut) = (Some(upto), None);
             }
         };
         Ok(self.storage.submit_durably(batch, update).await?)

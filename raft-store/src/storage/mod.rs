@@ -96,7 +96,16 @@ struct View {
     vote: Option<Vote>,
     purged: Option<EntryId>,
     last: Option<EntryId>,
+    /// What was last on the disk when the log was truncated: the entries behind `last` leave with the next append.
+    cut: Option<EntryId>,
     committed: Option<EntryId>,
+}
+
+impl View {
+    /// What the disk has once everything submitted is written.
+    fn mark(&self) -> DurableMark {
+        DurableMark { vote: self.vote, last: self.cut.or(self.last) }
+    }
 }
 
 /// The durable half of a node.
@@ -138,7 +147,7 @@ impl<D: Disk> Storage<D> {
     /// [`StoreError`] if a record does not read.
     pub fn on(disk: D, options: Options) -> Result<Arc<Self>, StoreError> {
         let view = read_view(&disk)?;
-        let durable = DurableMark { vote: view.vote, last: view.last };
+        let durable = view.mark();
         let fatal = options.on_fatal;
         let fifo = Fifo::new(disk, options.syncing, fatal.clone(), options.after_sync)?;
         Ok(Arc::new(Self {
@@ -273,7 +282,7 @@ impl<D: Disk> Storage<D> {
         let apply = || {
             let mut view = self.view();
             update(&mut view);
-            *lock(&written) = DurableMark { vote: view.vote, last: view.last };
+            *lock(&written) = view.mark();
         };
         // The staged records stay locked until they are readable on the disk.
         self.fifo.submit(&batch, apply, done)
@@ -313,7 +322,7 @@ fn read_view<D: Disk>(disk: &D) -> Result<View, StoreError> {
         Some((_, bytes)) => Some(records::decode_entry(&bytes).map_err(bad("last log entry"))?.log_id),
         None => purged,
     };
-    Ok(View { vote, purged, last, committed })
+    Ok(View { vote, purged, last, cut: None, committed })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

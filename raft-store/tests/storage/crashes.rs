@@ -149,30 +149,58 @@ async fn every_crash_keeps_what_was_acknowledged() {
     assert_eq!(world.node.storage.durable_mark().vote, world.acknowledged.vote);
 }
 
-#[tokio::test]
-async fn a_truncated_tail_does_not_come_back_under_its_successor() {
+/// A log of ten entries of term 1, all durable, of which the last four are truncated.
+async fn truncated() -> (RamDisk, Node<RamDisk>, Vec<Entry>) {
     let disk = RamDisk::default();
     let mut node = Node::open(manual(&disk)).unwrap();
-    let storage = Arc::clone(&node.storage);
     let old = node::history(1, 0, 9);
     let (sender, _) = TypeConfig::oneshot();
     node.log.append(old.clone(), IOFlushed::signal(sender)).await.unwrap();
-    let mut log = node.log.clone();
-    let truncate = async { log.truncate_after(Some(old[5].log_id)).await.unwrap() };
-    tokio::join!(truncate, async { storage.sync_now() });
+    node.storage.sync_now();
+    node.log.truncate_after(Some(old[5].log_id)).await.unwrap();
+    (disk, node, old)
+}
+
+async fn ids(storage: &Arc<Storage<RamDisk>>) -> Vec<EntryId> {
+    let entries = storage.log_store().try_get_log_entries(..).await.unwrap();
+    entries.iter().map(|entry| entry.log_id).collect()
+}
+
+fn ids_of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<EntryId> {
+    entries.into_iter().map(|entry| entry.log_id).collect()
+}
+
+/// The truncation and what follows it are on the disk together or not at all: no crash leaves less than was shown to
+/// the peers.
+#[tokio::test]
+async fn a_truncated_tail_does_not_come_back_under_its_successor() {
+    let (disk, mut node, old) = truncated().await;
+    assert_eq!(ids(&node.storage).await, ids_of(&old[..6]));
+    assert_eq!(node.log.get_log_state().await.unwrap().last_log_id, Some(old[5].log_id));
+    assert_eq!(node.storage.durable_mark().last, Some(old[9].log_id), "still on the disk");
     let (sender, receiver) = TypeConfig::oneshot();
     let new = node::history(2, 6, 7);
     node.log.append(new.clone(), IOFlushed::signal(sender)).await.unwrap();
-    for kept in 0..=disk.unsynced() {
-        let mut log = manual(&disk.after_crash(kept)).log_store();
-        let ids: Vec<_> = log.try_get_log_entries(..).await.unwrap().iter().map(|e| e.log_id).collect();
-        let expected: Vec<_> =
-            old[..6].iter().chain(&new[..if kept == 0 { 0 } else { 2 }]).map(|e| e.log_id).collect();
-        assert_eq!(ids, expected);
-    }
-    storage.sync_now();
+    assert_eq!(ids(&node.storage).await, ids_of(old[..6].iter().chain(&new)));
+    assert_eq!(disk.unsynced(), 1);
+    assert_eq!(ids(&manual(&disk.after_crash(0))).await, ids_of(&old));
+    assert_eq!(ids(&manual(&disk.after_crash(1))).await, ids_of(old[..6].iter().chain(&new)));
+    node.storage.sync_now();
     receiver.await.unwrap().unwrap();
-    assert_eq!(storage.durable_mark().last, Some(entry_id(2, 1, 7)));
+    assert_eq!(node.storage.durable_mark().last, Some(entry_id(2, 1, 7)));
+}
+
+#[tokio::test]
+async fn a_snapshot_takes_a_truncated_tail_with_it() {
+    for upto in [entry_id(2, 1, 7), entry_id(2, 1, 12)] {
+        let (disk, node, _) = truncated().await;
+        let (mut log, storage) = (node.log.clone(), Arc::clone(&node.storage));
+        tokio::join!(async { log.purge(upto).await.unwrap() }, async { storage.sync_now() });
+        for storage in [storage, manual(&disk.after_crash(0))] {
+            assert_eq!(ids(&storage).await, []);
+            assert_eq!(storage.durable_mark().last, Some(upto));
+        }
+    }
 }
 
 /// A store that tells instead of aborting.
