@@ -14,7 +14,7 @@ ARGS ?=
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
-run: build ## starts a three-node cluster on loopback (ARGS='--nodes 5 --fresh')
+run: build ## starts three nodes on loopback (ARGS='--nodes 5 --fresh')
 	@exec $(BIN)/keyraft dev $(ARGS)
 
 build: setup ## compiles everything
@@ -42,7 +42,7 @@ fix: setup ## formats, and applies what clippy can repair
 bench: setup ## measures decoding and deriving
 	@$(CARGO) bench --profile release --workspace --locked --bench '*' $(ARGS)
 
-sim: build ## plays 2,000 simulated clusters under faults (ARGS='--seed 7': one again)
+sim: build ## plays 2,000 simulated clusters (ARGS='--seed 7': one again)
 	@exec $(BIN)/sim $(ARGS)
 
 sim-long: build ## plays them in parts; writes docs/figures.md
@@ -51,35 +51,35 @@ sim-long: build ## plays them in parts; writes docs/figures.md
 
 # On the binaries that the tests run against, so nothing is compiled for it. A fault that did not bite (exit
 # status 2) says that this machine was too busy for it, and is told; it does not say that a promise was broken.
-proofs: setup ## 300 simulated clusters, then three minutes of faults on real nodes
+proofs: setup ## 300 simulated clusters, 3 minutes of faults on real nodes
 	@$(CARGO) test --release --workspace --locked --no-run --quiet
 	@$(BIN)/sim --seeds 300
 	@$(BIN)/chaos --seconds 180 --faults all --seed 7 || test $$? = 2
 
 # Nothing else turns the feature on; only raft-store and chaos are compiled again for it.
-planted-bugs: setup ## puts known mistakes back into the store: the simulator must notice each
+planted-bugs: setup ## puts known mistakes back: the simulator must notice each
 	@PLANTED_FIGURES=$(CURDIR)/docs/figures.jsonl $(CARGO) test --release --workspace --locked \
 		--features chaos/danger-planted-bugs --test planted_bugs -- --nocapture $(ARGS)
 
-chaos: build ## does to real nodes what the machine allows, five minutes, and judges
+chaos: build ## does to real nodes what the machine allows, five minutes
 	@exec $(BIN)/chaos --seconds 300 --faults all $(ARGS)
 
 chaos-long: build ## the same for an hour; writes docs/figures.md
 	@exec $(BIN)/chaos --seconds 3600 --faults all --figures docs/figures.jsonl $(ARGS)
 
-etcd: build ## puts the loss of a leader to an etcd of this machine, for comparison
+etcd: build ## the loss of a leader, met by an etcd of this machine
 	@exec $(BIN)/etcd --figures docs/figures.jsonl $(ARGS)
 
-upgrade: setup ## rolls a cluster to a binary of the next format and back, under load
+upgrade: setup ## rolls a cluster to the next format and back, under load
 	@scripts/upgrade
 
-scan: setup ## searches memory, cores, disks and logs for keys that should be nowhere
+scan: setup ## searches memory, cores, disks and logs for keys
 	@scripts/scan $(ARGS)
 
-migrations: setup ## moves tenants to roots of every provider while nodes die, under 1,000 requests/s
+migrations: setup ## moves tenants to roots of every provider while nodes die
 	@ACCEPTANCE_MIGRATIONS=all scripts/test --test acceptance -- migrations --nocapture $(ARGS)
 
-fuzz: setup ## feeds the decoders with anything (ARGS='request 600': one target, seconds)
+fuzz: setup ## feeds the decoders with anything (ARGS='request 600')
 	@scripts/fuzz $(ARGS)
 
 example: build ## runs examples/mongodb against a cluster of its own

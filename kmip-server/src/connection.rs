@@ -178,8 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 }
 
-/// A vigil that is asked again only after something woke it: it listens to three things, and asking them all before
-/// every message would cost as much as reading the message.
+/// A vigil that is asked again only after something woke it: it listens to three things, and few messages come
+/// after one of them happened.
 type Vigil<F> = FuturesUnordered<F>;
 
 /// The two directions of a connection.
