@@ -33,6 +33,22 @@ fn wal(dir: &Path) -> PathBuf {
     files.filter(|path| path.extension().is_some_and(|end| end == "log")).max().unwrap()
 }
 
+/// The deletion and what follows it are one batch, in this order.
+#[tokio::test]
+async fn a_truncated_tail_gives_way_to_its_successors() {
+    let home = tempfile::tempdir().unwrap();
+    let (old, new) = (node::history(1, 0, 9), node::history(2, 6, 7));
+    let mut node = open(home.path()).unwrap();
+    node.append(old.clone()).await;
+    node.log.truncate_after(Some(old[5].log_id)).await.unwrap();
+    node.append(new.clone()).await;
+    drop(node);
+    let mut node = open(home.path()).unwrap();
+    let found = node.log.try_get_log_entries(..).await.unwrap();
+    assert!(found.iter().eq(old[..6].iter().chain(&new)), "{found:?}");
+    assert_eq!(node.storage.durable_mark().last, Some(new[1].log_id));
+}
+
 #[tokio::test]
 async fn at_every_sync_everything_acknowledged_is_in_the_files() {
     let (home, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
