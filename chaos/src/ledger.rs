@@ -111,12 +111,24 @@ pub struct Book {
     objects: Vec<Object>,
     /// The fault of the moment.
     fault: &'static str,
+    /// The node that is cut off from its peers.
+    cut_off: Option<CutOff>,
+    /// How often a node that was cut off was asked for what had been withdrawn meanwhile.
+    pub withdrawn_asked: u64,
     /// Operations by fault of the moment, name and outcome.
     pub counts: BTreeMap<(&'static str, &'static str, Outcome), u64>,
     /// How often each promise was put to the test.
     pub tests: BTreeMap<Promise, u64>,
     /// Promises broken.
     pub violations: Vec<Violation>,
+}
+
+/// A node that hears nothing of its peers.
+struct CutOff {
+    node: usize,
+    since: Time,
+    /// Objects whose destruction began since then and was acknowledged.
+    withdrawn: Vec<usize>,
 }
 
 /// Under this, operations are counted in peace.
@@ -186,14 +198,40 @@ impl Ledger {
     /// Writes down how that ended.
     pub fn end_write(&self, index: usize, which: fn(&mut Object) -> &mut Option<Write>, outcome: Outcome) {
         let now = self.now();
-        if let Some(write) = which(&mut self.book().objects[index]) {
+        let mut book = self.book();
+        if let Some(write) = which(&mut book.objects[index]) {
             write.ended = Some((now, outcome));
+        }
+        let destroyed = book.objects[index].destroyed.filter(|write| write.acknowledged() == Some(now));
+        if let (Some(destroyed), Some(cut_off)) = (destroyed, &mut book.cut_off)
+            && destroyed.begun > cut_off.since
+        {
+            cut_off.withdrawn.push(index);
         }
     }
 
     /// From now on operations are counted under this fault.
     pub fn set_fault(&self, fault: &'static str) {
         self.book().fault = fault;
+    }
+
+    /// From now on this node is cut off from its peers, or none is.
+    pub fn set_cut_off(&self, node: Option<usize>) {
+        let now = self.now();
+        self.book().cut_off = node.map(|node| CutOff { node, since: now, withdrawn: Vec::new() });
+    }
+
+    /// The objects whose destruction was acknowledged since this node was cut off: it has not heard of it.
+    pub fn withdrawn_unheard(&self, node: usize) -> Vec<usize> {
+        let book = self.book();
+        let cut_off = book.cut_off.as_ref().filter(|cut_off| cut_off.node == node);
+        cut_off.map(|cut_off| cut_off.withdrawn.clone()).unwrap_or_default()
+    }
+
+    /// Writes down what a node that is cut off said of a withdrawn object.
+    pub fn insisted(&self, verdict: invariants::Verdict, index: usize) {
+        self.book().withdrawn_asked += 1;
+        self.note(verdict, index);
     }
 
     /// Counts an operation.

@@ -57,6 +57,7 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
     let struck = load.ledger().now();
     load.ledger().set_fault(step.fault.name);
     (step.fault.strike)(cluster, node)?;
+    load.ledger().set_cut_off(step.fault.cuts_off.then_some(node));
     let everyone = step.fault.everyone;
     let gap = (was_leader && !everyone).then(|| WriteGap::begin(load, node, struck));
     sleep(step.lasts).await;
@@ -66,6 +67,7 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
         None => None,
     };
     let last_serve = step.fault.cuts_off.then(|| last_serve(load, node, struck));
+    load.ledger().set_cut_off(None);
     let healed = load.ledger().now();
     (step.fault.heal)(cluster, node)?;
     let mut ready = serves_again(cluster, load, node, healed).await?;

@@ -44,8 +44,9 @@ impl Report {
         settled: Settled,
     ) -> Self {
         let book = ledger.book();
-        let not_exercised =
-            not_exercised(faults, strikes, |promise| book.tests.get(&promise).copied().unwrap_or(0));
+        let not_exercised = not_exercised(faults, strikes, book.withdrawn_asked, |promise| {
+            book.tests.get(&promise).copied().unwrap_or(0)
+        });
         let missed: Vec<Miss> = probed.iter().flat_map(|probed| probed.missed.iter().cloned()).collect();
         let lost = lost_on_survivors(strikes, &missed);
         let derived: u64 = probed.iter().map(|probed| probed.succeeded).sum();
@@ -71,6 +72,7 @@ impl Report {
             "violations": violations,
             "not_exercised": not_exercised,
             "promises_tested": tests,
+            "withdrawn_asked_while_cut_off": book.withdrawn_asked,
             "operations": operations(&book.counts),
             "skipped": skipped,
             "by_fault": by_fault(strikes, &book.counts),
@@ -115,6 +117,10 @@ impl Report {
         for (promise, tests) in value["promises_tested"].as_object().into_iter().flatten() {
             println!("{promise:<34} put to the test {tests} times");
         }
+        println!(
+            "{:<34} {} times, while cut off",
+            "asked for what was withdrawn", value["withdrawn_asked_while_cut_off"]
+        );
         let recovery = &value["recovery"];
         let shown = |name: &str| {
             let spread = &recovery[name];
@@ -202,6 +208,7 @@ fn by_fault(strikes: &[Strike], counts: &Counts) -> Value {
 fn not_exercised(
     faults: &[&'static Fault],
     strikes: &[Strike],
+    withdrawn_asked: u64,
     tests: impl Fn(Promise) -> u64,
 ) -> Vec<String> {
     let mut missing = Vec::new();
@@ -222,6 +229,9 @@ fn not_exercised(
             missing
                 .push(format!("writes did not come back during {leaderless} of the faults {}", fault.name));
         }
+    }
+    if withdrawn_asked == 0 && faults.iter().any(|fault| fault.cuts_off) {
+        missing.push("nobody asked a node that was cut off for what was withdrawn meanwhile".to_owned());
     }
     for promise in Promise::ALL {
         if tests(promise) == 0 {
@@ -258,16 +268,17 @@ mod tests {
     fn silence_counts_only_when_everything_was_put_to_the_test() {
         let faults: Vec<_> = FAULTS.iter().collect();
         let all: Vec<_> = FAULTS.iter().map(|fault| strike(fault.name, true, true)).collect();
-        assert!(not_exercised(&faults, &all, |_| 1).is_empty());
-        assert_eq!(not_exercised(&faults, &all[1..], |_| 1).len(), 1);
-        assert_eq!(not_exercised(&faults, &all, |_| 0).len(), Promise::ALL.len());
+        assert!(not_exercised(&faults, &all, 1, |_| 1).is_empty());
+        assert_eq!(not_exercised(&faults, &all[1..], 1, |_| 1).len(), 1);
+        assert_eq!(not_exercised(&faults, &all, 0, |_| 1).len(), 1);
+        assert_eq!(not_exercised(&faults, &all, 1, |_| 0).len(), Promise::ALL.len());
         for (bitten, noticed) in [(false, true), (true, false)] {
             let mut weak = all.clone();
             weak[0] = strike(FAULTS[0].name, bitten, noticed);
-            assert_eq!(not_exercised(&faults, &weak, |_| 1).len(), 1);
+            assert_eq!(not_exercised(&faults, &weak, 1, |_| 1).len(), 1);
         }
         let mut leaderless = all;
         leaderless[0].was_leader = true;
-        assert_eq!(not_exercised(&faults, &leaderless, |_| 1).len(), 1);
+        assert_eq!(not_exercised(&faults, &leaderless, 1, |_| 1).len(), 1);
     }
 }

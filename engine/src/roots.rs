@@ -96,19 +96,12 @@ impl Roots {
             return Ok(known);
         }
         let described = self.described(root)?;
-        let opening = keystore::open(&described.config, &described.credentials, &self.site);
+        // What it refuses now it has withdrawn, also from a node that has only just started.
+        let opening = keystore::reopen(&root.l1_ref, &described.config, &described.credentials, &self.site);
         let opened = match tokio::time::timeout(OPEN_MAX, opening).await {
             Ok(opened) => opened?,
             Err(_) => return Err(silent(&root.l1_ref, OPEN_MAX)),
         };
-        if opened.l1_ref() != root.l1_ref {
-            return Err(RootError::Misconfigured {
-                root: root.l1_ref.clone(),
-                who: Who::KeyOwner,
-                missing: format!("its configuration leads to another key by now, {}", opened.l1_ref()),
-                fix: "configure the other key as a root of its own and migrate to it".to_owned(),
-            });
-        }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(open.entry(key).or_insert(opened)))
     }

@@ -56,7 +56,7 @@ async fn attempt(
     site: &Site,
 ) -> Result<Health, RootError> {
     let begun = Instant::now();
-    let opened = registry::open_inspected(config, credentials, site).await;
+    let opened = registry::open_inspected(None, config, credentials, site).await;
     let outcome = match &opened {
         Ok(root) => Ok(root.root.l1_ref().to_owned()),
         Err(error) => Err(error.to_string()),

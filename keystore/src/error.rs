@@ -97,6 +97,15 @@ impl RootError {
     }
 }
 
+/// When a root is asked: what was a mistake while it was opened first is a withdrawal or an outage later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// While it is opened for the first time: the configuration may be wrong.
+    Opening,
+    /// Later, also when a process that has just started opens it again: it worked once.
+    Serving,
+}
+
 /// What an error asks of the floor above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

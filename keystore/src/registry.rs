@@ -47,7 +47,7 @@ use crate::providers::pkcs11::{PinSource, Pkcs11Settings};
 use crate::providers::software::{DangerSoftwareRoot, SoftwareSettings};
 #[cfg(feature = "transit")]
 use crate::providers::transit::TransitRoot;
-use crate::{BoxFuture, Credentials, Permission, RootConfig, RootError, RootKeystore, Site, Who};
+use crate::{BoxFuture, Credentials, Permission, Phase, RootConfig, RootError, RootKeystore, Site, Who};
 
 /// A provider, as lists and wizards show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +217,31 @@ pub async fn open(
     credentials: &Credentials,
     site: &Site,
 ) -> Result<Arc<dyn RootKeystore>, RootError> {
-    open_inspected(config, credentials, site).await.map(|opened| opened.root)
+    open_inspected(None, config, credentials, site).await.map(|opened| opened.root)
+}
+
+/// Opens a root again whose reference is known: one that was open before, in whatever process. What it refuses
+/// now, it has withdrawn.
+///
+/// # Errors
+/// [`RootError`]: [`RootError::Withdrawn`] if its key is no longer granted, and
+/// [`RootError::Misconfigured`] if another key answers.
+pub async fn reopen(
+    l1_ref: &str,
+    config: &RootConfig,
+    credentials: &Credentials,
+    site: &Site,
+) -> Result<Arc<dyn RootKeystore>, RootError> {
+    let opened = open_inspected(Some(l1_ref), config, credentials, site).await?.root;
+    if opened.l1_ref() != l1_ref {
+        return Err(RootError::Misconfigured {
+            root: l1_ref.to_owned(),
+            who: Who::KeyOwner,
+            missing: format!("its configuration leads to another key by now, {}", opened.l1_ref()),
+            fix: "configure the other key as a root of its own and migrate to it".to_owned(),
+        });
+    }
+    Ok(opened)
 }
 
 /// A root, and whom to ask what we may do there.
@@ -253,27 +277,35 @@ impl Opened {
     }
 }
 
-/// As [`open`], for the connection test. Boxed: whoever awaits it need not know the calls of seven providers.
+/// As [`reopen`] if the reference is `known`, else as [`open`]; for the connection test too. Boxed: whoever awaits it need not know the calls of seven providers.
 pub(crate) fn open_inspected<'a>(
+    known: Option<&'a str>,
     config: &'a RootConfig,
     credentials: &'a Credentials,
     site: &'a Site,
 ) -> BoxFuture<'a, Result<Opened, RootError>> {
-    Box::pin(open_provider(config, credentials, site))
+    Box::pin(open_provider(known, config, credentials, site))
 }
 
 async fn open_provider(
+    known: Option<&str>,
     config: &RootConfig,
     credentials: &Credentials,
     site: &Site,
 ) -> Result<Opened, RootError> {
+    #[allow(unused_variables, reason = "depends on the features")]
+    let phase = if known.is_some() { Phase::Serving } else { Phase::Opening };
     match config {
         RootConfig::Software(wanted) => {
             let file = site.danger_key_files.get(&wanted.key).ok_or_else(|| {
                 not_offered(config, "key", &wanted.key, "danger_key_files", site.danger_key_files.keys())
             })?;
             let settings = SoftwareSettings { danger_key_file: file.clone() };
-            DangerSoftwareRoot::open(&settings).map(Opened::plain)
+            match known {
+                Some(l1_ref) => DangerSoftwareRoot::reopen(l1_ref, &settings),
+                None => DangerSoftwareRoot::open(&settings),
+            }
+            .map(Opened::plain)
         }
         #[cfg(feature = "pkcs11")]
         RootConfig::Pkcs11(wanted) => {
@@ -285,22 +317,32 @@ async fn open_provider(
                 return Err(other_credentials(config.provider(), credentials, "pin"));
             };
             let settings = Pkcs11Settings::of(wanted, hsm, PinSource::Held(pin.clone()));
-            WorkerRoot::open(settings, site.worker()).await.map(Opened::plain)
+            let opened = match known {
+                Some(l1_ref) => WorkerRoot::reopen(l1_ref, settings, site.worker()).await,
+                None => WorkerRoot::open(settings, site.worker()).await,
+            };
+            opened.map(Opened::plain)
         }
         #[cfg(feature = "transit")]
         RootConfig::Transit(wanted) => {
-            TransitRoot::open(wanted, credentials, site).await.map(Opened::service)
+            TransitRoot::open(wanted, credentials, site, phase).await.map(Opened::service)
         }
         #[cfg(feature = "aws_kms")]
-        RootConfig::AwsKms(wanted) => AwsKmsRoot::open(wanted, credentials, site).await.map(Opened::service),
+        RootConfig::AwsKms(wanted) => {
+            AwsKmsRoot::open(wanted, credentials, site, phase).await.map(Opened::service)
+        }
         #[cfg(feature = "azure_key_vault")]
         RootConfig::AzureKeyVault(wanted) => {
-            AzureRoot::open(wanted, credentials, site).await.map(Opened::service)
+            AzureRoot::open(wanted, credentials, site, phase).await.map(Opened::service)
         }
         #[cfg(feature = "kmip")]
-        RootConfig::Kmip(wanted) => KmipRoot::open(wanted, credentials, site).await.map(Opened::service),
+        RootConfig::Kmip(wanted) => {
+            KmipRoot::open(wanted, credentials, site, phase).await.map(Opened::service)
+        }
         #[cfg(feature = "gcp_kms")]
-        RootConfig::GcpKms(wanted) => GcpKmsRoot::open(wanted, credentials, site).await.map(Opened::service),
+        RootConfig::GcpKms(wanted) => {
+            GcpKmsRoot::open(wanted, credentials, site, phase).await.map(Opened::service)
+        }
         #[allow(unreachable_patterns, reason = "depends on the features")]
         _ => Err(not_built(config)),
     }

@@ -2,7 +2,7 @@
 //! decoders.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kmip::text::{Encoding, from_ttlv, to_ttlv};
 use kmip::ttlv::Limits;
@@ -10,7 +10,7 @@ use kmip::{Attribute, RequestMessage, ResponseMessage};
 
 /// Every file of one target's folder.
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let folder = Path::new("../fuzz/seeds").join(target);
     let files = fs::read_dir(&folder).expect("a folder of seeds").map(|file| file.expect("a file").path());
     let seeds: Vec<_> = files.map(|file| (file.clone(), fs::read(file).expect("a seed"))).collect();
     assert!(!seeds.is_empty(), "{} is empty", folder.display());

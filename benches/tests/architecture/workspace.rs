@@ -17,9 +17,9 @@ pub struct Arrow {
     pub kind: String,
 }
 
-/// The folder of the workspace.
+/// The folder of the workspace: that of the clone in which the tests run, which may have been built in another.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new("..").canonicalize().unwrap()
 }
 
 /// Names of our crates.

@@ -75,6 +75,12 @@ fn processes(page: &mut String, result: &Value) {
         "{} s of faults: {violations} promises broken. Keys derived {}, lost on nodes nothing happened to {}.\n",
         result["seconds"], derivations["succeeded"], derivations["lost_on_surviving_nodes"],
     );
+    if let Some(asked @ 1..) = result["withdrawn_asked_while_cut_off"].as_u64() {
+        let _ = writeln!(
+            page,
+            "Nodes that were cut off were asked {asked} times for a key whose withdrawal was acknowledged meanwhile.\n",
+        );
+    }
     promises(page, result);
     faults(page, &result["by_fault"], true);
     list(page, "Skipped on this machine", &result["skipped"]);

@@ -41,7 +41,9 @@ pub fn processes(results: &[Value]) -> Option<Value> {
     }
     let mut whole = latest.clone();
     for part in &parts[1..] {
-        whole["seconds"] = sum(&whole["seconds"], &part["seconds"]);
+        for name in ["seconds", "withdrawn_asked_while_cut_off"] {
+            whole[name] = sum(&whole[name], &part[name]);
+        }
         whole["derivations"] = union(&whole["derivations"], &part["derivations"], sum_of_numbers);
         whole["promises_tested"] = union(&whole["promises_tested"], &part["promises_tested"], sum);
         whole["violations"] = both(&whole["violations"], &part["violations"]);

@@ -1,5 +1,8 @@
-//! The clients of a run: on every node somebody writes, reads, and probes; a stranger tries doors.
+//! The clients of a run: on every node somebody writes, reads, probes, and insists on what was withdrawn; a
+//! stranger tries doors.
 
+mod insister;
+mod line;
 mod probe;
 mod reader;
 mod stranger;
@@ -95,6 +98,7 @@ impl Load {
         for node in 0..NODES {
             let probe = probe::Probe::new(environment, node).await?;
             clients.spawn(probe.run(probes.clone(), desk()));
+            clients.spawn(insister::Insister::new(environment, node)?.run(desk()));
         }
         Ok(Self { clients, stop, probes, ledger: ledger.clone(), writers })
     }

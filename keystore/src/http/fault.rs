@@ -3,16 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::{RootError, Who};
-
-/// When something happened: what is a mistake while opening may be an outage later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// While the root was being opened: the configuration may be wrong.
-    Opening,
-    /// Later: it worked once.
-    Serving,
-}
+use crate::{Phase, RootError, Who};
 
 /// A call without an answer to use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub use call::{Answer, Client, Method, Request, json_body};
 #[cfg(feature = "kmip")]
 pub use dial::addresses;
 pub use endpoint::Endpoint;
-pub use fault::{HttpFault, Phase};
+pub use fault::HttpFault;
 
 /// Longest wait for a connection, handshake included: a second packet lost is still within it.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -26,8 +26,8 @@ use self::sigv4::{Scope, Signer};
 use super::service::{Fault, SecretField, Told, payload_of_text, payload_text, said};
 use super::service_root::{ServiceRoot, tried};
 use crate::config::AwsKmsConfig;
-use crate::http::{Answer, Client, Method, Phase, Request, json_body};
-use crate::{Context, Credentials, Permission, Purpose, RootError, Site, Statement, Withdrawal};
+use crate::http::{Answer, Client, Method, Request, json_body};
+use crate::{Context, Credentials, Permission, Phase, Purpose, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "aws_kms";
@@ -66,13 +66,15 @@ impl AwsKmsRoot {
     ///
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
+    /// [`RootError::Withdrawn`] if it was open before (`phase`) and is no longer granted,
     /// [`RootError::Unreachable`] if KMS or STS do not answer.
     pub async fn open(
         config: &AwsKmsConfig,
         credentials: &Credentials,
         site: &Site,
+        phase: Phase,
     ) -> Result<Self, RootError> {
-        let told = Told { root: NAME, phase: Phase::Opening };
+        let told = Told { root: NAME, phase };
         let arn = Arn::parse(&config.key_arn).ok_or_else(|| {
             told.wrong(
                 format!("`{}` is no ARN of a key", said(&config.key_arn)),
@@ -82,7 +84,7 @@ impl AwsKmsRoot {
         let client = client(config.endpoint.as_deref(), "kms", &arn, site)?;
         let identity = Identity::new(config, credentials, &arn, site)?;
         let root = Self { l1_ref: format!("{NAME}:{}", config.key_arn), arn, client, identity };
-        let key = root.describe(Phase::Opening).await?;
+        let key = root.describe(phase).await?;
         if key.arn != config.key_arn {
             return Err(told.wrong("KMS describes another key than was asked for", "give the key's own ARN"));
         }
@@ -92,7 +94,7 @@ impl AwsKmsRoot {
                 told.wrong(what, "make a symmetric key that encrypts and decrypts (SYMMETRIC_DEFAULT)")
             );
         }
-        root.usable(&key, Phase::Opening)?;
+        root.usable(&key, phase)?;
         Ok(root)
     }
 

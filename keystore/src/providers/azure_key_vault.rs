@@ -24,8 +24,8 @@ use super::payload_from;
 use super::service::{Fault, SecretField, Told, said};
 use super::service_root::{ServiceRoot, tried};
 use crate::config::AzureConfig;
-use crate::http::{Answer, Client, Phase, Request};
-use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
+use crate::http::{Answer, Client, Request};
+use crate::{Context, Credentials, Permission, Phase, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "azure_key_vault";
@@ -77,13 +77,15 @@ impl AzureRoot {
     ///
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
+    /// [`RootError::Withdrawn`] if it was open before (`phase`) and is no longer granted,
     /// [`RootError::Unreachable`] if Azure does not answer.
     pub async fn open(
         config: &AzureConfig,
         credentials: &Credentials,
         site: &Site,
+        phase: Phase,
     ) -> Result<Self, RootError> {
-        let told = Told { root: NAME, phase: Phase::Opening };
+        let told = Told { root: NAME, phase };
         let (vault, name) = split(&config.key_url).ok_or_else(|| {
             told.wrong(
                 format!("`{}` is no address of a key", said(&config.key_url)),
@@ -94,9 +96,9 @@ impl AzureRoot {
         let identity = Identity::new(config, credentials, client.endpoint(), site)?;
         let l1_ref = format!("{NAME}:{}/keys/{name}", client.endpoint().authority());
         let root = Self { l1_ref, name: name.to_owned(), client, identity };
-        let key = root.describe(Phase::Opening).await?;
+        let key = root.describe(phase).await?;
         key.fits(&told)?;
-        root.usable(&key, Phase::Opening)?;
+        root.usable(&key, phase)?;
         Ok(root)
     }
 

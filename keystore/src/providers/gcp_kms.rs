@@ -20,8 +20,8 @@ use self::identity::Identity;
 use super::service::{Fault, SecretField, Told, base64_text, payload_of_text, payload_text, said};
 use super::service_root::ServiceRoot;
 use crate::config::GcpKmsConfig;
-use crate::http::{Answer, Client, Phase, Request};
-use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
+use crate::http::{Answer, Client, Request};
+use crate::{Context, Credentials, Permission, Phase, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "gcp_kms";
@@ -61,13 +61,15 @@ impl GcpKmsRoot {
     ///
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
+    /// [`RootError::Withdrawn`] if it was open before (`phase`) and is no longer granted,
     /// [`RootError::Unreachable`] if Google does not answer.
     pub async fn open(
         config: &GcpKmsConfig,
         credentials: &Credentials,
         site: &Site,
+        phase: Phase,
     ) -> Result<Self, RootError> {
-        let told = Told { root: NAME, phase: Phase::Opening };
+        let told = Told { root: NAME, phase };
         if !is_key_name(&config.key_name) {
             return Err(told.wrong(
                 format!("`{}` is no name of a key", said(&config.key_name)),
@@ -79,7 +81,7 @@ impl GcpKmsRoot {
         let identity = Identity::new(config, credentials, site)?;
         let l1_ref = format!("{NAME}:{}", config.key_name);
         let root = Self { l1_ref, key_name: config.key_name.clone(), client, identity };
-        let key = root.describe(Phase::Opening).await?;
+        let key = root.describe(phase).await?;
         if key.name != config.key_name {
             return Err(told.wrong("KMS describes another key than was asked for", "give the key's own name"));
         }
@@ -87,7 +89,7 @@ impl GcpKmsRoot {
             let what = format!("the key's purpose is {}", said(&key.purpose));
             return Err(told.wrong(what, "make a symmetric key (--purpose encryption)"));
         }
-        root.usable(&key, Phase::Opening)?;
+        root.usable(&key, phase)?;
         Ok(root)
     }
 

@@ -29,9 +29,9 @@ use super::service::{Told, said};
 use super::service_root::ServiceRoot;
 use super::{payload_from, probe_payload};
 use crate::config::KmipConfig;
-use crate::http::{CALL_TIMEOUT, CONNECT_TIMEOUT, Endpoint, Phase, addresses};
+use crate::http::{CALL_TIMEOUT, CONNECT_TIMEOUT, Endpoint, addresses};
 use crate::registry::other_credentials;
-use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
+use crate::{Context, Credentials, Permission, Phase, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "kmip";
@@ -75,20 +75,22 @@ impl KmipRoot {
     ///
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
+    /// [`RootError::Withdrawn`] if it was open before (`phase`) and is no longer granted,
     /// [`RootError::Unreachable`] if the server does not answer.
     pub async fn open(
         config: &KmipConfig,
         credentials: &Credentials,
         site: &Site,
+        phase: Phase,
     ) -> Result<Self, RootError> {
-        let told = Told { root: NAME, phase: Phase::Opening };
+        let told = Told { root: NAME, phase };
         let Credentials::Certificate { certificate_pem, private_key_pem } = credentials else {
             return Err(other_credentials(NAME, credentials, "certificate"));
         };
         if !is_uid(&config.key_uid) {
             return Err(told.wrong(format!("`{}` is no Unique Identifier", said(&config.key_uid)), MAKE_KEY));
         }
-        let in_words = |fault: crate::http::HttpFault| fault.into_root(NAME, Phase::Opening);
+        let in_words = |fault: crate::http::HttpFault| fault.into_root(NAME, phase);
         let endpoint = Endpoint::of_authority(&config.address, PORT, site, &[]).map_err(in_words)?;
         let authority = match (&config.ca_pem, &site.ca_bundle) {
             (Some(pem), _) => pem.clone().into_bytes(),
@@ -112,11 +114,11 @@ impl KmipRoot {
         let l1_ref = format!("{NAME}:{}/{}", endpoint.authority(), config.key_uid);
         let server = Server { endpoint, site: site.clone(), settings, live: Mutex::new((found, client)) };
         let root = Self { l1_ref, key_uid: config.key_uid.clone(), server };
-        let key = root.describe(Phase::Opening).await?;
+        let key = root.describe(phase).await?;
         if let Some(problem) = unfit(&key) {
             return Err(told.wrong(problem, MAKE_KEY));
         }
-        root.usable(&key, Phase::Opening)?;
+        root.usable(&key, phase)?;
         Ok(root)
     }
 

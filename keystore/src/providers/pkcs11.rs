@@ -33,13 +33,12 @@ use std::time::{Duration, Instant};
 use crypto::L1Payload;
 use serde::Deserialize;
 
-use self::fault::Phase;
 use self::pool::Pool;
 use self::session::{Place, SessionToken};
 use self::token::{Blob, KeyFacts, Token};
 use super::{probe_payload, same};
 use crate::config::{Hsm, Pkcs11Config};
-use crate::{BoxFuture, Context, Custody, Health, RootError, RootKeystore, Wrapped};
+use crate::{BoxFuture, Context, Custody, Health, Phase, RootError, RootKeystore, Wrapped};
 
 pub use create::create_key;
 pub use pin::PinSource;

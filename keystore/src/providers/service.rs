@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use crypto::L1Payload;
 
 use super::payload_from;
-use crate::RootError;
-use crate::http::{HttpFault, Phase};
+use crate::http::HttpFault;
+use crate::{Phase, RootError};
 
 /// Why a service did not do what it was asked.
 #[derive(Clone, Debug)]

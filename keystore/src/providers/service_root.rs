@@ -9,10 +9,10 @@ use crypto::L1Payload;
 
 use super::service::Told;
 use super::{probe_payload, same};
-use crate::http::Phase;
 use crate::registry::Inspector;
 use crate::{
-    BoxFuture, Context, Custody, Health, Permission, RootError, RootKeystore, Statement, Withdrawal, Wrapped,
+    BoxFuture, Context, Custody, Health, Permission, Phase, RootError, RootKeystore, Statement, Withdrawal,
+    Wrapped,
 };
 
 /// One key in one service.

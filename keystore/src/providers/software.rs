@@ -68,8 +68,19 @@ impl DangerSoftwareRoot {
     /// # Errors
     /// [`RootError::Misconfigured`]: no such file, readable by others, or not 32 bytes.
     pub fn open(settings: &SoftwareSettings) -> Result<Self, RootError> {
-        let file = &settings.danger_key_file;
-        let key = read_key(file).map_err(|fault| fault.when_opening(file))?;
+        Self::read(&settings.danger_key_file, |fault, file| fault.when_opening(file))
+    }
+
+    /// Opens a root again that was open before, in whatever process.
+    ///
+    /// # Errors
+    /// What a call of an open root says: [`RootError::Withdrawn`] if the file no longer grants its key.
+    pub fn reopen(l1_ref: &str, settings: &SoftwareSettings) -> Result<Self, RootError> {
+        Self::read(&settings.danger_key_file, |fault, _file| fault.when_serving(l1_ref))
+    }
+
+    fn read(file: &Path, in_words: impl FnOnce(Fault, &Path) -> RootError) -> Result<Self, RootError> {
+        let key = read_key(file).map_err(|fault| in_words(fault, file))?;
         tracing::warn!(file = %file.display(), "the root key is a file: never use this root outside development");
         Ok(Self::new(key, file))
     }

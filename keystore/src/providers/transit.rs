@@ -24,8 +24,8 @@ use self::login::Login;
 use super::service::{Fault, SecretField, Told, base64_text, payload_of_text, payload_text, said};
 use super::service_root::ServiceRoot;
 use crate::config::TransitConfig;
-use crate::http::{Answer, Client, Phase, Request};
-use crate::{Context, Credentials, Permission, RootError, Site, Statement, Withdrawal};
+use crate::http::{Answer, Client, Request};
+use crate::{Context, Credentials, Permission, Phase, RootError, Site, Statement, Withdrawal};
 
 /// Name in configuration and in key references.
 pub const NAME: &str = "transit";
@@ -60,13 +60,15 @@ impl TransitRoot {
     ///
     /// # Errors
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
+    /// [`RootError::Withdrawn`] if it was open before (`phase`) and is no longer granted,
     /// [`RootError::Unreachable`] if the server does not answer.
     pub async fn open(
         config: &TransitConfig,
         credentials: &Credentials,
         site: &Site,
+        phase: Phase,
     ) -> Result<Self, RootError> {
-        let told = Told { root: NAME, phase: Phase::Opening };
+        let told = Told { root: NAME, phase };
         for (what, text) in [("key", &config.key), ("mount", &config.mount)] {
             if !is_path(text) {
                 return Err(
@@ -75,13 +77,13 @@ impl TransitRoot {
             }
         }
         let client = Client::of(&config.address, site, &[], config.ca_pem.as_deref())
-            .map_err(|fault| fault.into_root(NAME, Phase::Opening))?;
+            .map_err(|fault| fault.into_root(NAME, phase))?;
         let login = Login::new(config, credentials, site)?;
         let namespace = config.namespace.as_deref().map(|name| format!("{name}/")).unwrap_or_default();
         let l1_ref =
             format!("{NAME}:{}/{namespace}{}/{}", client.endpoint().authority(), config.mount, config.key);
         let mut root = Self { l1_ref, config: config.clone(), client, login, derived: false };
-        let key = root.describe(Phase::Opening).await?;
+        let key = root.describe(phase).await?;
         root.derived = key.derived;
         if !TYPES.contains(&key.kind.as_str()) {
             return Err(told

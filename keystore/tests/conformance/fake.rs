@@ -28,7 +28,7 @@ pub struct Fake {
 
 fn folder() -> PathBuf {
     // From any crate whose tests bring this file in.
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../keystore/tests/fakes")
+    Path::new("../keystore/tests/fakes").canonicalize().unwrap()
 }
 
 /// The Python of the environment with the SDKs.

@@ -75,6 +75,21 @@ async fn open(peer: &impl Peer) -> Result<Root, RootError> {
     keystore::open(&config, &credentials, &peer.site()).await
 }
 
+/// As a node does that has just started.
+async fn reopen(peer: &impl Peer, root: &Root) -> Result<Root, RootError> {
+    let (config, credentials) = peer.root();
+    keystore::reopen(root.l1_ref(), &config, &credentials, &peer.site()).await
+}
+
+/// A node that starts now hears the same no: from the opening, or from the first use.
+async fn check_no_to_a_new_node(peer: &impl Peer, root: &Root, wrapped: &Wrapped, expected: Withdrawal) {
+    let error = match reopen(peer, root).await {
+        Ok(opened) => opened.unwrap(PLACE, wrapped).await.map(drop).expect_err("it unwraps"),
+        Err(error) => error,
+    };
+    assert!(withdrawn(&error, expected), "{error:?}");
+}
+
 /// An open root and a wrap of it.
 async fn prepared(peer: &impl Peer) -> (Root, Wrapped) {
     let root = open(peer).await.unwrap();
@@ -129,6 +144,8 @@ async fn check_unreachable(peer: &impl Peer, hint: &str) {
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     let opened = open(peer).await.map(|_| ()).expect_err("it opened");
     assert_ne!(opened.action(), Action::CloseNow, "{opened}");
+    let opened = reopen(peer, &root).await.map(|_| ()).expect_err("it opened");
+    assert_eq!(opened.action(), Action::RetryWithinLease, "{opened}");
     peer.fake().mode("well");
     peer.fake().tell(&json!({ "certificate": "good" }));
     check_works(&root, &wrapped).await;
@@ -143,6 +160,7 @@ pub async fn disabled(peer: &impl Peer) {
     peer.disable();
     let error = root.unwrap(PLACE, &wrapped).await.err().unwrap();
     assert!(withdrawn(&error, Withdrawal::Disabled), "{error:?}");
+    check_no_to_a_new_node(peer, &root, &wrapped, Withdrawal::Disabled).await;
     peer.enable();
     check_works(&root, &wrapped).await;
 }
@@ -151,6 +169,7 @@ pub async fn deleted(peer: &impl Peer) {
     let (root, wrapped) = prepared(peer).await;
     peer.delete();
     check_all(&root, &wrapped, |error| withdrawn(error, Withdrawal::Destroyed)).await;
+    check_no_to_a_new_node(peer, &root, &wrapped, Withdrawal::Destroyed).await;
     let opened = open(peer).await.map(|_| ()).expect_err("it opened");
     assert!(matches!(opened.action(), Action::AskForRepair | Action::CloseNow), "{opened:?}");
     peer.undelete();
@@ -163,6 +182,7 @@ pub async fn permission_removed(peer: &impl Peer) {
     let error = root.unwrap(PLACE, &wrapped).await.err().unwrap();
     assert!(withdrawn(&error, Withdrawal::Denied), "{error:?}");
     assert!(error.to_string().contains(permission), "{error} does not name {permission}");
+    check_no_to_a_new_node(peer, &root, &wrapped, Withdrawal::Denied).await;
     let (config, credentials) = peer.root();
     let report = keystore::test(&config, &credentials, &peer.site()).await;
     let text = report.to_text();

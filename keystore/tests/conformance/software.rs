@@ -88,6 +88,8 @@ async fn the_file_is_the_switch() {
     assert_eq!(health.warnings().len(), 1);
 
     let file = files.key("one");
+    let settings = SoftwareSettings { danger_key_file: file.clone() };
+    let reopened = || DangerSoftwareRoot::reopen(root.l1_ref(), &settings).map(drop).unwrap_err();
     let is = |error: RootError, expected| {
         assert!(
             matches!(error, RootError::Withdrawn { withdrawal, .. } if withdrawal == expected),
@@ -96,6 +98,7 @@ async fn the_file_is_the_switch() {
     };
     fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
     is(root.probe().await.unwrap_err(), Withdrawal::Disabled);
+    is(reopened(), Withdrawal::Disabled);
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     root.probe().await.unwrap();
 
@@ -107,6 +110,7 @@ async fn the_file_is_the_switch() {
 
     fs::remove_file(&file).unwrap();
     is(root.probe().await.unwrap_err(), Withdrawal::Destroyed);
+    is(reopened(), Withdrawal::Destroyed);
     let payload = crypto::L1Payload::from_bytes(&[0; 64]).unwrap();
     let wrap = root.wrap(keystore::Context::barrier_kek(suite::REALM), payload).await;
     is(wrap.unwrap_err(), Withdrawal::Destroyed);

@@ -70,7 +70,7 @@ impl Shim {
         let hsm = softhsm_alone().await?;
         let folder = tempfile::tempdir().unwrap().keep();
         let module = folder.join("shim.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/shim.c");
+        let source = "tests/conformance/shim.c";
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-fPIC", "-o"]).arg(&module).arg(source).arg("-ldl");
         assert!(cc.status().unwrap().success(), "cc does not build {source}");
@@ -241,4 +241,7 @@ async fn a_key_that_is_gone_when_a_worker_starts_anew_is_destroyed() {
         }
         assert!(Instant::now() < patience, "its end was never said");
     }
+    let again = WorkerRoot::reopen(root.l1_ref(), shim.settings("gone"), shim.program()).await;
+    let error = again.err().expect("it opened");
+    assert!(matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. }), "{error}");
 }

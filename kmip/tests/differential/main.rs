@@ -32,7 +32,7 @@ impl PyKmip {
             eprintln!("SKIPPED {test}: PyKMIP is not installed; make setup installs it");
             return None;
         };
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/differential/pykmip_codec.py");
+        let script = "tests/differential/pykmip_codec.py";
         let mut command = Command::new(python);
         command.args(["-B", "-W", "ignore", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python starts");

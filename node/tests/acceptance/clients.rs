@@ -2,7 +2,7 @@
 //!
 //! They run in the Python environment that `make setup` makes; without it each test says so and ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Cluster, text};
@@ -15,7 +15,7 @@ fn passes(test: &str, script: &str, last_word: &str) {
         return;
     };
     let cluster = Cluster::shared();
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let script = Path::new("tests/clients").join(script);
     let output = Command::new(python).args(["-B", "-W", "ignore"]).arg(script).envs(cluster.env()).output();
     let output = output.expect("python starts");
     let told = text(&output.stdout) + &text(&output.stderr);

@@ -44,7 +44,7 @@ impl IdentityProvider {
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
         std::fs::write(&certificate, made.cert.pem()).expect("a file");
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/identity_provider.mjs");
+        let script = Path::new("tests/clients/identity_provider.mjs");
         let mut command = Command::new("node");
         command.arg(script).arg(modules).arg(port.to_string()).args([&certificate, &key]).arg(folder.path());
         command.env("REDIRECT_URIS", redirects.join(",")).stdin(Stdio::null()).stdout(Stdio::piped());

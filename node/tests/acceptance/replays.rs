@@ -3,7 +3,7 @@
 //!
 //! The scripts need Python alone. One that speaks through a library stands with that library's tests instead.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Cluster, text};
@@ -20,7 +20,7 @@ const REPLAYS: &[(&str, &str)] = &[
 #[test]
 fn every_replay_is_answered_as_its_client_expects() {
     let cluster = Cluster::shared();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let folder = Path::new("tests/clients");
     for (script, last) in REPLAYS {
         let output = Command::new("python3").arg("-B").arg(folder.join(script)).envs(cluster.env()).output();
         let output = output.expect("python3 starts; make setup installs it");

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 use super::sigv4::{Keys, Scope, Signer};
 use super::{Arn, NAME, client, xml_field};
 use crate::config::AwsKmsConfig;
-use crate::http::{Answer, Client, Phase, Request};
+use crate::http::{Answer, Client, Request};
 use crate::providers::form::form;
 use crate::providers::held::Held;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootError, SecretText, Site};
+use crate::{Credentials, Phase, RootError, SecretText, Site};
 
 /// How long a session is asked for: the least STS gives is 900 s, and one that was stolen ends.
 const SESSION: Duration = Duration::from_secs(3_600);

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 
 use super::{NAME, client};
 use crate::config::AzureConfig;
-use crate::http::{Answer, Client, Endpoint, Phase, Request};
+use crate::http::{Answer, Client, Endpoint, Request};
 use crate::providers::form::form;
 use crate::providers::held::{Held, Token};
 use crate::providers::jwt::TokenSigner;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootError, SecretText, Site};
+use crate::{Credentials, Phase, RootError, SecretText, Site};
 
 /// Where applications log in, unless the configuration says otherwise.
 const AUTHORITY: &str = "https://login.microsoftonline.com";

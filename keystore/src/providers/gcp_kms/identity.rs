@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::{NAME, client};
 use crate::config::GcpKmsConfig;
-use crate::http::{Answer, Client, Phase, Request};
+use crate::http::{Answer, Client, Request};
 use crate::providers::form::form;
 use crate::providers::held::{Held, Token};
 use crate::providers::jwt::TokenSigner;
 use crate::providers::service::{Fault, Told, said};
 use crate::providers::workload::read_token;
 use crate::registry::other_credentials;
-use crate::{Credentials, RootError, SecretText, Site};
+use crate::{Credentials, Phase, RootError, SecretText, Site};
 
 /// The least scope that KMS takes.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";

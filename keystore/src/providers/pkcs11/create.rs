@@ -4,12 +4,12 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::types::Ulong;
 
-use super::fault::{BEFORE_OPEN, Fault, Operation, Phase, during};
+use super::fault::{BEFORE_OPEN, Fault, Operation, during};
 use super::login::Turn;
 use super::module::{Access, Module, serial_of};
 use super::session::{key_name, key_template};
 use super::{OPEN_TIMEOUT, Pkcs11Settings, key_ref};
-use crate::RootError;
+use crate::{Phase, RootError};
 
 /// Generates the AES-256 key that `settings` name, inside the token: sensitive, not extractable, for
 /// encryption and decryption alone. Returns its key reference.

@@ -11,7 +11,7 @@ use crypto::ArenaError;
 use cryptoki::error::{Error, RvError};
 
 use super::NAME;
-use crate::{RootError, Who, Withdrawal};
+use crate::{Phase, RootError, Who, Withdrawal};
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +28,6 @@ pub enum Operation {
     Decrypt,
     /// Making a key.
     Generate,
-}
-
-/// When it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// While the root was being opened: the settings may be wrong.
-    Opening,
-    /// Later: the settings worked once.
-    Serving,
 }
 
 /// A call that did not give its result.

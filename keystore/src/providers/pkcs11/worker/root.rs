@@ -12,9 +12,9 @@ use super::frame::{Frame, Kind, Opening, context_bytes, failure_of};
 use super::ledger::{Page, Standing};
 use super::live::{Live, NoAnswer};
 use crate::providers::payload_from;
-use crate::providers::pkcs11::fault::{Fault, Phase};
+use crate::providers::pkcs11::fault::Fault;
 use crate::providers::pkcs11::{NAME, OPEN_TIMEOUT, Pkcs11Settings};
-use crate::{BoxFuture, Context, Health, RootError, RootKeystore, Wrapped};
+use crate::{BoxFuture, Context, Health, Phase, RootError, RootKeystore, Wrapped};
 
 /// Least time between two starts of a worker: one that dies at once is not started in a loop, and one
 /// that died once is back before a caller's patience ends.
@@ -38,7 +38,25 @@ impl WorkerRoot {
     /// [`RootError::Misconfigured`] for everything that somebody must set right first,
     /// [`RootError::Unreachable`] if worker or token do not answer within 10 s.
     pub async fn open(settings: Pkcs11Settings, program: Program) -> Result<Self, RootError> {
-        let keeper = Keeper { settings, program, state: Mutex::default() };
+        Self::open_known(settings, program, None).await
+    }
+
+    /// Opens a root again that was open before, in whatever process: it is looked for on the token that its
+    /// reference names.
+    ///
+    /// # Errors
+    /// [`RootError::Withdrawn`] if the token no longer grants the key; else as [`open`](Self::open).
+    pub async fn reopen(l1_ref: &str, settings: Pkcs11Settings, program: Program) -> Result<Self, RootError> {
+        Self::open_known(settings, program, Some(l1_ref.to_owned())).await
+    }
+
+    async fn open_known(
+        settings: Pkcs11Settings,
+        program: Program,
+        l1_ref: Option<String>,
+    ) -> Result<Self, RootError> {
+        let state = State { l1_ref, ..State::default() };
+        let keeper = Keeper { settings, program, state: Mutex::new(state) };
         let l1_ref = keeper.worker().await?.l1_ref.clone();
         Ok(Self { l1_ref, keeper })
     }
@@ -105,7 +123,7 @@ struct Keeper {
 struct State {
     worker: Option<Worker>,
     started: Option<Instant>,
-    /// The key reference of the first worker: another one's must be the same.
+    /// The key reference, once it is known: every worker's must be the same.
     l1_ref: Option<String>,
 }
 

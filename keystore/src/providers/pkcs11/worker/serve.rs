@@ -13,10 +13,9 @@ use zeroize::Zeroizing;
 
 use super::frame::{self, Frame, Kind, Opening, context_of, failure_bytes};
 use crate::providers::payload_from;
-use crate::providers::pkcs11::fault::Phase;
 use crate::providers::pkcs11::login;
 use crate::providers::pkcs11::{NAME, Pkcs11Root};
-use crate::{RootError, RootKeystore, Wrapped};
+use crate::{Phase, RootError, RootKeystore, Wrapped};
 
 /// Most memory of a worker: vendors' libraries map some hundred megabytes, and one that leaks shall
 /// meet its bound long before the node does.
