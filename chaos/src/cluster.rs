@@ -295,6 +295,40 @@ impl Cluster {
         part(bed).as_ref().map_err(|missing| anyhow::anyhow!("{missing}"))
     }
 
+    /// Takes the power of machines, all at one moment: what their nodes' disks were not asked to keep is lost, and
+    /// the processes with it.
+    ///
+    /// The processes are stopped first. A file system that is shut down may still answer a sync that is under way
+    /// with success and lose it (ext4 on Linux 6.18: 35 of 400 times), and no machine without power tells others
+    /// of a sync.
+    ///
+    /// # Errors
+    /// A disk cannot be shut down, or a process not be stopped.
+    pub fn cut_power(&self, nodes: &[usize]) -> anyhow::Result<()> {
+        for node in nodes {
+            self.signal_if_running(*node, Signal::STOP)?;
+        }
+        for node in nodes {
+            self.await_stopped(*node)?;
+        }
+        for node in nodes {
+            self.volumes()?.cut_power(*node)?;
+        }
+        nodes.iter().try_for_each(|node| self.signal_if_running(*node, Signal::KILL))
+    }
+
+    /// Waits until no thread of a node runs: each is stopped, or in the kernel and stopped when it comes back.
+    fn await_stopped(&self, node: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while !threads(self.pids[node]).iter().all(|state| matches!(state, 'T' | 't' | 'D' | 'Z' | 'X')) {
+            if Instant::now() > deadline {
+                bail!("node {node} cannot be stopped");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     /// Gives a node's disk its power back; waits until the process that died with it is gone.
     ///
     /// # Errors
@@ -450,7 +484,18 @@ fn leader_in(status: &serde_json::Value, ports: &[u16]) -> Option<usize> {
 
 /// The one-letter state of a process: field 3 of `/proc/<pid>/stat`.
 fn process_state(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    state_in(Path::new(&format!("/proc/{pid}")))
+}
+
+/// The states of a process's threads; none of a process that is gone.
+fn threads(pid: u32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| state_in(&task.path())).collect()
+}
+
+/// The state in the folder of a process or thread.
+fn state_in(folder: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
@@ -483,5 +528,6 @@ mod tests {
     fn states_of_processes_are_read() {
         assert!(matches!(process_state(std::process::id()), Some('R' | 'S')));
         assert_eq!(process_state(u32::MAX), None);
+        assert!(!threads(std::process::id()).is_empty() && threads(u32::MAX).is_empty());
     }
 }

@@ -59,7 +59,7 @@ impl Volumes {
         Ok(())
     }
 
-    /// Takes the power: what was not synced is lost. The node's process must be killed then.
+    /// Takes the power: what was not synced is lost. The node's process must stand still, and be killed then.
     pub fn cut_power(&self, node: usize) -> anyhow::Result<()> {
         run(text(&self.power)?, &[text(self.place(node)?)?]).map(drop)
     }

@@ -1,7 +1,5 @@
 //! A node loses its power: its file system forgets what was not synced, and the process with it.
 
-use rustix::process::Signal;
-
 use super::{Fault, Victim, bed_part};
 
 pub const FAULT: Fault = Fault {
@@ -12,10 +10,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     everyone: false,
     cuts_off: false,
-    strike: |cluster, node| {
-        cluster.volumes()?.cut_power(node)?;
-        cluster.signal_if_running(node, Signal::KILL)
-    },
+    strike: |cluster, node| cluster.cut_power(&[node]),
     has_bitten: |cluster, node| !cluster.is_running(node),
     heal: |cluster, node| {
         cluster.restore_power(node)?;
