@@ -22,7 +22,7 @@ use crate::root_admin::probe;
 const JITTER: u64 = 12;
 /// A root whose turn somebody missed is probed by any voter.
 const MISSED_MS: u64 = 2_500;
-/// A probe ends within this.
+/// A probe ends within this. A root that takes longer to open goes on opening, and the next probe finds it open.
 const PROBE_MAX: Duration = Duration::from_secs(2);
 /// Probes at once.
 const AT_ONCE: usize = 64;

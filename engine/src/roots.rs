@@ -5,15 +5,18 @@
 //! tested: a wrap never meets another key because somebody edited something.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crypto::{Keyring, L1Payload, L2, L2Commitment};
+use futures::future::{FutureExt as _, Shared};
 use keystore::{Context, Report, RootError, RootKeystore, Site, Who, Wrapped};
 use model::id::{L2Version, Realm, RootHandle, TenantHandle};
 use model::root::{L1State, Root, WhichRoot};
 use model::state::State;
 use model::tenant::{Tenant, Wrap};
+use tokio::sync::oneshot;
 
 use crate::described::Described;
 use crate::refused::Refused;
@@ -45,7 +48,7 @@ pub struct Roots {
     platform: Arc<dyn RootKeystore>,
     site: Arc<Site>,
     keyring: Arc<Keyring>,
-    open: RwLock<HashMap<(TenantHandle, RootHandle), Arc<dyn RootKeystore>>>,
+    opened: Arc<Opened>,
     resting: Mutex<HashMap<WhichRoot, (Instant, RootError)>>,
 }
 
@@ -53,8 +56,8 @@ impl Roots {
     /// With the platform's root for tenants that brought none, and what this node allows theirs.
     #[must_use]
     pub fn new(keyring: Arc<Keyring>, platform: Arc<dyn RootKeystore>, site: Arc<Site>) -> Self {
-        let (open, resting) = (RwLock::default(), Mutex::default());
-        Self { realm: keyring.realm(), platform, site, keyring, open, resting }
+        let (opened, resting) = (Arc::default(), Mutex::default());
+        Self { realm: keyring.realm(), platform, site, keyring, opened, resting }
     }
 
     /// The platform's root for tenants.
@@ -84,34 +87,29 @@ impl Roots {
         })
     }
 
-    /// A configured root, opened on first use; `None` stands for the platform's.
+    /// A configured root, opened on first use; `None` stands for the platform's. Its opening goes on when the caller
+    /// leaves, and whoever asks meanwhile waits for the same one.
     ///
     /// # Errors
     /// What the root said when it was opened.
     pub async fn root(&self, root: Option<&Root>) -> Result<Arc<dyn RootKeystore>, RootError> {
         let Some(root) = root else { return Ok(Arc::clone(&self.platform)) };
-        let key = (root.tenant, root.handle);
-        let known = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let described = self.described(root)?;
-        // What it refuses now it has withdrawn, also from a node that has only just started.
-        let opening = keystore::reopen(&root.l1_ref, &described.config, &described.credentials, &self.site);
-        let opened = match tokio::time::timeout(OPEN_MAX, opening).await {
-            Ok(opened) => opened?,
-            Err(_) => return Err(silent(&root.l1_ref, OPEN_MAX)),
+        let open = || {
+            let described = self.described(root)?;
+            let (l1_ref, site) = (root.l1_ref.clone(), Arc::clone(&self.site));
+            Ok(async move {
+                // What it refuses now it has withdrawn, also from a node that has only just started.
+                let opening = keystore::reopen(&l1_ref, &described.config, &described.credentials, &site);
+                let within = tokio::time::timeout(OPEN_MAX, opening).await;
+                within.unwrap_or_else(|_| Err(silent(&l1_ref, OPEN_MAX)))
+            })
         };
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(open.entry(key).or_insert(opened)))
+        self.opened.root((root.tenant, root.handle), &root.l1_ref, open).await
     }
 
     /// Closes roots that are configured no more.
     pub fn close_removed(&self, state: &State) {
-        let gone = |key: &(TenantHandle, RootHandle)| state.root(key.0, key.1).is_none();
-        if self.open.read().unwrap_or_else(PoisonError::into_inner).keys().any(gone) {
-            self.open.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !gone(key));
-        }
+        self.opened.retain(|(tenant, root)| state.root(tenant, root).is_some());
     }
 
     /// Makes the L2 key of one version and wraps it by each of these roots (none: the platform's).
@@ -303,6 +301,101 @@ impl Roots {
     }
 }
 
+/// A tenant's own root.
+type Own = (TenantHandle, RootHandle);
+/// What came of opening a root.
+type Outcome = Result<Arc<dyn RootKeystore>, RootError>;
+
+/// The tenants' own roots that are open or being opened. Each is opened by one task at a time: an opening that takes
+/// longer than its callers wait is not lost, and a wrong PIN is not tried by several at once.
+#[derive(Default)]
+struct Opened(RwLock<HashMap<Own, Standing>>);
+
+#[derive(Clone)]
+enum Standing {
+    Open(Arc<dyn RootKeystore>),
+    Opening(Shared<oneshot::Receiver<Outcome>>),
+}
+
+impl Opened {
+    /// The root, opened by the future of `open` unless it is open or being opened.
+    async fn root<Opens>(
+        self: &Arc<Self>,
+        own: Own,
+        l1_ref: &str,
+        open: impl FnOnce() -> Result<Opens, RootError>,
+    ) -> Outcome
+    where
+        Opens: Future<Output = Outcome> + Send + 'static,
+    {
+        let opening = match self.standing(own, open)? {
+            Standing::Open(root) => return Ok(root),
+            Standing::Opening(opening) => opening,
+        };
+        opening.await.unwrap_or_else(|_| {
+            Err(RootError::Unreachable { root: l1_ref.to_owned(), detail: "its opening was cut off".into() })
+        })
+    }
+
+    fn standing<Opens>(
+        self: &Arc<Self>,
+        own: Own,
+        open: impl FnOnce() -> Result<Opens, RootError>,
+    ) -> Result<Standing, RootError>
+    where
+        Opens: Future<Output = Outcome> + Send + 'static,
+    {
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&own) {
+            return Ok(known.clone());
+        }
+        match self.0.write().unwrap_or_else(PoisonError::into_inner).entry(own) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(vacant) => {
+                let (tell, told) = oneshot::channel();
+                let (opens, under_way) = (open()?, UnderWay { opened: Arc::clone(self), own });
+                tokio::spawn(async move {
+                    let outcome = opens.await;
+                    if let Ok(root) = &outcome {
+                        under_way.opened.keep(own, root);
+                    }
+                    drop(under_way);
+                    // Who asked may have left.
+                    let _gone = tell.send(outcome);
+                });
+                Ok(vacant.insert(Standing::Opening(told.shared())).clone())
+            }
+        }
+    }
+
+    /// Keeps an open root, unless it was removed while it was opened.
+    fn keep(&self, own: Own, root: &Arc<dyn RootKeystore>) {
+        if let Some(standing) = self.0.write().unwrap_or_else(PoisonError::into_inner).get_mut(&own) {
+            *standing = Standing::Open(Arc::clone(root));
+        }
+    }
+
+    fn retain(&self, configured: impl Fn(Own) -> bool) {
+        if !self.0.read().unwrap_or_else(PoisonError::into_inner).keys().all(|own| configured(*own)) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|own, _| configured(*own));
+        }
+    }
+}
+
+/// An opening. When it ends without a root, however that comes, the next caller may begin another.
+struct UnderWay {
+    opened: Arc<Opened>,
+    own: Own,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut opened = self.opened.0.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(opened.get(&self.own), Some(Standing::Opening(_))) {
+            opened.remove(&self.own);
+        }
+    }
+}
+
 /// No answer within a time that is ours, not the provider's.
 pub(crate) fn silent(root: &str, within: Duration) -> RootError {
     let detail = format!("no answer within {} s", within.as_secs());
@@ -321,5 +414,130 @@ fn corrupt(l1_ref: &str) -> RootError {
     RootError::Corrupt {
         root: l1_ref.to_owned(),
         detail: "the root answered with something else than the key".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use keystore::{BoxFuture, Health};
+    use tokio::sync::Semaphore;
+    use tokio::time::timeout;
+
+    const TENANT: TenantHandle = TenantHandle([7; 4]);
+    const OWN: Own = (TENANT, RootHandle([8; 4]));
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// Its wraps are the bytes themselves; an empty one meets silence.
+    struct Fake(&'static str);
+
+    impl RootKeystore for Fake {
+        fn l1_ref(&self) -> &str {
+            self.0
+        }
+
+        fn wrap<'a>(&'a self, _: Context, payload: L1Payload) -> BoxFuture<'a, Result<Wrapped, RootError>> {
+            let blob = payload.with(|bytes| bytes.to_vec());
+            Box::pin(async move { Ok(Wrapped { l1_ref: self.0.to_owned(), blob }) })
+        }
+
+        fn unwrap<'a>(
+            &'a self,
+            _: Context,
+            wrapped: &'a Wrapped,
+        ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
+            Box::pin(async { L1Payload::from_bytes(&wrapped.blob).map_err(|_| silent(self.0, SHORT)) })
+        }
+
+        fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
+            Box::pin(async { Err(silent(self.0, SHORT)) })
+        }
+    }
+
+    /// Openings that end when they are let, counted.
+    #[derive(Clone)]
+    struct Openings {
+        opened: Arc<Opened>,
+        begun: Arc<AtomicUsize>,
+        may_end: Arc<Semaphore>,
+    }
+
+    impl Openings {
+        fn new() -> Self {
+            Self { opened: Arc::default(), begun: Arc::default(), may_end: Arc::new(Semaphore::new(0)) }
+        }
+
+        async fn ask(&self, outcome: fn() -> Outcome) -> Outcome {
+            let open = || {
+                self.begun.fetch_add(1, SeqCst);
+                let may_end = Arc::clone(&self.may_end);
+                Ok(async move {
+                    may_end.acquire().await.expect("it is never closed").forget();
+                    outcome()
+                })
+            };
+            self.opened.root(OWN, "fake:own", open).await
+        }
+
+        fn begun(&self) -> usize {
+            self.begun.load(SeqCst)
+        }
+    }
+
+    fn opens() -> Outcome {
+        Ok(Arc::new(Fake("fake:own")))
+    }
+
+    fn fails() -> Outcome {
+        Err(silent("fake:own", SHORT))
+    }
+
+    #[tokio::test]
+    async fn an_opening_outlives_who_asked_and_serves_who_asks_next() {
+        let openings = Openings::new();
+        for _ in 0..3 {
+            assert!(timeout(SHORT, openings.ask(opens)).await.is_err(), "it is being opened still");
+        }
+        assert_eq!(openings.begun(), 1);
+        openings.may_end.add_permits(1);
+        assert_eq!(openings.ask(fails).await.map(|root| root.l1_ref().to_owned()), Ok("fake:own".to_owned()));
+        assert!(openings.ask(fails).await.is_ok());
+        assert_eq!(openings.begun(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_opening_that_fails_fails_for_all_who_wait_and_is_tried_again() {
+        let openings = Openings::new();
+        let let_go = async { openings.may_end.add_permits(1) };
+        let (one, other, ()) = tokio::join!(openings.ask(fails), openings.ask(fails), let_go);
+        assert_eq!((one.err(), other.err()), (fails().err(), fails().err()));
+        assert_eq!(openings.begun(), 1);
+        openings.may_end.add_permits(1);
+        assert!(openings.ask(opens).await.is_ok());
+        assert_eq!(openings.begun(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_opening_that_is_cut_off_is_tried_again() {
+        let openings = Openings::new();
+        openings.may_end.add_permits(2);
+        let error = openings.ask(|| panic!("expected by this test")).await.err().expect("it opened");
+        assert!(error.to_string().contains("cut off"), "{error}");
+        assert!(openings.ask(opens).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_root_removed_while_it_is_opened_is_not_kept() {
+        let openings = Openings::new();
+        assert!(timeout(SHORT, openings.ask(opens)).await.is_err());
+        openings.opened.retain(|_| true);
+        assert!(timeout(SHORT, openings.ask(opens)).await.is_err());
+        assert_eq!(openings.begun(), 1);
+        openings.opened.retain(|_| false);
+        openings.may_end.add_permits(1);
+        assert!(timeout(SHORT, std::future::pending::<()>()).await.is_err());
+        assert!(openings.opened.0.read().expect("nobody panicked").is_empty());
     }
 }
