@@ -155,10 +155,10 @@ impl Roots {
         Ok(wraps)
     }
 
-    /// Unwraps a tenant's L2 key by the first of its roots that does so, and checks the commitment.
+    /// Unwraps a tenant's L2 key by the first of its roots that gives the very key the tenant has committed to.
     ///
     /// # Errors
-    /// [`NoL2`] with what the last root said.
+    /// [`NoL2`] with what the last root said, or the last one that gave something else.
     pub(crate) async fn unwrap_l2(
         &self,
         state: &State,
@@ -195,6 +195,7 @@ impl Roots {
         let unknown = NoL2::Refused(Refused::NotFound { cause: "l2_version_unknown" });
         let l2 = tenant.version(version).ok_or(unknown)?;
         let mut silent = false;
+        let mut wrong = None;
         let mut refused = Refused::KeyUnavailable { reason: "no wrap is left of it".to_owned() };
         let mut wraps: Vec<&Wrap> =
             l2.wraps.iter().filter(|wrap| only.is_none_or(|only| wrap.l1_ref == only)).collect();
@@ -209,14 +210,16 @@ impl Roots {
                 }
             };
             let commitment = L2Commitment(l2.commitment);
-            return unwrapped.into_l2(self.realm, tenant.handle, version, &wrap.l1_ref, &commitment).map_err(
-                |error| {
+            match unwrapped.into_l2(self.realm, tenant.handle, version, &wrap.l1_ref, &commitment) {
+                Ok(l2) => return Ok(l2),
+                Err(error) => {
                     tracing::error!(tenant = %tenant.name, %version, root = %wrap.l1_ref, %error,
                         "a root answered with something else than the tenant's key");
-                    NoL2::Refused(unavailable(corrupt(&wrap.l1_ref)))
-                },
-            );
+                    wrong = Some(unavailable(corrupt(&wrap.l1_ref)));
+                }
+            }
         }
+        let refused = wrong.unwrap_or(refused);
         Err(if silent { NoL2::Silent(refused) } else { NoL2::Refused(refused) })
     }
 
@@ -420,12 +423,18 @@ fn corrupt(l1_ref: &str) -> RootError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use keystore::{BoxFuture, Health};
+    use model::command::{Action, Answer, Command, Stamp};
+    use model::commands::{ConfigureRoot, CreateTenant};
+    use model::id::{CommandId, LogIndex, RootName, TenantName};
+    use model::time::ClusterTime;
     use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
+    const REALM: Realm = Realm([1; 16]);
     const TENANT: TenantHandle = TenantHandle([7; 4]);
     const OWN: Own = (TENANT, RootHandle([8; 4]));
     const SHORT: Duration = Duration::from_millis(20);
@@ -539,5 +548,72 @@ mod tests {
         openings.may_end.add_permits(1);
         assert!(timeout(SHORT, std::future::pending::<()>()).await.is_err());
         assert!(openings.opened.0.read().expect("nobody panicked").is_empty());
+    }
+
+    /// A tenant with an own root whose key is wrapped so by the platform's root and by its own.
+    fn state(commitment: L2Commitment, platform: Vec<u8>, own: Vec<u8>) -> State {
+        let wrap = |l1_ref: &str, wrapped| Wrap { revision: 1, l1_ref: l1_ref.to_owned(), wrapped };
+        let create = CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: commitment.0,
+            wraps: vec![wrap("fake:platform", platform), wrap("fake:own", own)],
+        };
+        let configure = ConfigureRoot {
+            tenant: TENANT,
+            handle: OWN.1,
+            name: RootName::parse("own").expect("a name"),
+            provider: "fake".to_owned(),
+            l1_ref: "fake:own".to_owned(),
+            settings: Vec::new(),
+        };
+        let mut state = State::new("eu");
+        for (index, action) in (1..).zip([Action::from(create), configure.into()]) {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
+            let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
+            assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
+        }
+        state
+    }
+
+    /// What comes of unwrapping by a platform's and a root of one's own that hold this.
+    async fn unwrapped(l2: &L2, platform: &[u8], own: &[u8]) -> Result<(), NoL2> {
+        let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
+        let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
+        let open = Standing::Open(Arc::new(Fake("fake:own")));
+        roots.opened.0.write().expect("nobody panicked").insert(OWN, open);
+        let state = state(l2.commitment(), platform.to_vec(), own.to_vec());
+        let tenant = state.tenant(TENANT).expect("it was made");
+        roots.unwrap_l2(&state, tenant, L2Version(1)).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_root_that_gives_another_key_does_not_keep_the_next_from_being_asked() {
+        let l2 = || L2::generate(REALM, TENANT, L2Version(1)).expect("a key");
+        let wrap = |l2: &L2, l1_ref: &str| {
+            L1Payload::of_l2(l2, l1_ref).expect("a payload").with(|bytes| bytes.to_vec())
+        };
+        let (key, another) = (l2(), l2());
+        let (right, wrong) = (wrap(&key, "fake:own"), wrap(&another, "fake:own"));
+        let wrong_platform = wrap(&another, "fake:platform");
+        let is_wrong = |refused: Refused| refused.to_string().contains("something else than the key");
+
+        assert!(unwrapped(&key, &wrong_platform, &right).await.is_ok());
+        assert!(unwrapped(&key, &[], &right).await.is_ok());
+        for (platform, own) in [(&wrong_platform[..], &[][..]), (&[], &wrong)] {
+            match unwrapped(&key, platform, own).await {
+                Err(NoL2::Silent(refused)) => assert!(is_wrong(refused), "the wrong key is what is told"),
+                Err(NoL2::Refused(refused)) => panic!("silence is forgotten: {refused}"),
+                Ok(()) => panic!("nobody gave the key"),
+            }
+        }
+        match unwrapped(&key, &wrong_platform, &wrong).await {
+            Err(NoL2::Refused(refused)) => assert!(is_wrong(refused)),
+            _ => panic!("both gave another key"),
+        }
     }
 }
