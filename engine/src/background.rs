@@ -26,7 +26,7 @@ use crate::{barrier, jobs, probes, rotation};
 const LOOK: Duration = Duration::from_secs(1);
 /// A step that failed is not tried again before this.
 const BACK_OFF: Duration = Duration::from_millis(500);
-/// Pieces of work at once: each may hold an L2 key, a probe or a call to a root.
+/// Pieces of work at once beside the probes: each may hold an L2 key or a call to a root.
 const WORKERS_MAX: usize = 16;
 
 /// One piece of work; no two of a kind and tenant run at once on a node.
@@ -46,7 +46,7 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut changes = engine.store.changes();
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let under_way: Arc<Mutex<HashSet<Work>>> = Arc::default();
+    let under_way: UnderWay = Arc::default();
     let voters = Arc::new(probes::Voters::default());
     let taken_over = Arc::new(TakenOver::default());
     let mut workers = JoinSet::new();
@@ -63,22 +63,46 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         };
         while workers.try_join_next().is_some() {}
         for work in due(&engine, &taken_over, ticked) {
-            let begins = workers.len() < WORKERS_MAX
-                && under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(work);
-            if begins {
-                let (engine, under_way) = (Arc::clone(&engine), Arc::clone(&under_way));
+            if let Some(place) = Place::take(&under_way, work) {
+                let engine = Arc::clone(&engine);
                 let (voters, taken_over) = (Arc::clone(&voters), Arc::clone(&taken_over));
                 workers.spawn(async move {
                     if !perform(&engine, &voters, &taken_over, work).await {
                         tokio::time::sleep(BACK_OFF).await;
                     }
-                    under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&work);
+                    drop(place);
                 });
             }
         }
     }
     // A job's next step begins where this one was: nothing is lost by letting go.
     workers.shutdown().await;
+}
+
+/// What is being worked on.
+type UnderWay = Arc<Mutex<HashSet<Work>>>;
+
+/// A piece of work that is under way, until this is dropped.
+struct Place {
+    work: Work,
+    under_way: UnderWay,
+}
+
+impl Place {
+    /// A place for this work; `None` if it is under way already, or all places are taken. The probes have one of their
+    /// own, which no hanging job can take: a root's no must be heard in time.
+    fn take(under_way: &UnderWay, work: Work) -> Option<Self> {
+        let mut begun = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = begun.iter().filter(|begun| **begun != Work::Probes).count();
+        let begins = (work == Work::Probes || others < WORKERS_MAX) && begun.insert(work);
+        begins.then(|| Self { work, under_way: Arc::clone(under_way) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.work);
+    }
 }
 
 /// Tenants whose roots are silent and whose keys this node has taken over from the others: once an outage, and once
@@ -171,5 +195,27 @@ async fn perform(engine: &Engine, voters: &probes::Voters, taken_over: &TakenOve
         Work::BarrierSwitch => barrier::switch(engine).await,
         Work::TakeOver => take_over(engine, taken_over).await,
         Work::Probes => probes::round(engine, voters).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hanging_jobs_keep_no_probe_from_starting_nor_probes_a_job() {
+        let under_way = UnderWay::default();
+        let proof = |number: usize| Work::Proof(TenantHandle([u8::try_from(number).expect("few"); 4]));
+        let mut hanging: Vec<Place> =
+            (1..WORKERS_MAX).map(|number| Place::take(&under_way, proof(number)).expect("room")).collect();
+        let probes = Place::take(&under_way, Work::Probes).expect("a place of their own");
+        hanging.push(Place::take(&under_way, proof(0)).expect("the last place"));
+        assert!(Place::take(&under_way, Work::TakeOver).is_none(), "all are taken");
+        assert!(Place::take(&under_way, Work::Probes).is_none(), "they are under way");
+        drop(probes);
+        let probes = Place::take(&under_way, Work::Probes);
+        assert!(probes.is_some(), "the jobs hang still");
+        hanging.pop();
+        assert!(Place::take(&under_way, Work::TakeOver).is_some());
     }
 }
