@@ -176,6 +176,38 @@ async fn a_library_that_hangs_is_given_up_in_time_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_library_that_hangs_is_replaced_however_seldom_it_is_asked() {
+    let Some(shim) = Shim::new("seldom").await else { return };
+    let mut settings = shim.settings("seldom");
+    settings.call_timeout_ms = 100;
+    let root = WorkerRoot::open(settings, shim.program()).await.unwrap();
+    let probe = async || check_unreachable(root.probe().await);
+    shim.set("hang");
+    probe().await;
+    // The worker itself gives the first call up after 16 time-outs, before the second is made.
+    tokio::time::sleep(Duration::from_millis(16 * 100 + 1_000)).await;
+    probe().await;
+    let before = shim.logins();
+    probe().await;
+    assert!(shim.logins() > before, "each of its two threads hangs, and it was not replaced");
+}
+
+#[tokio::test]
+async fn a_library_that_hangs_is_replaced_also_if_nobody_waits_for_the_time_out() {
+    let Some(shim) = Shim::new("left").await else { return };
+    let root = shim.open("left").await;
+    shim.set("hang");
+    for _ in 0..2 {
+        let left = tokio::time::timeout(Duration::from_millis(100), root.probe()).await;
+        assert!(left.is_err(), "it answered");
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = shim.logins();
+    check_unreachable(root.probe().await);
+    assert!(shim.logins() > before, "each of its two threads hangs, and it was not replaced");
+}
+
+#[tokio::test]
 async fn a_library_that_eats_memory_meets_its_bound() {
     let Some(shim) = Shim::new("eat").await else { return };
     let root = shim.open("eat").await;

@@ -44,6 +44,8 @@ pub enum Kind {
     Done = 16,
     /// Answer: why not.
     Failed = 17,
+    /// Answer: why not, of a call that was given up and whose thread still hangs in it.
+    Late = 18,
     /// Word: a PIN is tried next.
     PinBegins = 32,
     /// Word: the token took it.
@@ -61,6 +63,7 @@ impl Kind {
             Self::Probe,
             Self::Done,
             Self::Failed,
+            Self::Late,
             Self::PinBegins,
             Self::PinAccepted,
             Self::PinRefused,
@@ -259,7 +262,7 @@ enum Failure {
     Misconfigured { root: String, who: Who, missing: String, fix: String },
 }
 
-/// The body of a `Failed`.
+/// The body of a `Failed` or a `Late`.
 pub fn failure_bytes(error: RootError) -> Vec<u8> {
     let failure = match error {
         RootError::Unreachable { root, detail } => Failure::Unreachable { root, detail },

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -44,14 +44,21 @@ pub struct Live {
 #[derive(Default)]
 struct Shared {
     pending: Mutex<Pending>,
-    /// Calls that were given up and are not answered yet: each holds one of its threads.
-    hung: AtomicUsize,
+    /// Calls that the worker itself gave up: each holds one of its threads, perhaps for ever.
+    lost: AtomicUsize,
     kill: Notify,
     farewell: Notify,
 }
 
-/// Calls without an answer: `None` once they were given up.
-type Pending = BTreeMap<u64, Option<oneshot::Sender<Frame>>>;
+/// Calls without an answer, also those whose callers have left: the answer may still come, and tells then that a
+/// thread is free again.
+type Pending = BTreeMap<u64, Waiting>;
+
+/// A call without an answer.
+struct Waiting {
+    since: Instant,
+    reply: oneshot::Sender<Frame>,
+}
 
 /// Why an exchange has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +94,9 @@ impl Live {
         self.end.borrow().is_none()
     }
 
-    /// How many calls were given up and never answered.
-    pub fn hung(&self) -> usize {
-        self.shared.hung.load(Ordering::Relaxed)
+    /// How many calls hold a thread of the worker for longer than this, whether or not anybody still waits for them.
+    pub fn hung(&self, timeout: Duration) -> usize {
+        self.shared.hung(timeout)
     }
 
     /// Ends it at once.
@@ -110,10 +117,7 @@ impl Live {
         match tokio::time::timeout(timeout, sent).await {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(NoAnswer::Ended(self.reason().await)),
-            Err(_) => {
-                self.give_up(call);
-                Err(NoAnswer::TimedOut)
-            }
+            Err(_) => Err(NoAnswer::TimedOut),
         }
     }
 
@@ -123,17 +127,8 @@ impl Live {
             return Err(NoAnswer::Busy);
         }
         let (reply, answer) = oneshot::channel();
-        pending.insert(call, Some(reply));
+        pending.insert(call, Waiting { since: Instant::now(), reply });
         Ok(answer)
-    }
-
-    /// The answer may still come, and tells then that a thread is free again.
-    fn give_up(&self, call: u64) {
-        if let Some(reply) = self.shared.pending().get_mut(&call)
-            && reply.take().is_some()
-        {
-            self.shared.hung.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     /// Why it ended; called once its socket is closed.
@@ -155,14 +150,19 @@ impl Drop for Live {
 
 impl Shared {
     fn answered(&self, frame: Frame) {
-        match self.pending().remove(&frame.call) {
-            // A caller that left meanwhile has no use for it.
-            Some(Some(reply)) => drop(reply.send(frame)),
-            Some(None) => {
-                self.hung.fetch_sub(1, Ordering::Relaxed);
-            }
-            None => tracing::warn!(call = frame.call, "an HSM worker answered a call that nobody made"),
+        let Some(waiting) = self.pending().remove(&frame.call) else {
+            return tracing::warn!(call = frame.call, "an HSM worker answered a call that nobody made");
+        };
+        if frame.kind == Kind::Late {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
+        // A caller that left meanwhile has no use for it.
+        let _gone = waiting.reply.send(frame);
+    }
+
+    fn hung(&self, timeout: Duration) -> usize {
+        let waiting = self.pending().values().filter(|waiting| waiting.since.elapsed() >= timeout).count();
+        waiting + self.lost.load(Ordering::Relaxed)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -184,7 +184,13 @@ async fn listen(
                 Kind::PinBegins => page.note(Attempt::Begins),
                 Kind::PinAccepted => page.note(Attempt::Accepted),
                 Kind::PinRefused => page.note(Attempt::Refused),
-                Kind::Open | Kind::Wrap | Kind::Unwrap | Kind::Probe | Kind::Done | Kind::Failed => {
+                Kind::Open
+                | Kind::Wrap
+                | Kind::Unwrap
+                | Kind::Probe
+                | Kind::Done
+                | Kind::Failed
+                | Kind::Late => {
                     shared.answered(frame);
                 }
             }
@@ -210,4 +216,29 @@ async fn listen(
     ended.send_replace(Some(reason));
     // Their callers learn that it ended.
     shared.pending().clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_free_again_when_its_call_ends_and_not_when_it_is_given_up() {
+        let shared = Shared::default();
+        for call in 1..=3 {
+            // Their callers have left.
+            let (reply, _) = oneshot::channel();
+            shared.pending().insert(call, Waiting { since: Instant::now(), reply });
+        }
+        let hung = || shared.hung(Duration::ZERO);
+        let answer = |call, kind| shared.answered(Frame { call, kind, body: Vec::new().into() });
+        assert_eq!((hung(), shared.hung(Duration::from_secs(60))), (3, 0), "it is early to say so");
+        answer(1, Kind::Failed);
+        assert_eq!(hung(), 2);
+        answer(2, Kind::Late);
+        assert_eq!(hung(), 2, "its thread hangs still");
+        answer(2, Kind::Late);
+        answer(3, Kind::Done);
+        assert_eq!((hung(), shared.pending().len()), (1, 0));
+    }
 }

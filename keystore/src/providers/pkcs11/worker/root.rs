@@ -141,6 +141,8 @@ impl Keeper {
         let mut died = String::new();
         for _ in 0..TRIES {
             let Worker { live, .. } = self.worker().await?;
+            // Callers that left before the time-out have seen none hang. The exchange learns of the end.
+            self.end_if_hung(&live, l1_ref, timeout);
             match live.exchange(kind, body, timeout).await {
                 Ok(frame) => return judged(frame, l1_ref),
                 Err(NoAnswer::Ended(reason)) => {
@@ -148,7 +150,7 @@ impl Keeper {
                     died = reason;
                 }
                 Err(NoAnswer::TimedOut) => {
-                    self.hung(&live, l1_ref);
+                    self.end_if_hung(&live, l1_ref, timeout);
                     return Err(silent(l1_ref, timeout));
                 }
                 Err(NoAnswer::Busy) => return Err(busy(l1_ref)),
@@ -159,9 +161,10 @@ impl Keeper {
     }
 
     /// A worker of which every thread hangs is of no more use.
-    fn hung(&self, live: &Live, l1_ref: &str) {
-        if live.hung() >= usize::from(self.settings.sessions.get()) {
-            tracing::warn!(root = l1_ref, hung = live.hung(), "ending an HSM worker whose calls all hang");
+    fn end_if_hung(&self, live: &Live, l1_ref: &str, timeout: Duration) {
+        let hung = live.hung(timeout);
+        if hung >= usize::from(self.settings.sessions.get()) {
+            tracing::warn!(root = l1_ref, hung, "ending an HSM worker whose calls all hang");
             live.kill();
         }
     }
@@ -234,7 +237,7 @@ fn serial_in(l1_ref: &str) -> Option<String> {
 fn judged(frame: Frame, l1_ref: &str) -> Result<Frame, RootError> {
     match frame.kind {
         Kind::Done => Ok(frame),
-        Kind::Failed => Err(failure_of(&frame.body).unwrap_or_else(|| unintelligible(l1_ref))),
+        Kind::Failed | Kind::Late => Err(failure_of(&frame.body).unwrap_or_else(|| unintelligible(l1_ref))),
         _ => Err(unintelligible(l1_ref)),
     }
 }

@@ -4,6 +4,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream as StdStream;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, Signal};
 use tokio::io::AsyncWriteExt as _;
@@ -75,12 +76,21 @@ async fn serve(socket: StdStream) -> std::io::Result<()> {
         }
         let (root, answers) = (root.clone(), answers.clone());
         tokio::spawn(async move {
-            let answer = match root {
-                Some(root) => answer(&root, kind, &body).await,
-                None => Err(nonsense()),
+            let bytes = match root {
+                Some(root) => {
+                    let began = Instant::now();
+                    match answer(&root, kind, &body).await {
+                        // The pool gives a call up after this time, and no earlier.
+                        Err(error) if began.elapsed() >= root.call_timeout => {
+                            frame::encode(call, Kind::Late, &failure_bytes(error))
+                        }
+                        answer => encoded(call, answer),
+                    }
+                }
+                None => encoded(call, Err(nonsense())),
             };
             // A node that is gone has no use for it.
-            let _gone = answers.send(encoded(call, answer).into()).await;
+            let _gone = answers.send(bytes.into()).await;
         });
     }
     drop(root);
@@ -142,9 +152,13 @@ async fn answer(root: &Pkcs11Root, kind: Kind, body: &[u8]) -> Result<Zeroizing<
             let health = root.probe().await?;
             Ok(Zeroizing::new(serde_json::to_vec(&health.custody).expect("texts and flags are JSON")))
         }
-        Kind::Open | Kind::Done | Kind::Failed | Kind::PinBegins | Kind::PinAccepted | Kind::PinRefused => {
-            Err(nonsense())
-        }
+        Kind::Open
+        | Kind::Done
+        | Kind::Failed
+        | Kind::Late
+        | Kind::PinBegins
+        | Kind::PinAccepted
+        | Kind::PinRefused => Err(nonsense()),
     }
 }
 
