@@ -2,6 +2,7 @@
 //!
 //! A configuration goes in and never comes out: it may hold credentials.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(super) const PLATFORM: &str = "platform";
 const EVERYWHERE_MAX: Duration = Duration::from_secs(5);
 
 /// A root to test.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestRootRequest {
     /// Which key, where: `provider`, and what belongs to that provider.
@@ -47,7 +48,7 @@ pub struct TestRootRequest {
 }
 
 /// A root to keep.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigureRootRequest {
     /// A DNS label, unique in the tenant; not `platform`.
@@ -59,6 +60,21 @@ pub struct ConfigureRootRequest {
     #[serde(default)]
     #[schema(value_type = Object)]
     credentials: serde_json::Value,
+}
+
+impl fmt::Debug for TestRootRequest {
+    /// Never the credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestRootRequest").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConfigureRootRequest {
+    /// Never the credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ConfigureRootRequest");
+        shown.field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// What a tenant decides about all its roots.
@@ -354,4 +370,27 @@ fn described(config: RootConfig, credentials: &serde_json::Value) -> Result<Desc
         }
     };
     Ok(Described { config, credentials })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn requests_print_no_credentials() {
+        let body = json!({
+            "config": {"provider": "transit", "address": "https://bao.example.com:8200", "key": "keyraft"},
+            "credentials": {"kind": "token", "token": "s.do-not-print"},
+        });
+        let mut named = body.clone();
+        named["name"] = json!("frankfurt");
+        let test: TestRootRequest = serde_json::from_value(body).expect("a request");
+        let configure: ConfigureRootRequest = serde_json::from_value(named).expect("a request");
+        for text in [format!("{test:?}"), format!("{configure:?}")] {
+            assert!(text.contains("bao.example.com"), "{text}");
+            assert!(!text.contains("do-not-print"), "{text}");
+        }
+        assert!(format!("{configure:?}").contains("frankfurt"));
+    }
 }
