@@ -8,10 +8,10 @@ use crate::event::What;
 use crate::id::{RootHandle, RootName, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{
-    L1_GRACE_MS_MAX, L1_REF_BYTES_MAX, PROBE_EVERY_MS_MAX, PROBE_EVERY_MS_MIN, ROOT_SETTINGS_BYTES_MAX,
+    Gate, L1_GRACE_MS_MAX, L1_REF_BYTES_MAX, PROBE_EVERY_MS_MAX, PROBE_EVERY_MS_MIN, ROOT_SETTINGS_BYTES_MAX,
     ROOTS_MAX, ROTATE_AFTER_MS_MIN, Root,
 };
-use crate::state::{At, Changes, State};
+use crate::state::{At, Changes, Effect, State};
 use crate::tenant::Tenant;
 
 /// A root that passed its test. It wraps nothing until a job makes it the tenant's.
@@ -122,6 +122,7 @@ impl Apply for SetRootPolicy {
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
         let tenant = state.tenants[&self.tenant].as_ref().clone();
+        let cut = self.l1_grace_ms < tenant.l1_grace_ms;
         let changed = Tenant {
             l1_grace_ms: self.l1_grace_ms,
             probe_every_ms: self.probe_every_ms,
@@ -130,6 +131,86 @@ impl Apply for SetRootPolicy {
             ..tenant
         };
         state.put_tenant(changed, changes);
+        // A grace that ends by this decision purges here: to the next probe the tenant may have been closed before. So
+        // does one that had run out already, since no probe may have said so yet.
+        if cut && matches!(state.gate_of(self.tenant, at.time), Some(Gate::Closed { .. })) {
+            changes.effects.push(Effect::PurgeTenant(self.tenant));
+        }
         Answer::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::command::{Action, Command, Stamp};
+    use crate::commands::{CreateTenant, NoteProbes, Probe};
+    use crate::id::{CommandId, LogIndex, NodeId, TenantName};
+    use crate::root::L1State;
+    use crate::tenant::Wrap;
+    use crate::time::ClusterTime;
+
+    const TENANT: TenantHandle = TenantHandle([1; 4]);
+
+    fn created() -> Action {
+        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
+        CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps,
+        }
+        .into()
+    }
+
+    fn heard(second: u64, state: L1State) -> (u64, Action) {
+        let probe = Probe { root: None, began: ClusterTime(second * 1_000), state, detail: String::new() };
+        (second, NoteProbes { by: NodeId(1), probes: vec![probe] }.into())
+    }
+
+    fn grace(second: u64, seconds: u64) -> (u64, Action) {
+        let policy = SetRootPolicy {
+            tenant: TENANT,
+            l1_grace_ms: seconds * 1_000,
+            probe_every_ms: PROBE_EVERY_MS_MIN,
+            rotate_after_ms: ROTATE_AFTER_MS_MIN,
+        };
+        (second, policy.into())
+    }
+
+    /// The second in which each of these purged the tenant.
+    fn purged(history: Vec<(u64, Action)>) -> Vec<u64> {
+        let mut state = State::new("eu");
+        let mut purged = Vec::new();
+        for (index, (second, action)) in (1..).zip([(0, created())].into_iter().chain(history)) {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(second * 1_000) };
+            let applied =
+                state.apply(LogIndex(index), &Command { stamp, idempotency: None, action: action.clone() });
+            assert!(!matches!(applied.answer, Answer::Refused(_)), "{action:?}: {:?}", applied.answer);
+            let effects = applied.changes.effects;
+            assert!(effects.iter().all(|effect| *effect == Effect::PurgeTenant(TENANT)), "{effects:?}");
+            purged.extend(effects.iter().map(|_| second));
+        }
+        purged
+    }
+
+    #[test]
+    fn a_grace_cut_below_what_has_passed_purges_at_once() {
+        use L1State::{Enabled, Unreachable};
+        let silent_for_20 = || vec![grace(1, 60), heard(10, Enabled), heard(20, Unreachable)];
+        let and = |more: &[(u64, Action)]| purged(silent_for_20().into_iter().chain(more.to_vec()).collect());
+        assert_eq!(and(&[grace(30, 25)]), [0_u64; 0], "some of the grace is left");
+        assert_eq!(and(&[grace(30, 25), heard(36, Unreachable)]), [36], "until it is over");
+        assert_eq!(and(&[grace(30, 15)]), [30]);
+        assert_eq!(and(&[grace(30, 5), heard(31, Unreachable)]), [30], "closed before the last probe");
+        assert_eq!(and(&[grace(75, 5), heard(76, Unreachable)]), [75], "over, and no probe said so");
+        assert_eq!(and(&[grace(30, 90), heard(75, Unreachable)]), [0_u64; 0], "longer");
+        assert_eq!(and(&[heard(30, Enabled), grace(50, 15)]), [0_u64; 0], "a root that answers has none");
     }
 }

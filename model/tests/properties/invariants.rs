@@ -468,7 +468,8 @@ fn a_refusal_that_tells_of_a_withdrawal_names_it(m: &Moment<'_>) {
     assert_eq!(m.entry.applied.withdrawal, refusal.withdrawal());
 }
 
-/// A tenant whose last root closes leaves every node's memory, and no other does.
+/// A tenant whose last root closes, or whose grace is cut below what has passed, leaves every node's memory, and no
+/// other does.
 fn closing_purges(m: &Moment<'_>) {
     let now = m.after.cluster().time;
     let closed =
@@ -523,7 +524,7 @@ fn withdrawals_purge_cached_keys(m: &Moment<'_>) {
     let expected = match &m.entry.command.action {
         Action::SuspendTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
         Action::UnlinkTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
-        Action::NoteProbes(_) => return closing_purges(m),
+        Action::NoteProbes(_) | Action::SetRootPolicy(_) => return closing_purges(m),
         Action::TerminateTenant(command) => Some(Effect::PurgeTenant(command.tenant)),
         Action::SuspendService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
         Action::ShredService(command) => Some(Effect::PurgeService(command.tenant, command.service)),
