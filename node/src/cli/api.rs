@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// HTTP status of a node that cannot answer now; another one may.
 const UNAVAILABLE: u16 = 503;
 
+/// What is shown in the place of a root's credentials.
+const CREDENTIALS_SHOWN: &str = "PUT THE CONTENT OF THE CREDENTIALS FILE HERE";
+
 /// A client of the administration interface of one cluster.
 pub struct Api {
     agent: ureq::Agent,
@@ -54,6 +57,15 @@ pub enum ApiError {
     Shown(String),
 }
 
+/// A body without what nobody but the cluster may read.
+fn to_show(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Some(credentials) = body.get_mut("credentials") {
+        *credentials = CREDENTIALS_SHOWN.into();
+    }
+    body
+}
+
 fn separator(detail: &str) -> &'static str {
     if detail.is_empty() { "" } else { ": " }
 }
@@ -79,8 +91,8 @@ impl Api {
         self
     }
 
-    /// The command for curl, if that is what is wanted. The token stays in the environment: commands end up in
-    /// histories and tickets.
+    /// The command for curl, if that is what is wanted. The token stays in the environment, and a root's credentials
+    /// in their file: commands end up in histories and tickets.
     fn shown(&self, method: &str, path: &str, body: Option<(&Value, &str)>) -> Result<(), ApiError> {
         if !self.show {
             return Ok(());
@@ -91,7 +103,7 @@ impl Api {
         text += " -H \"Authorization: Bearer $KEYRAFT_TOKEN\"";
         if let Some((body, key)) = body {
             text += &format!(" -H {}", quote(&format!("Idempotency-Key: {key}")));
-            text += &format!(" -H 'Content-Type: application/json' -d {}", quote(&body.to_string()));
+            text += &format!(" -H 'Content-Type: application/json' -d {}", quote(&to_show(body).to_string()));
         }
         Err(ApiError::Shown(format!("{text} {}", quote(&format!("{address}{path}")))))
     }
@@ -248,5 +260,31 @@ fn own_words(kind: &str) -> Option<&'static str> {
         "outcome-unknown" => Some("look what became of it, then repeat the command"),
         "not-everywhere-yet" => Some("wait until then, or repeat the command"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_command_for_curl_tells_no_secret() {
+        let address = "https://node-1.example.com:8443".to_owned();
+        let token = Some("do-not-print-the-token".to_owned());
+        let api = Api::new(vec![address], Path::new("/dev/null"), token).expect("a client").showing(true);
+        let body = json!({
+            "name": "frankfurt",
+            "config": {"provider": "pkcs11", "hsm": "luna"},
+            "credentials": {"kind": "pin", "pin": "do-not-print-the-pin"},
+        });
+        let shown = |body: &Value| match api.post("/v1/tenants/a/roots", body, "key") {
+            Err(ApiError::Shown(text)) => text,
+            other => panic!("it was sent: {other:?}"),
+        };
+        let text = shown(&body);
+        assert!(!text.contains("do-not-print"), "{text}");
+        assert!(text.contains(r#""credentials":"PUT THE CONTENT"#) && text.contains("luna"), "{text}");
+        assert!(!shown(&json!({"name": "frankfurt"})).contains("credentials"));
     }
 }
