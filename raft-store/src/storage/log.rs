@@ -10,7 +10,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{OptionalSend, RaftTypeConfig};
 
 use super::disk::{Batch, Disk, Space};
-use super::{PURGED, Storage, StoreError, VOTE};
+use super::{PURGED, SHOWN, Storage, StoreError, VOTE};
 use crate::codec::records;
 use crate::types::{Entry, EntryId, TypeConfig, Vote};
 
@@ -48,8 +48,6 @@ impl<D: Disk> LogStore<D> {
             raw.push(value.to_vec());
             ControlFlow::Continue(())
         };
-        // Entries that were truncated may still lie on the disk.
-        let to = to.min(self.storage.view().last.map_or(0, |last| last.index + 1));
         if from < to {
             self.storage.disk().scan(Space::Log, &key(from), &key(to), &mut visit)?;
         }
@@ -59,6 +57,13 @@ impl<D: Disk> LogStore<D> {
 
 fn key(index: u64) -> [u8; 8] {
     index.to_be_bytes()
+}
+
+fn put_shown(batch: &mut Batch, shown: Option<EntryId>) -> Result<(), StoreError> {
+    if let Some(shown) = shown {
+        batch.put(Space::Meta, SHOWN, records::encode_id(shown)?);
+    }
+    Ok(())
 }
 
 /// Decodes entries and checks that no index is missing between them.
@@ -167,11 +172,7 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
     {
         let mut batch = Batch::default();
         let mut last = None;
-        let cut = self.storage.view().cut;
         for entry in entries {
-            if let (None, Some(cut)) = (last, cut) {
-                batch.delete_range(Space::Log, key(entry.log_id.index), key(cut.index + 1));
-            }
             let value = records::encode_entry(&entry).map_err(StoreError::from)?;
             batch.put(Space::Log, key(entry.log_id.index), value);
             last = Some(entry.log_id);
@@ -179,26 +180,26 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
         let done = Box::new(move |result: Result<(), StoreError>| {
             callback.io_completed(result.map_err(io::Error::from));
         });
-        let update = move |view: &mut super::View| {
-            if last.is_some() {
-                (view.last, view.cut) = (last, None);
-            }
-        };
+        let update = move |view: &mut super::View| view.last = last.or(view.last);
         Ok(self.storage.submit(batch, update, Some(done))?)
     }
 
-    /// The entries leave the disk together with the next append, or not at all: a crash between the two would leave
-    /// a log shorter than the one this node has shown its peers, who would take the disk for a rewound one. Until
-    /// then they are what they were before, entries that nothing rests on.
+    /// What was last before stays on record ([`SHOWN`]): what replaces it may be older, and a node that crashes then
+    /// must not show its peers less than it has shown, or they take its disk for a rewound one.
     async fn truncate_after(&mut self, after: Option<EntryId>) -> Result<(), io::Error> {
-        let mut view = self.storage.view();
+        let (purged, last, shown) = {
+            let view = self.storage.view();
+            (view.purged, view.last, view.mark().last)
+        };
         let from = after.map_or(0, |id| id.index + 1);
-        if view.last.is_some_and(|last| last.index >= from) {
-            view.cut = view.cut.or(view.last);
-            // openraft names an entry of ours; a log without entries begins at the purge mark.
-            view.last = after.max(view.purged);
-        }
-        Ok(())
+        let Some(last) = last.filter(|last| last.index >= from) else { return Ok(()) };
+        let mut batch = Batch::default();
+        put_shown(&mut batch, shown)?;
+        batch.delete_range(Space::Log, key(from), key(last.index + 1));
+        // openraft names an entry of ours; a log without entries begins at the purge mark.
+        let kept = after.max(purged);
+        let update = |view: &mut super::View| (view.last, view.shown) = (kept, shown);
+        Ok(self.storage.submit_durably(batch, update).await?)
     }
 
     /// Waits for the sync, which also makes durable every apply queued before: what is purged is nowhere
@@ -206,17 +207,19 @@ impl<D: Disk> RaftLogStorage<TypeConfig> for LogStore<D> {
     async fn purge(&mut self, upto: EntryId) -> Result<(), io::Error> {
         let mut batch = Batch::default();
         batch.put(Space::Meta, PURGED, records::encode_id(upto).map_err(StoreError::from)?);
-        let (whole, cut) = {
+        batch.delete_range(Space::Log, key(0), key(upto.index + 1));
+        // A snapshot that ends behind the log may be older than what was last in it.
+        let (whole, shown) = {
             let view = self.storage.view();
-            (view.last.is_none_or(|last| last.index <= upto.index), view.cut)
+            (view.last.is_none_or(|last| last.index <= upto.index), view.mark().last)
         };
-        // A snapshot that ends behind the log takes what was truncated with it.
-        let to = cut.filter(|_| whole).map_or(upto.index, |cut| cut.index.max(upto.index));
-        batch.delete_range(Space::Log, key(0), key(to + 1));
+        if whole {
+            put_shown(&mut batch, shown)?;
+        }
         let update = |view: &mut super::View| {
             view.purged = view.purged.max(Some(upto));
             if whole {
-                (view.last, view.cut) = (Some(upto), None);
+                (view.last, view.shown) = (Some(upto), shown);
             }
         };
         Ok(self.storage.submit_durably(batch, update).await?)

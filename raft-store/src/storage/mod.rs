@@ -30,6 +30,7 @@ use fifo::{Done, Fifo};
 const VOTE: &str = "raft/vote";
 const COMMITTED: &str = "raft/committed";
 const PURGED: &str = "raft/purged";
+const SHOWN: &str = "raft/shown";
 /// Records of the owner (identity, marks of peers) live under this prefix, away from ours.
 const OWNER: &str = "own/";
 
@@ -86,7 +87,7 @@ impl Default for Fatal {
 pub struct DurableMark {
     /// The vote.
     pub vote: Option<Vote>,
-    /// The last entry of the log.
+    /// The highest entry that was ever last in the log.
     pub last: Option<EntryId>,
 }
 
@@ -96,15 +97,16 @@ struct View {
     vote: Option<Vote>,
     purged: Option<EntryId>,
     last: Option<EntryId>,
-    /// What was last on the disk when the log was truncated: the entries behind `last` leave with the next append.
-    cut: Option<EntryId>,
+    /// The highest entry that was ever last in this log before it was cut shorter; none if it never was.
+    shown: Option<EntryId>,
     committed: Option<EntryId>,
 }
 
 impl View {
-    /// What the disk has once everything submitted is written.
+    /// What the disk has once everything submitted is written. It never becomes less: a tail that gave way to
+    /// older entries, or to nothing, counts on.
     fn mark(&self) -> DurableMark {
-        DurableMark { vote: self.vote, last: self.cut.or(self.last) }
+        DurableMark { vote: self.vote, last: self.shown.max(self.last) }
     }
 }
 
@@ -317,12 +319,12 @@ fn read_view<D: Disk>(disk: &D) -> Result<View, StoreError> {
     let id = |name| -> Result<Option<EntryId>, StoreError> {
         meta(name)?.map(|bytes| records::decode_id(&bytes)).transpose().map_err(bad(name))
     };
-    let (purged, committed) = (id(PURGED)?, id(COMMITTED)?);
+    let (purged, shown, committed) = (id(PURGED)?, id(SHOWN)?, id(COMMITTED)?);
     let last = match disk.last(Space::Log)? {
         Some((_, bytes)) => Some(records::decode_entry(&bytes).map_err(bad("last log entry"))?.log_id),
         None => purged,
     };
-    Ok(View { vote, purged, last, cut: None, committed })
+    Ok(View { vote, purged, last, shown, committed })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

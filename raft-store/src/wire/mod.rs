@@ -42,7 +42,8 @@ pub struct Header {
 }
 
 /// The durable mark: a disk that shows less than its node once showed is rewound or cloned.
-/// Ordered as written: a vote grows before a log is cut, so an honest disk never goes back.
+/// Ordered as written: a vote never falls, and the highest entry that was ever last in a log stays on record when the
+/// log is cut, so an honest disk never goes back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Message)]
 pub struct Mark {
     /// Term of the flushed vote.

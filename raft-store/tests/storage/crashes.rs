@@ -149,16 +149,22 @@ async fn every_crash_keeps_what_was_acknowledged() {
     assert_eq!(world.node.storage.durable_mark().vote, world.acknowledged.vote);
 }
 
-/// A log of ten entries of term 1, all durable, of which the last four are truncated.
-async fn truncated() -> (RamDisk, Node<RamDisk>, Vec<Entry>) {
+/// A node with these entries, all durable.
+async fn with(parts: &[Vec<Entry>]) -> (RamDisk, Node<RamDisk>) {
     let disk = RamDisk::default();
     let mut node = Node::open(manual(&disk)).unwrap();
-    let old = node::history(1, 0, 9);
-    let (sender, _) = TypeConfig::oneshot();
-    node.log.append(old.clone(), IOFlushed::signal(sender)).await.unwrap();
+    for part in parts {
+        let (sender, _) = TypeConfig::oneshot();
+        node.log.append(part.clone(), IOFlushed::signal(sender)).await.unwrap();
+    }
     node.storage.sync_now();
-    node.log.truncate_after(Some(old[5].log_id)).await.unwrap();
-    (disk, node, old)
+    (disk, node)
+}
+
+/// Cuts the tail behind an entry off, durably.
+async fn truncate(node: &Node<RamDisk>, after: EntryId) {
+    let (mut log, storage) = (node.log.clone(), Arc::clone(&node.storage));
+    tokio::join!(async { log.truncate_after(Some(after)).await.unwrap() }, async { storage.sync_now() });
 }
 
 async fn ids(storage: &Arc<Storage<RamDisk>>) -> Vec<EntryId> {
@@ -170,35 +176,52 @@ fn ids_of<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<EntryId> {
     entries.into_iter().map(|entry| entry.log_id).collect()
 }
 
-/// The truncation and what follows it are on the disk together or not at all: no crash leaves less than was shown to
-/// the peers.
 #[tokio::test]
 async fn a_truncated_tail_does_not_come_back_under_its_successor() {
-    let (disk, mut node, old) = truncated().await;
-    assert_eq!(ids(&node.storage).await, ids_of(&old[..6]));
+    let (old, new) = (node::history(1, 0, 9), node::history(2, 6, 7));
+    let (disk, mut node) = with(std::slice::from_ref(&old)).await;
+    truncate(&node, old[5].log_id).await;
     assert_eq!(node.log.get_log_state().await.unwrap().last_log_id, Some(old[5].log_id));
-    assert_eq!(node.storage.durable_mark().last, Some(old[9].log_id), "still on the disk");
     let (sender, receiver) = TypeConfig::oneshot();
-    let new = node::history(2, 6, 7);
     node.log.append(new.clone(), IOFlushed::signal(sender)).await.unwrap();
-    assert_eq!(ids(&node.storage).await, ids_of(old[..6].iter().chain(&new)));
-    assert_eq!(disk.unsynced(), 1);
-    assert_eq!(ids(&manual(&disk.after_crash(0))).await, ids_of(&old));
+    assert_eq!(ids(&manual(&disk.after_crash(0))).await, ids_of(&old[..6]));
     assert_eq!(ids(&manual(&disk.after_crash(1))).await, ids_of(old[..6].iter().chain(&new)));
     node.storage.sync_now();
     receiver.await.unwrap().unwrap();
     assert_eq!(node.storage.durable_mark().last, Some(entry_id(2, 1, 7)));
 }
 
+/// A new leader's entries may be older than those they replace, as long as its own first one has not come: another
+/// message, or a crash in between.
 #[tokio::test]
-async fn a_snapshot_takes_a_truncated_tail_with_it() {
-    for upto in [entry_id(2, 1, 7), entry_id(2, 1, 12)] {
-        let (disk, node, _) = truncated().await;
+async fn an_honest_disk_never_shows_less_than_before() {
+    let (disk, mut node) = with(&[node::history(1, 0, 5), node::history(3, 6, 8)]).await;
+    let mut shown = node.storage.durable_mark().last;
+    assert_eq!(shown, Some(entry_id(3, 1, 8)));
+    truncate(&node, entry_id(1, 1, 5)).await;
+    for part in [node::history(2, 6, 7), node::history(2, 8, 9), node::history(4, 10, 10)] {
+        let (sender, _) = TypeConfig::oneshot();
+        node.log.append(part, IOFlushed::signal(sender)).await.unwrap();
+        for kept in 0..=disk.unsynced() {
+            let found = manual(&disk.after_crash(kept)).durable_mark();
+            assert!(found.last >= shown, "kept {kept}: {found:?} after {shown:?}");
+        }
+        node.storage.sync_now();
+        shown = shown.max(node.storage.durable_mark().last);
+    }
+    assert_eq!(shown, Some(entry_id(4, 1, 10)));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_older_than_what_was_cut_takes_nothing_back() {
+    for (upto, shown) in [(entry_id(2, 1, 7), entry_id(3, 1, 8)), (entry_id(4, 1, 12), entry_id(4, 1, 12))] {
+        let (disk, node) = with(&[node::history(1, 0, 5), node::history(3, 6, 8)]).await;
+        truncate(&node, entry_id(1, 1, 5)).await;
         let (mut log, storage) = (node.log.clone(), Arc::clone(&node.storage));
         tokio::join!(async { log.purge(upto).await.unwrap() }, async { storage.sync_now() });
         for storage in [storage, manual(&disk.after_crash(0))] {
             assert_eq!(ids(&storage).await, []);
-            assert_eq!(storage.durable_mark().last, Some(upto));
+            assert_eq!(storage.durable_mark().last, Some(shown));
         }
     }
 }
