@@ -28,6 +28,15 @@ impl<D: Disk> Machine<D> {
         if let Some(purged) = self.storage.purged() {
             next = next.max(purged + 1);
         }
+        // A snapshot was installed, and a crash came before the log that it replaces was purged: what the log holds
+        // is not what was applied.
+        if let Some(last) = self.applied.last {
+            let found = log.try_get_log_entries(last.index..=last.index).await;
+            let found = found.map_err(|_| StoreError::Hole { index: last.index })?;
+            if found.first().is_none_or(|entry| entry.log_id != last) {
+                next = next.max(end);
+            }
+        }
         while next < end {
             let until = (next + READ_ENTRIES).min(end);
             let entries = log.try_get_log_entries(next..until).await;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::id::{ClusterId, NodeId, Realm};
+use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
 use raft_store::Identity;
 use raft_store::journal::{self, Fault, Finding, Journal, JournalError, Options, Record, Stretch};
 use raft_store::storage::{Fatal, RamDisk, Storage};
@@ -170,4 +171,35 @@ async fn a_machine_tells_everything_and_catches_up_after_a_crash() {
     node.apply(36, 50).await.unwrap();
     drop(node);
     assert_eq!(stretches(dir.path()), [(0, 50)]);
+}
+
+/// A snapshot was installed and the node died before its log was purged: what the log still holds was not applied, and
+/// is no reason not to start.
+#[tokio::test]
+async fn a_snapshot_that_outran_the_log_begins_a_new_stretch() {
+    let dir = tempfile::tempdir().unwrap();
+    let ram = || Storage::open_ram(RamDisk::default(), Default::default()).unwrap();
+    let mut source = Node::open(ram()).unwrap();
+    source.append(history(1, 0, 60)).await;
+    source.apply(0, 50).await.unwrap();
+    let builder = source.machine.try_create_snapshot_builder(true).await.unwrap();
+    let snapshot = { builder }.build_snapshot().await.unwrap();
+
+    let disk = RamDisk::default();
+    let mut node = Node::open(Storage::open_ram(disk.clone(), Default::default()).unwrap()).unwrap();
+    node.append(history(1, 0, 30)).await;
+    node.machine.journal_to(Arc::new(open(dir.path()))).await.unwrap();
+    node.apply(0, 20).await.unwrap();
+    let mut writer = node.storage.receive_snapshot().unwrap();
+    writer.write(&snapshot.snapshot.read_at(0, usize::MAX).unwrap()).unwrap();
+    node.machine.install_snapshot(&snapshot.meta, writer.finish().unwrap()).await.unwrap();
+    drop(node);
+
+    let mut node = Node::open(Storage::open_ram(disk.clone(), Default::default()).unwrap()).unwrap();
+    assert_eq!(node.index().0, 50);
+    node.machine.journal_to(Arc::new(open(dir.path()))).await.unwrap();
+    node.append(history(1, 51, 60)).await;
+    node.apply(51, 60).await.unwrap();
+    drop(node);
+    assert_eq!(stretches(dir.path()), [(0, 20), (51, 60)]);
 }
