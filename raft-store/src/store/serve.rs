@@ -51,11 +51,12 @@ impl From<Stopped> for Status {
 }
 
 impl Inner {
-    /// Only members are heard; before there is any membership here, whoever proved to be a node of this
-    /// cluster is: a new node learns of the members from its leader.
+    /// Only members are heard. Until a node finds itself among the members it knows, whoever proved to be a node of
+    /// this cluster is: it learns of the members from its leader, entry by entry, and the leader may have joined
+    /// after the members that it knows so far.
     fn member(&self, caller: &Caller) -> Result<(), Status> {
         let view = self.raft.view();
-        if view.has_members() && view.member(caller.node).is_none() {
+        if view.member(self.me()).is_some() && view.member(caller.node).is_none() {
             tracing::warn!(node = %caller.node, name = %caller.name, "not a member: refused on the peer port");
             return Err(Refused::NotAMember { node: caller.node }.into());
         }

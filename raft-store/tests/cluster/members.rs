@@ -355,6 +355,39 @@ fn a_node_that_joins_late_and_dies_while_it_installs_a_snapshot_heals() {
     });
 }
 
+/// The members that a new node learns of first are not all there are: its leader may have joined after them.
+#[test]
+fn a_node_learns_from_a_leader_that_joined_later_than_the_members_it_knows() {
+    simulate("a_node_learns_from", |dice| async move {
+        let mut sim = Sim::three(dice).await;
+        let writes = u32::try_from(4 * SNAPSHOT_EVERY).unwrap();
+        for number in 0..writes {
+            sim.store(0).propose(create(number, 3_000), None).await.unwrap();
+        }
+        // The snapshot it gets is older than itself, and stays the one that it has.
+        sim.snapshot_every = 100_000;
+        let spare = sim.join(MORE[0], 40).await;
+        sim.store(spare).wait_ready(Duration::from_secs(10)).await.unwrap();
+        let dead = (sim.leader().await + 1) % 3;
+        sim.crash(dead).await;
+        let rest: Vec<usize> = (0..3).filter(|at| *at != dead).collect();
+        sim.decide(rest[0], RetireNode { node: sim.id(dead) }).await;
+        sim.until_voters(rest[0], &[rest[0], rest[1], spare]).await;
+        let leader = sim.leader_among(&[rest[0], rest[1], spare]).await;
+        if leader != spare {
+            // The spare alone is left to take over.
+            let other = rest[usize::from(rest[0] == leader)];
+            sim.crash(other).await;
+            sim.store(leader).step_down().await.unwrap();
+            sim.start(other).await;
+        }
+        assert_eq!(sim.leader_among(&[rest[0], rest[1], spare]).await, spare);
+        let new = sim.join_through(spare, MORE[1], 41, false).await;
+        sim.store(new).wait_ready(Duration::from_secs(10)).await.unwrap();
+        assert_eq!(sim.members(new).await, sim.members(spare).await);
+    });
+}
+
 impl Sim {
     async fn fresh_token(&self, at: usize) -> String {
         self.store(at).join_token(TOKEN_LASTS).await.unwrap().expose().to_owned()

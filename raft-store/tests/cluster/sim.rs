@@ -146,6 +146,8 @@ pub struct Sim {
     pub nodes: Vec<SimNode>,
     /// The format version that each node's binary knows.
     pub formats: Vec<u32>,
+    /// After so many entries a process that starts from now on makes a snapshot.
+    pub snapshot_every: u64,
     sealer: Arc<dyn Sealer>,
 }
 
@@ -159,9 +161,15 @@ impl Sim {
             node: NodeId(1),
             name: NAMES[0].into(),
         };
-        let formats = Vec::new();
-        let mut sim =
-            Self { net, dice, nodes: Vec::new(), formats, sealer: Arc::new(InsecureSealer::default()) };
+        let (formats, snapshot_every) = (Vec::new(), SNAPSHOT_EVERY);
+        let mut sim = Self {
+            net,
+            dice,
+            nodes: Vec::new(),
+            formats,
+            snapshot_every,
+            sealer: Arc::new(InsecureSealer::default()),
+        };
         sim.add(NAMES[0], identity);
         sim.start(0).await;
         sim
@@ -256,7 +264,7 @@ impl Sim {
             format_after: FORMAT_AFTER,
             dead_learner_after: Some(DEAD_AFTER),
             dead_voter_after: Some(DEAD_AFTER),
-            snapshot_every: SNAPSHOT_EVERY,
+            snapshot_every: self.snapshot_every,
             log_kept: LOG_KEPT,
             ..Settings::default()
         };
