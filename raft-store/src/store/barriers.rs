@@ -227,6 +227,10 @@ impl Listener for Barriers {
         let generation = self.serving.load();
         let now = self.clock.boot();
         let mut core = self.lock();
+        if core.term.is_some_and(|term| last.leader_id.term > term) {
+            // Another leads, and Raft has not said so here yet: what it granted is not known here.
+            core.barrier.step_down();
+        }
         for nodes in configurations {
             core.barrier.membership(nodes, now);
         }

@@ -59,7 +59,11 @@ impl Inner {
         if role != Role::Leader {
             return Err(StepDownError::NotLeader);
         }
-        self.handed_over.store(term, Ordering::Release);
+        if self.handed_over.swap(term, Ordering::AcqRel) == term {
+            // Somebody else hands over already: one attempt is enough, and only it may be taken back.
+            let led = timeout(SUCCESSOR_MAX + TRANSFER_MAX, self.another_leads(term)).await;
+            return led.map_err(|_| StepDownError::NoSuccessor);
+        }
         let Some(successor) = self.successor().await else {
             self.handed_over.store(0, Ordering::Release); // nothing was begun: this node leads on
             return Err(StepDownError::NoSuccessor);
@@ -122,6 +126,8 @@ impl Inner {
             Err(StepDownError::NotLeader) => {}
             Err(error) => tracing::warn!(%error, "leaving without handing over"),
         }
+        // Whatever became of the wait above: what others are told holds from here on.
+        self.lease().close();
         self.tell_surrender().await;
         self.raft.shutdown().await;
         self.stop.send_replace(true);
