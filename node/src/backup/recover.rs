@@ -4,6 +4,7 @@
 //! later what it held can look.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -65,9 +66,17 @@ pub async fn recover(config: &Config, terms: &Terms) -> anyhow::Result<Option<Re
     let last = head.index().0;
     let heir = terms.begin(head, &old, config, &keyring, &root.join(NEXT))?;
     let aside = root.join(format!("before-{}", identity.cluster));
-    fs::create_dir(&aside).with_context(|| aside.display().to_string())?;
+    match fs::create_dir(&aside) {
+        // A recovery was interrupted before it moved anything there.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && is_empty(&aside)? => {}
+        made => made.with_context(|| aside.display().to_string())?,
+    }
     move_aside(root, &aside)?;
     Ok(Some(Recovered { last, committed, aside, heir }))
+}
+
+fn is_empty(folder: &Path) -> anyhow::Result<bool> {
+    Ok(fs::read_dir(folder).with_context(|| folder.display().to_string())?.next().is_none())
 }
 
 /// Where an interrupted recovery was moving the old data to. One that had not begun to move it is undone.
