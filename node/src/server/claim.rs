@@ -90,6 +90,11 @@ impl DataDir {
         self.root.join("raft")
     }
 
+    /// The note that this node begins a cluster; gone once that is done.
+    pub fn beginning(&self) -> PathBuf {
+        self.root.join("beginning")
+    }
+
     /// The audit log.
     pub fn audit(&self) -> PathBuf {
         self.root.join("audit")

@@ -1,6 +1,8 @@
 //! How a node comes into its cluster: it was there before, it makes a new one, or it joins one.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ pub struct Lineage {
     identity: Identity,
     kept: Arc<keyring::Kept>,
     bootstrap: bool,
+    beginning: PathBuf,
 }
 
 /// Finds out, or decides, who this node is, and unseals the keyring.
@@ -56,7 +59,8 @@ pub async fn enter(
             identity.name,
             config.node.name
         ),
-        Some(identity) => (identity, false),
+        // It began a cluster and died before that was done: it goes on where it was.
+        Some(identity) => (identity, data.beginning().exists()),
         None if config.cluster.bootstrap => (make_cluster(config, data, root.as_ref()).await?, true),
         None if config.cluster.join.is_empty() => {
             bail!(
@@ -66,18 +70,26 @@ pub async fn enter(
         None => (join(config, data, env).await?, false),
     };
     let kept = Arc::new(keyring::Kept::open(&data.keyring(), identity.realm, root).await?);
-    Ok(Lineage { identity, kept, bootstrap })
+    Ok(Lineage { identity, kept, bootstrap, beginning: data.beginning() })
 }
 
 /// The keyring is on disk before the identity: a crash in between leaves an empty node, never one without
-/// its keyring.
+/// its keyring. Before both there is a note that a cluster begins, until its first membership is durable: an identity
+/// alone would be a node that waits for others for ever.
 async fn make_cluster(config: &Config, data: &DataDir, root: &dyn RootKeystore) -> anyhow::Result<Identity> {
     let (realm, cluster) = (Realm(crypto::random::bytes()), ClusterId(crypto::random::bytes()));
     let sealed = keyring::generate(realm, root).await?;
+    note_beginning(&data.beginning())?;
     keyring::write(&data.keyring(), &sealed)?;
     let identity = raft_store::identity::bootstrap(&data.raft(), realm, cluster, &config.node.name)?;
     tracing::info!(%realm, %cluster, "a new cluster begins");
     Ok(identity)
+}
+
+fn note_beginning(note: &Path) -> anyhow::Result<()> {
+    let folder = note.parent().context("the note lies in the data folder")?;
+    let written = File::create(note).and_then(|file| file.sync_all());
+    written.and_then(|()| File::open(folder)?.sync_all()).with_context(|| note.display().to_string())
 }
 
 async fn join(config: &Config, data: &DataDir, env: &Production) -> anyhow::Result<Identity> {
@@ -186,6 +198,13 @@ impl Lineage {
             ..Settings::default()
         };
         let sealer = self.keyring();
-        Ok(env.start(settings, self.identity.clone(), sealer, held).await?)
+        let store = env.start(settings, self.identity.clone(), sealer, held).await?;
+        match std::fs::remove_file(&self.beginning) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| self.beginning.display().to_string());
+            }
+            _ => {}
+        }
+        Ok(store)
     }
 }

@@ -9,6 +9,7 @@ mod backup;
 mod backup_store;
 mod bad_input;
 mod barrier;
+mod beginning;
 mod certificates;
 mod clients;
 mod command_line;
