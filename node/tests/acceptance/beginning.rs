@@ -12,7 +12,7 @@ fn a_first_node_that_died_before_its_cluster_began_begins_it() {
     cluster.kill(0);
     let data = cluster.node(0).join("data");
     // As a crash leaves it: identity, keyring and the note are there, and nothing else is.
-    for folder in ["raft/db", "raft/snapshots", "journal", "audit"] {
+    for folder in ["raft/raft", "journal", "audit"] {
         fs::remove_dir_all(data.join(folder)).expect("our own");
     }
     assert!(!data.join("beginning").exists(), "a cluster that has begun needs no note");
