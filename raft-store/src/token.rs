@@ -76,21 +76,22 @@ pub(crate) fn hash(text: &[u8], ours: ClusterId, sealer: &dyn Sealer) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use model::id::{Realm, TenantHandle};
     use model::sealer::{ROW_PRF_LEN, Unopenable};
 
-    struct Plain;
+    /// Binds and hides nothing, and opens only what was sealed for the same purpose.
+    pub(crate) struct Plain;
     impl Sealer for Plain {
         fn realm(&self) -> Realm {
             Realm([0; 16])
         }
-        fn seal(&self, _: &[u8], plaintext: &[u8]) -> Vec<u8> {
-            plaintext.to_vec()
+        fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+            [aad, plaintext].concat()
         }
-        fn open(&self, _: &[u8], record: &[u8]) -> Result<Vec<u8>, Unopenable> {
-            Ok(record.to_vec())
+        fn open(&self, aad: &[u8], record: &[u8]) -> Result<Vec<u8>, Unopenable> {
+            record.strip_prefix(aad).map(<[u8]>::to_vec).ok_or(Unopenable::NotAuthentic)
         }
         fn row_prefix(&self, _: TenantHandle) -> [u8; ROW_PRF_LEN] {
             [0; ROW_PRF_LEN]

@@ -6,14 +6,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use model::id::{BootId, ClusterId, NodeId, Realm};
+use model::sealer::{Sealer, lp};
 use prost::Message;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
 
 use crate::danger::{self, Bug};
+use crate::identity::Identity;
 use crate::wire::{Header, Mark};
 
 /// Ended processes remembered per node: a twin is met within one or two restarts.
@@ -36,6 +38,9 @@ pub(crate) struct Gate {
     me: NodeId,
     process: u64,
     boot: AtomicU64,
+    sealer: Arc<dyn Sealer>,
+    /// Our own proof of having been let in: nothing, sealed for our id and name.
+    let_in: Vec<u8>,
     marks: Box<dyn Marks>,
     seen: Mutex<HashMap<NodeId, Seen>>,
     /// How another lineage of this realm was met, if one was.
@@ -55,7 +60,9 @@ struct Seen {
 pub(crate) struct Caller {
     pub node: NodeId,
     pub boot: BootId,
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
+    /// A member; or it proved to hold the realm's secret, which nodes are given when they are let in.
+    pub let_in: bool,
 }
 
 /// Why a call is refused before it is read.
@@ -90,6 +97,14 @@ pub(crate) enum Refused {
     Twin { node: NodeId },
 }
 
+/// Sets these proofs apart from everything else that is sealed.
+const LET_IN: &[u8] = b"keyraft/v1/let-in";
+
+/// What a proof is bound to. With the name in it, it is of use only beside that name's certificate.
+fn let_in_as(cluster: ClusterId, node: NodeId, name: &str) -> Vec<u8> {
+    lp(&[LET_IN, &cluster.0, &node.0.to_be_bytes(), name.as_bytes()])
+}
+
 /// Marks refusals that mean "this data directory must never be used again".
 const FATAL_KEY: &str = "keyraft-wipe";
 /// Marks refusals that mean "two lineages of one realm live".
@@ -121,10 +136,21 @@ pub(crate) fn says_wipe(status: &Status) -> bool {
 }
 
 impl Gate {
-    pub fn new(realm: Realm, cluster: ClusterId, me: NodeId, process: u64, marks: Box<dyn Marks>) -> Self {
-        let (boot, seen, met, meeting) =
-            (AtomicU64::new(0), Mutex::default(), OnceLock::new(), Notify::new());
-        Self { realm, cluster, me, process, boot, marks, seen, met, meeting }
+    pub fn new(identity: &Identity, process: u64, sealer: Arc<dyn Sealer>, marks: Box<dyn Marks>) -> Self {
+        let Identity { realm, cluster, node: me, ref name } = *identity;
+        Self {
+            realm,
+            cluster,
+            me,
+            process,
+            boot: AtomicU64::new(0),
+            let_in: sealer.seal(&let_in_as(cluster, me, name), &[]),
+            sealer,
+            marks,
+            seen: Mutex::default(),
+            met: OnceLock::new(),
+            meeting: Notify::new(),
+        }
     }
 
     /// A peer's refusal may tell that two lineages live.
@@ -171,6 +197,7 @@ impl Gate {
             mark: Some(self.marks.own()),
             realm: self.realm.0.to_vec(),
             known: self.seen().entry(to).or_insert_with(|| self.load(to)).highest,
+            let_in: self.let_in.clone(),
         }
     }
 
@@ -187,7 +214,7 @@ impl Gate {
     pub fn check(
         &self,
         header: &Header,
-        name: &std::sync::Arc<str>,
+        name: &Arc<str>,
         known: impl FnOnce(NodeId) -> Option<String>,
     ) -> Result<Caller, Refused> {
         let (from, to) = (NodeId(header.from), NodeId(header.to));
@@ -200,7 +227,10 @@ impl Gate {
         if from == self.me {
             return Err(Refused::Myself { me: self.me });
         }
-        if let Some(expected) = known(from).filter(|expected| **expected != **name) {
+        let expected = known(from);
+        let proves = || self.sealer.open(&let_in_as(self.cluster, from, name), &header.let_in).is_ok();
+        let let_in = expected.is_some() || proves();
+        if let Some(expected) = expected.filter(|expected| **expected != **name) {
             return Err(Refused::OtherName { node: from, expected, name: name.to_string() });
         }
         // An empty disk alone: one that is in use may lie below an earlier mark, between cutting the log of a
@@ -210,7 +240,7 @@ impl Gate {
             return Err(Refused::Forgotten { me: self.me, node: from });
         }
         self.witness(from, header.process, header.mark.unwrap_or_default())?;
-        Ok(Caller { node: from, boot: BootId(header.boot), name: name.clone() })
+        Ok(Caller { node: from, boot: BootId(header.boot), name: name.clone(), let_in })
     }
 
     /// A caller of another cluster: no concern of ours, unless it has our realm.
@@ -266,7 +296,7 @@ pub(crate) fn decode_mark(bytes: &[u8]) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use crate::token::tests::Plain;
 
     struct Ram(Arc<Mutex<HashMap<NodeId, Mark>>>);
 
@@ -286,12 +316,14 @@ mod tests {
     const REALM: Realm = Realm([9; 16]);
 
     fn gate(me: u64, kept: &Arc<Mutex<HashMap<NodeId, Mark>>>) -> Gate {
-        Gate::new(REALM, CLUSTER, NodeId(me), me, Box::new(Ram(Arc::clone(kept))))
+        let identity = Identity { realm: REALM, cluster: CLUSTER, node: NodeId(me), name: format!("node-{me}") };
+        Gate::new(&identity, me, Arc::new(Plain), Box::new(Ram(Arc::clone(kept))))
     }
 
     fn call(from: u64, process: u64, index: u64) -> Header {
         let mark = Some(Mark { log_index: index, ..Mark::default() });
-        Header { cluster: vec![1; 16], from, to: 1, boot: 5, process, mark, realm: vec![9; 16], known: None }
+        let (cluster, realm) = (vec![1; 16], vec![9; 16]);
+        Header { cluster, from, to: 1, boot: 5, process, mark, realm, ..Header::default() }
     }
 
     fn check(gate: &Gate, header: &Header) -> Result<Caller, Refused> {
@@ -309,6 +341,18 @@ mod tests {
         assert!(matches!(check(&gate, &call(1, 9, 3)), Err(Refused::Myself { .. })));
         let liar = gate.check(&call(2, 9, 3), &"node-c".into(), |_| Some("node-b".into()));
         assert!(matches!(liar, Err(Refused::OtherName { .. })));
+    }
+
+    #[test]
+    fn who_is_not_known_yet_proves_that_it_was_let_in() {
+        let ours = gate(1, &Arc::default());
+        assert!(check(&ours, &call(2, 9, 3)).unwrap().let_in, "a member");
+        let header = |from: u64| Header { to: 1, ..gate(from, &Arc::default()).header(NodeId(1)) };
+        let let_in = |header: &Header, name: &str| ours.check(header, &name.into(), |_| None).unwrap().let_in;
+        assert!(let_in(&header(7), "node-7"));
+        assert!(!let_in(&header(7), "node-8"), "another's certificate");
+        assert!(!let_in(&Header { from: 8, ..header(7) }, "node-7"), "another id");
+        assert!(!let_in(&Header { let_in: Vec::new(), ..header(7) }, "node-7"), "a certificate alone");
     }
 
     #[tokio::test]

@@ -132,10 +132,20 @@ impl Inner {
         CommandId(id)
     }
 
-    /// What the leader stamps on a proposal: its wall clock, never before the state's time.
+    /// What the leader stamps on a proposal: its wall clock, never before the state's time. While that clock is
+    /// doubted, the time agreed last and what has passed since.
     pub fn stamp(&self) -> ClusterTime {
         let applied = self.serving.load().state.cluster().time;
+        self.watch_clock();
+        if self.clocks.is_doubted(self.me(), &self.raft.view().voters()) {
+            return self.time.now(self.now(), applied);
+        }
         ClusterTime(self.around.clock.wall_ms()).max(applied)
+    }
+
+    /// Compares the wall clock with the boot clock beside it.
+    pub fn watch_clock(&self) {
+        self.clocks.watch(self.around.clock.wall_ms(), self.now());
     }
 }
 

@@ -125,6 +125,7 @@ impl Inner {
         let mut watch = Watch::default();
         loop {
             sleep(LOOK_EVERY).await;
+            self.watch_clock();
             let view = self.raft.view();
             self.peers.retain(|target| view.member(target.node).is_some_and(|m| m.raft == target.address));
             if view.role != Role::Leader {

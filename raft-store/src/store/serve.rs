@@ -63,10 +63,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Raft's own calls: from a member, and not before a quorum accepted our disk.
+    /// Raft's own calls: from a member, and not before a quorum accepted our disk. A node that was cut off while
+    /// others joined hears those as well: its vote may be the one they need, and from nobody else would it learn of
+    /// them. An id is the index of a join's entry, so one beyond what is applied here belongs to such a node, if it
+    /// proves that it was let in.
     fn for_raft(&self, caller: &Caller) -> Result<(), Status> {
         if !self.accepted.load(Ordering::Acquire) {
             return Err(Status::unavailable("no quorum has accepted this node's disk yet"));
+        }
+        if caller.let_in && caller.node.0 > self.serving.load().index.0 {
+            return Ok(());
         }
         self.member(caller)
     }

@@ -159,8 +159,7 @@ async fn start<E: Env>(
     }
 
     let marks = Box::new(StoredMarks(Arc::clone(&storage)));
-    let gate =
-        Arc::new(Gate::new(identity.realm, identity.cluster, identity.node, around.entropy.number(), marks));
+    let gate = Arc::new(Gate::new(&identity, around.entropy.number(), Arc::clone(&sealer), marks));
     let peers = Arc::new(Peers::new(Arc::clone(&around.transport), Arc::clone(&gate)));
     let barriers = Arc::new(Barriers::new(
         identity.node,

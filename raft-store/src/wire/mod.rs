@@ -39,6 +39,10 @@ pub struct Header {
     /// was wiped.
     #[prost(message, optional, tag = "8")]
     pub known: Option<Mark>,
+    /// Proof that the caller was let in under this id and its certificate's name, for nodes that have not heard of it
+    /// yet: a sealed record of nothing, under 100 bytes. Empty while joining.
+    #[prost(bytes = "vec", tag = "9")]
+    pub let_in: Vec<u8>,
 }
 
 /// The durable mark: a disk that shows less than its node once showed is rewound or cloned.

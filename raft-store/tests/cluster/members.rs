@@ -388,6 +388,27 @@ fn a_node_learns_from_a_leader_that_joined_later_than_the_members_it_knows() {
     });
 }
 
+/// A voter that is cut off while another is replaced: its vote is needed by nodes that it never heard of.
+#[test]
+fn a_voter_that_was_cut_off_follows_a_leader_it_has_not_heard_of() {
+    simulate("a_voter_that_was_cut_off", |dice| async move {
+        let mut sim = Sim::three(dice).await;
+        let leader = sim.leader().await;
+        let (away, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+        sim.isolate(away);
+        let new = sim.join_through(leader, MORE[0], 50, true).await;
+        sim.isolate(away);
+        sim.decide(leader, RetireNode { node: sim.id(gone) }).await;
+        sim.until_voters(leader, &[leader, away, new]).await;
+        sim.crash(gone).await;
+        sim.crash(leader).await;
+        sim.net.heal();
+        assert_eq!(sim.leader_among(&[away, new]).await, new, "the other's log is too old");
+        sim.store(away).wait_ready(Duration::from_secs(10)).await.unwrap();
+        sim.store(away).propose(create(1, 3_000), None).await.unwrap();
+    });
+}
+
 impl Sim {
     async fn fresh_token(&self, at: usize) -> String {
         self.store(at).join_token(TOKEN_LASTS).await.unwrap().expose().to_owned()

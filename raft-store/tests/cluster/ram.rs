@@ -262,7 +262,11 @@ fn a_leader_whose_clock_is_wrong_hands_over() {
         let sim = Sim::three(dice).await;
         let wrong = sim.leader().await;
         let hour_ms = 3_600_000;
+        let right = sim.store(wrong).now();
         sim.nodes[wrong].ahead_ms.store(hour_ms, Ordering::Relaxed);
+        sim.store(wrong).propose(create(0, 3_000), None).await.unwrap();
+        let stamped = sim.store(wrong).generation().state.cluster().time;
+        assert!(stamped.0 < right.0 + 5_000, "{stamped:?}: its own boot clock knows better, after {right:?}");
         sim.until("another leads", || async { sim.leader().await != wrong }).await;
         let before = sim.store(wrong).now();
         sim.store(wrong).propose(create(1, 3_000), None).await.unwrap();
