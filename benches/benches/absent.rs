@@ -1,4 +1,4 @@
-//! Whether time tells one kind of "not found" from another (KMIP.md 4.2, K11): identifiers whose tag is wrong in its
+//! Whether time tells one kind of "not found" from another: identifiers whose tag is wrong in its
 //! first bit, in its last, or because they are another tenant's, judged in random turns and compared by Welch's t.
 //!
 //! A figure beyond 4.5 is what leakage looks like, and ends the program with an error. Measured on the judgement

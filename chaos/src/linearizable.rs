@@ -119,7 +119,11 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
+    use stateright::semantics::register::{Register, RegisterOp, RegisterRet};
+    use stateright::semantics::{ConsistencyTester as _, LinearizabilityTester};
+
     use super::*;
+    use crate::random::Random;
 
     fn write(value: u64, begun: u64, ended: u64) -> Operation {
         Operation { action: Action::Write(value), begun, ended: Some(ended) }
@@ -169,5 +173,60 @@ mod tests {
         let last = wrong.len() - 1;
         wrong[last].action = Action::Read(1);
         assert!(!is_linearizable(0, &wrong));
+    }
+
+    /// A few clients, each one thing after the other, some of whose answers get lost; what they read is anyone's guess.
+    /// The same for our search and for stateright's, which takes the events in turn.
+    fn small_history(random: &mut Random) -> (Vec<Operation>, LinearizabilityTester<usize, Register<u64>>) {
+        const CLIENTS: usize = 3;
+        const EVENTS: u64 = 14;
+        let mut theirs = LinearizabilityTester::new(Register(0));
+        let mut ours: Vec<Operation> = Vec::new();
+        let mut waits_for: [Option<usize>; CLIENTS] = [None; CLIENTS];
+        for now in 1..=EVENTS {
+            let client = random.index(CLIENTS);
+            let Some(at) = waits_for[client] else {
+                let value = random.below(3);
+                let (action, asked) = match random.below(2) {
+                    0 => (Action::Write(value), RegisterOp::Write(value)),
+                    _ => (Action::Read(value), RegisterOp::Read),
+                };
+                theirs.on_invoke(client, asked).unwrap();
+                waits_for[client] = Some(ours.len());
+                ours.push(Operation { action, begun: now, ended: None });
+                continue;
+            };
+            let answer = match ours[at].action {
+                Action::Write(_) if random.below(4) == 0 => continue, // it never comes, or comes later
+                Action::Write(_) => RegisterRet::WriteOk,
+                Action::Read(value) => RegisterRet::ReadOk(value),
+            };
+            theirs.on_return(client, answer).unwrap();
+            ours[at].ended = Some(now);
+            waits_for[client] = None;
+        }
+        // A read without an answer says nothing.
+        ours.retain(|operation| operation.ended.is_some() || matches!(operation.action, Action::Write(_)));
+        (ours, theirs)
+    }
+
+    #[test]
+    fn stateright_judges_small_histories_the_same() {
+        let seed = std::env::var("HISTORIES_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
+        println!("replay: HISTORIES_SEED={seed} cargo test --release -p chaos stateright_judges");
+        let mut random = Random::new(seed, 0);
+        let mut linearizable = 0;
+        const HISTORIES: usize = 10_000;
+        for _ in 0..HISTORIES {
+            let (ours, theirs) = small_history(&mut random);
+            let verdict = is_linearizable(0, &ours);
+            assert_eq!(verdict, theirs.is_consistent(), "{ours:?}");
+            linearizable += usize::from(verdict);
+        }
+        assert!(
+            (HISTORIES / 20..HISTORIES * 19 / 20).contains(&linearizable),
+            "{linearizable}: both verdicts"
+        );
     }
 }

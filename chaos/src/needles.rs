@@ -1,4 +1,4 @@
-//! What to look for, and how: every 8-byte window of every known key, in seven spellings, in one pass.
+//! What to look for, and how: every 8-byte piece of every known key, in seven spellings, in one pass.
 //!
 //! Whole keys are not looked for: a move or a half-overwritten stack frame leaves parts. Eight bytes that
 //! are equal by chance do not occur: 2⁻⁶⁴ per window and place.

@@ -1,5 +1,5 @@
-//! Malformed framing: one test per row of the table T01 to T28 that bytes alone can decide. The
-//! rows about time and sockets belong to the server.
+//! Malformed framing: one test per kind of it that bytes alone can decide. What is about time
+//! and sockets belongs to the server.
 
 use std::time::{Duration, Instant};
 

@@ -61,7 +61,7 @@ pub struct Node {
     pub allow_root: bool,
 }
 
-/// Addresses to listen on; others reach the node under the same ones unless `advertise` says otherwise.
+/// Addresses to listen on; others reach the node under the same ones.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {

@@ -204,10 +204,12 @@ fn prepare(dir: &Path) -> Result<(), IdentityError> {
     check_private(dir, 0o700)
 }
 
+/// Drafts that a crash left are nothing: the next writing begins them anew.
 fn refuse_unless_empty(dir: &Path) -> Result<(), IdentityError> {
+    let ours = [ATTEMPT_FILE.to_owned(), draft_of(ATTEMPT_FILE), draft_of(FILE)];
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let name = entry.map_err(at(dir))?.file_name();
-        if name != ATTEMPT_FILE {
+        if !ours.iter().any(|our| name == our.as_str()) {
             return Err(IdentityError::NotEmpty { path: dir.to_owned() });
         }
     }
@@ -245,7 +247,7 @@ fn read_private(path: &Path) -> Result<Option<String>, IdentityError> {
 /// Writes a file that must not exist yet, so that it is there whole or not at all after a crash.
 fn write_once(dir: &Path, name: &str, text: &str) -> Result<(), IdentityError> {
     let path = dir.join(name);
-    let draft = dir.join(format!(".{name}.new"));
+    let draft = dir.join(draft_of(name));
     if path.exists() {
         return Err(IdentityError::NotEmpty { path: dir.to_owned() });
     }
@@ -258,6 +260,10 @@ fn write_once(dir: &Path, name: &str, text: &str) -> Result<(), IdentityError> {
         File::open(dir)?.sync_all()
     };
     write().map_err(at(&path))
+}
+
+fn draft_of(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> IdentityError + use<> {
@@ -331,6 +337,12 @@ mod tests {
         let dir = scratch();
         assert_eq!(join_attempt(dir.path(), || [1; 16]).unwrap(), [1; 16]);
         assert_eq!(join_attempt(dir.path(), || [2; 16]).unwrap(), [1; 16]);
+        let torn = scratch();
+        for name in [FILE, ATTEMPT_FILE] {
+            fs::write(torn.path().join(draft_of(name)), "half of").unwrap();
+        }
+        assert_eq!(join_attempt(torn.path(), || [3; 16]).unwrap(), [3; 16], "a crash left drafts");
+        bootstrap(torn.path(), REALM, CLUSTER, "node-a").unwrap();
         let full = scratch();
         fs::write(full.path().join("CURRENT"), "x").unwrap();
         assert!(matches!(join_attempt(full.path(), || [1; 16]), Err(IdentityError::NotEmpty { .. })));

@@ -41,6 +41,8 @@ const NEXT_CLUSTER: ClusterId = ClusterId([0x33; 16]);
 /// Small, so that snapshots and purges happen in every run.
 const SNAPSHOT_EVERY: u64 = 40;
 const LOG_KEPT: u64 = 15;
+/// Few, so that a log arrives in many messages and a crash falls between any two.
+const ENTRIES_PER_MESSAGE: u64 = 2;
 /// Keys a node keeps hot: more than there are.
 const CACHE: usize = 64;
 /// Longer than any run.
@@ -180,6 +182,7 @@ impl World {
             stabilisation: Duration::from_millis(200),
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
+            entries_per_message: ENTRIES_PER_MESSAGE,
             ..Settings::default()
         };
         let surroundings = Surroundings {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::tls::{Kind, Live};
 use crate::config::Config;
 
-/// Pause between two looks: open connections of a revoked certificate end within 5 s (KMIP.md 4.3, I08).
+/// Pause between two looks: open connections of a revoked certificate end within 5 s.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Looks after the files until the node drains.

@@ -1,5 +1,5 @@
 //! Batches and cryptographic requests that must not half succeed: what follows a failed item, IVs of two sources, tags
-//! that are short or wrong, wrapped keys in use (KMIP.md 4.2, rows K15, K16, K17 and K24).
+//! that are short or wrong, wrapped keys in use.
 
 use kmip::{Operation, ResultReason, ResultStatus, Version};
 

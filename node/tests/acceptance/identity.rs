@@ -1,4 +1,4 @@
-//! Who may speak, and for whom, is in the certificate (KMIP.md 4.3): every other certificate is refused,
+//! Who may speak, and for whom, is in the certificate: every other certificate is refused,
 //! and the audit log says why. The log itself is proof against a changed byte.
 
 use std::fs;

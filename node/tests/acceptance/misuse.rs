@@ -1,6 +1,5 @@
 //! Requests that reach for what is not theirs: another tenant's objects, more than a ticket allows, a key past its
-//! life, a service that was erased, another tenant's wrapping key, more than a quota (KMIP.md 4.2, rows K04, K05, K07,
-//! K12, K20, K21 and K22).
+//! life, a service that was erased, another tenant's wrapping key, more than a quota.
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
-//! Requests about one's own objects that are refused: what may not be changed, done twice, or made
-//! (KMIP.md 4.2, rows K02, K06, K10, K13 and K14).
+//! Requests about one's own objects that are refused: what may not be changed, done twice, or made.
 
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;

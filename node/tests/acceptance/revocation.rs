@@ -1,4 +1,4 @@
-//! Certificates that their authority has revoked (KMIP.md 4.3, I08 and I09).
+//! Certificates that their authority has revoked.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Requests that are messages, and mean what cannot be (KMIP.md 4.2).
+//! Requests that are messages, and mean what cannot be.
 
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;

@@ -1,4 +1,4 @@
-//! What arrives broken, late, or is never read (KMIP.md 4.1): each ends its own connection at most, and
+//! What arrives broken, late, or is never read: each ends its own connection at most, and
 //! nothing else notices.
 
 use std::fs;

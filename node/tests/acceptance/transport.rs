@@ -1,4 +1,4 @@
-//! TLS itself (KMIP.md 4.3): what is no proper handshake is dropped in time, costs little, and the node goes
+//! TLS itself: what is no proper handshake is dropped in time, costs little, and the node goes
 //! on accepting; who speaks is decided by each connection's own certificate.
 
 use std::process::{Command, Stdio};

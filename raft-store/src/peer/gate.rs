@@ -316,7 +316,8 @@ mod tests {
     const REALM: Realm = Realm([9; 16]);
 
     fn gate(me: u64, kept: &Arc<Mutex<HashMap<NodeId, Mark>>>) -> Gate {
-        let identity = Identity { realm: REALM, cluster: CLUSTER, node: NodeId(me), name: format!("node-{me}") };
+        let identity =
+            Identity { realm: REALM, cluster: CLUSTER, node: NodeId(me), name: format!("node-{me}") };
         Gate::new(&identity, me, Arc::new(Plain), Box::new(Ram(Arc::clone(kept))))
     }
 

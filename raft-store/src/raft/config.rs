@@ -2,6 +2,8 @@
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
 
+use crate::store::Settings;
+
 /// A heartbeat every 60 ms (CONSISTENCY 13).
 pub(crate) const HEARTBEAT_MS: u64 = 60;
 /// Shorter would make elections of hiccups of a busy disk or processor.
@@ -17,12 +19,13 @@ pub(crate) const SNAPSHOT_EVERY: u64 = 20_000;
 /// written while one runs, and a node that was away for a coffee break catches up from the log.
 pub(crate) const LOG_KEPT: u64 = 20_000;
 /// Entries per message; the network cuts by bytes as well.
-const ENTRIES_PER_MESSAGE: u64 = 256;
+pub(crate) const ENTRIES_PER_MESSAGE: u64 = 256;
 /// A snapshot may take this long to travel, ten minutes; a stalled one ends much earlier.
 const SNAPSHOT_MS: u64 = 600_000;
 
 /// The settings all nodes share.
-pub(crate) fn config(snapshot_every: u64, log_kept: u64) -> Result<Config, ConfigError> {
+pub(crate) fn config(settings: &Settings) -> Result<Config, ConfigError> {
+    let Settings { snapshot_every, log_kept, entries_per_message, .. } = *settings;
     Config {
         cluster_name: "keyraft".to_owned(),
         heartbeat_interval: HEARTBEAT_MS,
@@ -38,7 +41,7 @@ pub(crate) fn config(snapshot_every: u64, log_kept: u64) -> Result<Config, Confi
         max_in_snapshot_log_to_keep: log_kept,
         // A follower further behind gets a snapshot: more than a snapshot's distance and what is kept.
         replication_lag_threshold: snapshot_every + log_kept,
-        max_payload_entries: ENTRIES_PER_MESSAGE,
+        max_payload_entries: entries_per_message,
         install_snapshot_timeout: SNAPSHOT_MS,
         // Unreachable nodes are tried again soon: a partition that healed must not cost a lease.
         backoff: "20ms 40ms 80ms ...300ms".to_owned(),
@@ -53,7 +56,7 @@ mod tests {
 
     #[test]
     fn openraft_accepts_the_settings() {
-        let config = config(SNAPSHOT_EVERY, LOG_KEPT).unwrap();
+        let config = config(&Settings::default()).unwrap();
         assert_eq!(config.enable_leader_restore, Some(false));
         const { assert!(HEARTBEAT_MS * 4 < ELECTION_MIN_MS, "three lost heartbeats are no election") };
         const { assert!(QUORUM_LOSS_PROBE_MS >= 2 * ELECTION_MAX_MS) };

@@ -52,7 +52,11 @@ impl Clocks {
             let passed = now.since(before).unwrap_or_default();
             let expected_ms = before_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
             if wall_ms.abs_diff(expected_ms) > OFF_MS {
-                tracing::warn!(wall_ms, expected_ms, "the wall clock was set: doubted until a quorum's agree");
+                tracing::warn!(
+                    wall_ms,
+                    expected_ms,
+                    "the wall clock was set: doubted until a quorum's agree"
+                );
                 own.set = Some(now);
             }
         }

@@ -112,7 +112,8 @@ impl Inner {
             let view = self.raft.view();
             match view.leader {
                 Some(leader) if leader != self.me() && view.term > term => return leader,
-                _ => drop(changed.changed().await),
+                _ if changed.changed().await => {}
+                _ => std::future::pending().await, // the node stops: whoever waits has set itself a time
             }
         }
     }

@@ -48,7 +48,7 @@ use crate::journal;
 use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::machine::{Exported, Gen};
-use crate::raft::config::{LOG_KEPT, SNAPSHOT_EVERY};
+use crate::raft::config::{ENTRIES_PER_MESSAGE, LOG_KEPT, SNAPSHOT_EVERY};
 use crate::token::JoinToken;
 use inner::Inner;
 
@@ -116,6 +116,8 @@ pub struct Settings {
     pub snapshot_every: u64,
     /// Log entries kept behind a snapshot, for nodes that were away for a while.
     pub log_kept: u64,
+    /// Most log entries in one message to a follower.
+    pub entries_per_message: u64,
     /// With fewer bytes free where the data lies, this node proposes nothing and lets another lead.
     pub low_water_bytes: u64,
     /// Version of this binary, for status.
@@ -141,6 +143,7 @@ impl Default for Settings {
             handed_over: Arc::new(HandedOver::default),
             snapshot_every: SNAPSHOT_EVERY,
             log_kept: LOG_KEPT,
+            entries_per_message: ENTRIES_PER_MESSAGE,
             low_water_bytes: LOW_WATER_BYTES,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -237,7 +237,7 @@ async fn build<D: Disk>(
     storage: &Arc<Storage<D>>,
     machine: Machine<D>,
 ) -> Result<openraft::Raft<TypeConfig, Watched<Machine<D>>>, StartError> {
-    let config = Arc::new(config(settings.snapshot_every, settings.log_kept).map_err(raft_error)?);
+    let config = Arc::new(config(settings).map_err(raft_error)?);
     let network = Network { me: identity.node, peers: Arc::clone(peers) };
     let machine = Watched { machine, listener: Arc::clone(barriers) as Arc<_> };
     openraft::Raft::build(identity.node.0, config, network, storage.log_store(), machine)

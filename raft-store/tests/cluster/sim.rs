@@ -28,6 +28,8 @@ pub const TOKEN_LASTS: Duration = Duration::from_secs(24 * 60 * 60);
 /// Small, so that snapshots and purges happen in every longer run.
 pub const SNAPSHOT_EVERY: u64 = 30;
 pub const LOG_KEPT: u64 = 10;
+/// Few, so that a log arrives in many messages and a crash falls between any two.
+pub const ENTRIES_PER_MESSAGE: u64 = 2;
 /// Silence after which a node is given up, if the scenario lasts that long.
 pub const DEAD_AFTER: Duration = Duration::from_secs(300);
 /// How long all must know a newer format version.
@@ -266,6 +268,7 @@ impl Sim {
             dead_voter_after: Some(DEAD_AFTER),
             snapshot_every: self.snapshot_every,
             log_kept: LOG_KEPT,
+            entries_per_message: ENTRIES_PER_MESSAGE,
             ..Settings::default()
         };
         let node = &self.nodes[at];
