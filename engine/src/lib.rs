@@ -22,6 +22,7 @@ mod lifecycle;
 mod members;
 mod objects;
 mod older;
+mod opened;
 mod probes;
 mod refused;
 mod root_admin;
