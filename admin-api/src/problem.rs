@@ -217,6 +217,13 @@ impl From<Refused> for Problem {
                 detail,
                 "set right what the detail names, then configure it again",
             ),
+            Refused::CredentialsUnfit { .. } => Self::new(
+                StatusCode::BAD_REQUEST,
+                "credentials-unfit",
+                "The credentials do not open the root",
+                detail,
+                "set right what the detail names, then send the credentials again",
+            ),
             Refused::Identity { .. }
             | Refused::NotFound { .. }
             | Refused::Destroyed

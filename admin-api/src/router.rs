@@ -113,6 +113,7 @@ routes! {
     POST "/v1/tenants/{tenant}/roots" => roots::configure, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/roots:test" => roots::test, KEY_ADMINISTRATORS;
     GET "/v1/tenants/{tenant}/roots/{root}" => roots::show, READERS;
+    PUT "/v1/tenants/{tenant}/roots/{root}/credentials" => roots::credentials, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/roots/{root}:switch" => roots::switch, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/roots/{root}:activate" => roots::activate, ROOT_ADMINISTRATORS;
     POST "/v1/tenants/{tenant}/roots/{root}:deactivate" => roots::deactivate, ROOT_ADMINISTRATORS;

@@ -167,7 +167,7 @@ fn due(engine: &Engine, taken_over: &TakenOver, ticked: bool) -> Vec<Work> {
         work.push(Work::BarrierSwitch);
     }
     if ticked {
-        engine.roots.close_removed(state);
+        engine.roots.close_outdated(state);
         work.push(Work::Probes);
         let now = engine.store.now();
         if !taken_over.wanted(state, now).is_empty() {

@@ -21,6 +21,7 @@ use crate::held::Held;
 use crate::hot::Hot;
 use crate::older::Older;
 use crate::refused::Refused;
+use crate::root_tests::RootTests;
 use crate::roots::Roots;
 use crate::seeds::Seeded;
 use crate::turn::Turn;
@@ -35,6 +36,7 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) audit: AuditLog,
     pub(crate) roots: Roots,
+    pub(crate) root_tests: RootTests,
     pub(crate) hot: Hot,
     pub(crate) nonces: NonceSource,
     pub(crate) ivs: GcmIvSource,
@@ -85,6 +87,7 @@ impl Engine {
             store: parts.store,
             audit: parts.audit,
             roots: parts.roots,
+            root_tests: RootTests::default(),
             keyring_file: parts.keyring_file,
             hot: Hot::new(parts.held),
             nonces: NonceSource::new(parts.boot)?,

@@ -26,6 +26,8 @@ mod opened;
 mod probes;
 mod refused;
 mod root_admin;
+mod root_credentials;
+mod root_tests;
 mod roots;
 mod rotation;
 mod seeds;

@@ -1,12 +1,14 @@
 //! Which of the tenants' own roots are open on this node. It knows no provider: how one is opened is told to it.
+//!
+//! A root is open as one revision of its description. Whoever knows a later one, since its credentials were replaced,
+//! has it opened anew, and the earlier one is let go with what it held.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::{FutureExt as _, Shared};
 use keystore::{RootError, RootKeystore};
-use model::id::{RootHandle, TenantHandle};
+use model::id::{LogIndex, RootHandle, TenantHandle};
 use tokio::sync::oneshot;
 
 /// A tenant's own root.
@@ -17,7 +19,13 @@ pub(crate) type Outcome = Result<Arc<dyn RootKeystore>, RootError>;
 /// The tenants' own roots that are open or being opened. Each is opened by one task at a time: an opening that takes
 /// longer than its callers wait is not lost, and a wrong PIN is not tried by several at once.
 #[derive(Default)]
-pub(crate) struct Opened(RwLock<HashMap<Own, Standing>>);
+pub(crate) struct Opened(RwLock<HashMap<Own, Known>>);
+
+/// How a root stands that is described by this revision.
+struct Known {
+    revision: LogIndex,
+    standing: Standing,
+}
 
 #[derive(Clone)]
 enum Standing {
@@ -26,17 +34,19 @@ enum Standing {
 }
 
 impl Opened {
-    /// The root, opened by the future of `open` unless it is open or being opened.
+    /// The root as this revision or a later one describes it, opened by the future of `open` unless it is open or being
+    /// opened so.
     pub async fn root<Opens>(
         self: &Arc<Self>,
         own: Own,
+        revision: LogIndex,
         l1_ref: &str,
         open: impl FnOnce() -> Result<Opens, RootError>,
     ) -> Outcome
     where
         Opens: Future<Output = Outcome> + Send + 'static,
     {
-        let opening = match self.standing(own, open)? {
+        let opening = match self.standing(own, revision, open)? {
             Standing::Open(root) => return Ok(root),
             Standing::Opening(opening) => opening,
         };
@@ -48,44 +58,61 @@ impl Opened {
     fn standing<Opens>(
         self: &Arc<Self>,
         own: Own,
+        revision: LogIndex,
         open: impl FnOnce() -> Result<Opens, RootError>,
     ) -> Result<Standing, RootError>
     where
         Opens: Future<Output = Outcome> + Send + 'static,
     {
-        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&own) {
-            return Ok(known.clone());
+        let serves = |known: &&Known| known.revision >= revision;
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&own).filter(serves) {
+            return Ok(known.standing.clone());
         }
-        match self.0.write().unwrap_or_else(PoisonError::into_inner).entry(own) {
-            Entry::Occupied(known) => Ok(known.get().clone()),
-            Entry::Vacant(vacant) => {
-                let (tell, told) = oneshot::channel();
-                let (opens, under_way) = (open()?, UnderWay { opened: Arc::clone(self), own });
-                tokio::spawn(async move {
-                    let outcome = opens.await;
-                    if let Ok(root) = &outcome {
-                        under_way.opened.keep(own, root);
-                    }
-                    drop(under_way);
-                    // Who asked may have left.
-                    let _gone = tell.send(outcome);
-                });
-                Ok(vacant.insert(Standing::Opening(told.shared())).clone())
+        let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.get(&own).filter(serves) {
+            return Ok(known.standing.clone());
+        }
+        let (tell, told) = oneshot::channel();
+        let opens = open()?;
+        let under_way = UnderWay { opened: Arc::clone(self), own, revision };
+        tokio::spawn(async move {
+            let outcome = opens.await;
+            if let Ok(root) = &outcome {
+                under_way.opened.keep(own, revision, root);
             }
+            drop(under_way);
+            // Who asked may have left.
+            let _gone = tell.send(outcome);
+        });
+        let standing = Standing::Opening(told.shared());
+        let earlier = opened.insert(own, Known { revision, standing: standing.clone() });
+        drop(opened);
+        // Outside the lock: to let a root go may take a moment.
+        drop(earlier);
+        Ok(standing)
+    }
+
+    /// Keeps an open root, unless it was removed or described anew while it was opened.
+    fn keep(&self, own: Own, revision: LogIndex, root: &Arc<dyn RootKeystore>) {
+        let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.get_mut(&own).filter(|known| known.revision == revision) {
+            known.standing = Standing::Open(Arc::clone(root));
         }
     }
 
-    /// Keeps an open root, unless it was removed while it was opened.
-    fn keep(&self, own: Own, root: &Arc<dyn RootKeystore>) {
-        if let Some(standing) = self.0.write().unwrap_or_else(PoisonError::into_inner).get_mut(&own) {
-            *standing = Standing::Open(Arc::clone(root));
+    /// Lets go of every root that is configured no more, and of what was opened by an earlier revision than
+    /// `configured` tells.
+    pub fn retain(&self, configured: impl Fn(Own) -> Option<LogIndex>) {
+        let left = |own: &Own, known: &Known| configured(*own).is_none_or(|now| known.revision < now);
+        let any_left = |opened: &HashMap<Own, Known>| opened.iter().any(|(own, known)| left(own, known));
+        if !any_left(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
         }
-    }
-
-    pub fn retain(&self, configured: impl Fn(Own) -> bool) {
-        if !self.0.read().unwrap_or_else(PoisonError::into_inner).keys().all(|own| configured(*own)) {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|own, _| configured(*own));
-        }
+        let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<(Own, Known)> = opened.extract_if(|own, known| left(own, known)).collect();
+        drop(opened);
+        // Outside the lock: to let a root go may take a moment.
+        drop(gone);
     }
 }
 
@@ -93,12 +120,16 @@ impl Opened {
 struct UnderWay {
     opened: Arc<Opened>,
     own: Own,
+    revision: LogIndex,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut opened = self.opened.0.write().unwrap_or_else(PoisonError::into_inner);
-        if matches!(opened.get(&self.own), Some(Standing::Opening(_))) {
+        let ended = opened.get(&self.own).is_some_and(|known| {
+            known.revision == self.revision && matches!(known.standing, Standing::Opening(_))
+        });
+        if ended {
             opened.remove(&self.own);
         }
     }
@@ -131,6 +162,10 @@ mod tests {
         }
 
         async fn ask(&self, outcome: fn() -> Outcome) -> Outcome {
+            self.ask_for(1, outcome).await
+        }
+
+        async fn ask_for(&self, revision: u64, outcome: fn() -> Outcome) -> Outcome {
             let open = || {
                 self.begun.fetch_add(1, SeqCst);
                 let may_end = Arc::clone(&self.may_end);
@@ -139,7 +174,7 @@ mod tests {
                     outcome()
                 })
             };
-            self.opened.root(OWN, "fake:own", open).await
+            self.opened.root(OWN, LogIndex(revision), "fake:own", open).await
         }
 
         fn begun(&self) -> usize {
@@ -193,12 +228,43 @@ mod tests {
     async fn a_root_removed_while_it_is_opened_is_not_kept() {
         let openings = Openings::new();
         assert!(timeout(SHORT, openings.ask(opens)).await.is_err());
-        openings.opened.retain(|_| true);
+        openings.opened.retain(|_| Some(LogIndex(1)));
         assert!(timeout(SHORT, openings.ask(opens)).await.is_err());
         assert_eq!(openings.begun(), 1);
-        openings.opened.retain(|_| false);
+        openings.opened.retain(|_| None);
         openings.may_end.add_permits(1);
         assert!(timeout(SHORT, std::future::pending::<()>()).await.is_err());
         assert!(openings.opened.0.read().expect("nobody panicked").is_empty());
+    }
+
+    fn opens_newer() -> Outcome {
+        Ok(Arc::new(Fake("fake:newer")))
+    }
+
+    #[tokio::test]
+    async fn a_root_described_anew_is_opened_anew_and_the_earlier_one_is_let_go() {
+        let openings = Openings::new();
+        openings.may_end.add_permits(2);
+        let earlier = openings.ask_for(1, opens).await.expect("it opens");
+        let newer = openings.ask_for(2, opens_newer).await.expect("it opens");
+        assert_eq!((newer.l1_ref(), openings.begun()), ("fake:newer", 2));
+        assert_eq!(Arc::strong_count(&earlier), 1, "nobody but this test holds it");
+        // Whoever has read an earlier state is served by the later description too.
+        assert_eq!(openings.ask_for(1, fails).await.expect("open").l1_ref(), "fake:newer");
+        openings.opened.retain(|_| Some(LogIndex(1)));
+        assert_eq!(openings.ask_for(2, fails).await.expect("open still").l1_ref(), "fake:newer");
+        openings.opened.retain(|_| Some(LogIndex(3)));
+        assert_eq!(Arc::strong_count(&newer), 1, "what nobody asked for is let go as well");
+    }
+
+    #[tokio::test]
+    async fn an_opening_by_earlier_credentials_that_ends_late_takes_no_place() {
+        let openings = Openings::new();
+        assert!(timeout(SHORT, openings.ask_for(1, opens)).await.is_err());
+        assert!(timeout(SHORT, openings.ask_for(2, fails)).await.is_err());
+        openings.may_end.add_permits(2);
+        assert!(openings.ask_for(2, fails).await.is_err(), "the later opening is what is waited for");
+        openings.may_end.add_permits(1);
+        assert_eq!(openings.ask_for(2, opens_newer).await.expect("it opens").l1_ref(), "fake:newer");
     }
 }

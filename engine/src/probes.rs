@@ -75,13 +75,24 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
     }
     let probes: Vec<Option<Probe>> =
         stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
-    let probes: Vec<Probe> = probes.into_iter().flatten().collect();
+    tell(engine, &generation.state, probes.into_iter().flatten().collect()).await
+}
+
+/// Probes one root now, whosever turn it is; whether the cluster was told.
+pub(crate) async fn hear(engine: &Engine, root: WhichRoot) -> bool {
+    let probe = ask(engine, root).await;
+    tell(engine, &engine.store.generation().state, probe.into_iter().collect()).await
+}
+
+/// Tells the cluster what probes brought, and puts on record what is new of it.
+async fn tell(engine: &Engine, state: &State, probes: Vec<Probe>) -> bool {
     if probes.is_empty() {
         return false;
     }
-    let news: Vec<Probe> = probes.iter().filter(|probe| is_news(&generation.state, probe)).cloned().collect();
-    match engine.store.propose(NoteProbes { by: node, probes }, None).await {
-        Ok(_) => record(engine, &generation.state, &news).await,
+    let news: Vec<Probe> = probes.iter().filter(|probe| is_news(state, probe)).cloned().collect();
+    let by = engine.store.identity().node;
+    match engine.store.propose(NoteProbes { by, probes }, None).await {
+        Ok(_) => record(engine, state, &news).await,
         Err(error) => {
             tracing::warn!(%error, "the cluster could not be told what roots say");
             false

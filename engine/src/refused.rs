@@ -78,6 +78,12 @@ pub enum Refused {
         /// What is wrong, who must act, and how.
         reason: String,
     },
+    /// New credentials of a root do not open it as the ones it has did; those stay.
+    #[error("the root keeps the credentials it has: {reason}")]
+    CredentialsUnfit {
+        /// What is wrong with the new ones, who must act, and how.
+        reason: String,
+    },
     /// The request asks for something this service does not make.
     #[error("{reason}")]
     Invalid {
@@ -114,6 +120,7 @@ impl Refused {
             Self::Refused(_) => "refused_by_state",
             Self::KeyUnavailable { .. } => "key_unavailable",
             Self::RootUnfit { .. } => "root_unfit",
+            Self::CredentialsUnfit { .. } => "credentials_unfit",
             Self::Invalid { .. } => "invalid",
             Self::Unaudited => "unaudited",
         }

@@ -1,4 +1,5 @@
-//! What owners do to the roots of their tenants: test, configure, remove; the kill switch and its end.
+//! What owners do to the roots of their tenants: test, configure, remove; the kill switch and its end. New credentials
+//! of a root: `root_credentials`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,14 +35,24 @@ impl Engine {
     /// may do there. Nothing is kept; ends within 30 s.
     ///
     /// # Errors
-    /// [`Refused::Unaudited`]. That the root does not work is no error but the report.
+    /// [`Refused::Unaudited`]; [`Refused::NotNow`] if as many are being tested here as may be at once. That the root
+    /// does not work is no error but the report.
     pub async fn test_root(
         &self,
         who: &Administrator,
         tenant: &Tenant,
         described: &Described,
     ) -> Result<Report, Refused> {
+        let place = match self.root_tests.begin(tenant.handle) {
+            Ok(place) => place,
+            Err(full) => {
+                let target = tenant.name.as_str();
+                self.note_admin(who, "test_root", Some(tenant.handle), target, Err(&full)).await?;
+                return Err(full);
+            }
+        };
         let mut report = self.roots.test(described).await;
+        drop(place);
         if report.l1_ref.as_deref() == Some(self.roots.platform().l1_ref()) {
             report.passed = false;
             report.problem = Some(Problem::of(&RootError::Misconfigured {
@@ -186,7 +197,7 @@ impl Engine {
 }
 
 /// Why a root is not kept: it cannot be used as it was described, or it did not answer as it should.
-fn not_passed(report: &Report) -> Refused {
+pub(crate) fn not_passed(report: &Report) -> Refused {
     let Some(problem) = &report.problem else {
         return Refused::KeyUnavailable { reason: "the root did not pass its test".to_owned() };
     };

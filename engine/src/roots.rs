@@ -102,12 +102,39 @@ impl Roots {
                 within.unwrap_or_else(|_| Err(silent(&l1_ref, OPEN_MAX)))
             })
         };
-        self.opened.root((root.tenant, root.handle), &root.l1_ref, open).await
+        self.opened.root((root.tenant, root.handle), root.revision, &root.l1_ref, open).await
     }
 
-    /// Closes roots that are configured no more.
-    pub fn close_removed(&self, state: &State) {
-        self.opened.retain(|(tenant, root)| state.root(tenant, root).is_some());
+    /// Closes roots that are configured no more, and those whose credentials were replaced: they hold the earlier ones.
+    pub fn close_outdated(&self, state: &State) {
+        self.opened.retain(|(tenant, root)| state.root(tenant, root).map(|root| root.revision));
+    }
+
+    /// Whether a root that is described so opens what the configured one wrapped: the newest version of its tenant's
+    /// key that it wraps. One that wraps nothing has nothing to show.
+    ///
+    /// # Errors
+    /// What the root said; [`RootError::Corrupt`] if it gives something else.
+    pub(crate) async fn opens_wraps(
+        &self,
+        tenant: &Tenant,
+        root: &Root,
+        described: &Described,
+    ) -> Result<(), RootError> {
+        let by_it = |wrap: &&Wrap| wrap.l1_ref == root.l1_ref;
+        let newest = tenant.versions.iter().rev().find_map(|l2| Some((l2, l2.wraps.iter().find(by_it)?)));
+        let Some((l2, wrap)) = newest else { return Ok(()) };
+        let wrapped = Wrapped { l1_ref: wrap.l1_ref.clone(), blob: wrap.wrapped.clone() };
+        let unwrapping = async {
+            let Described { config, credentials } = described;
+            let opened = keystore::reopen(&root.l1_ref, config, credentials, &self.site).await?;
+            opened.unwrap(Context::tenant_l2(self.realm, tenant.handle, l2.version), &wrapped).await
+        };
+        let within = tokio::time::timeout(OPEN_MAX, unwrapping).await;
+        let payload = within.unwrap_or_else(|_| Err(silent(&root.l1_ref, OPEN_MAX)))?;
+        let commitment = L2Commitment(l2.commitment);
+        let key = payload.into_l2(self.realm, tenant.handle, l2.version, &root.l1_ref, &commitment);
+        key.map(drop).map_err(|_| corrupt(&root.l1_ref))
     }
 
     /// Makes the L2 key of one version and wraps it by each of these roots (none: the platform's).
@@ -410,7 +437,7 @@ mod tests {
         let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
         let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
         let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
-        drop(roots.opened.root((TENANT, OWN), "fake:own", open).await.expect("it opens"));
+        drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
         let state = state(l2.commitment(), platform.to_vec(), own.to_vec());
         let tenant = state.tenant(TENANT).expect("it was made");
         roots.unwrap_l2(&state, tenant, L2Version(1)).await.map(drop)

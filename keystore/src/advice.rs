@@ -151,9 +151,9 @@ fn transit_policy(config: &TransitConfig) -> String {
 fn transit_script(config: &TransitConfig) -> String {
     let TransitConfig { mount, key, .. } = config;
     let login = match &config.auth {
-        TransitAuth::Token => {
-            "bao token create -policy=keyraft -period=24h -orphan -display-name=keyraft\n".to_owned()
-        }
+        TransitAuth::Token => "# keyraft renews it, so it lasts for as long as its root is used\n\
+             bao token create -policy=keyraft -period=24h -orphan -display-name=keyraft\n"
+            .to_owned(),
         TransitAuth::AppRole { mount, .. } => format!(
             "bao write auth/{mount}/role/keyraft token_policies=keyraft token_ttl=1h\n\
              bao write -f auth/{mount}/role/keyraft/secret-id\n"

@@ -101,6 +101,7 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
         | Refused::NotEverywhereYet { .. }
         | Refused::KeyUnavailable { .. }
         | Refused::RootUnfit { .. }
+        | Refused::CredentialsUnfit { .. }
         | Refused::Unaudited
         | Refused::Internal { .. } => ResultReason::GeneralFailure,
     }

@@ -11,10 +11,10 @@ use crate::commands::{
     DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId, IssueJoinToken,
     IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired, NoteBarrierTerm, NoteProbes,
     NoteProof, OpenWorkflow, RecordObject, RecoverObject, RegisterObject, RegisterService, RelinkTenant,
-    RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode, ReturnUsage, RevokeObject,
-    RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease,
-    ShredService, SpreadBarrierTerm, StartJob, StepWorkflow, SuspendService, SuspendTenant,
-    SwitchBarrierTerm, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    RemoveRoot, ReplaceMaterial, ReplaceRootCredentials, ResumeService, ResumeTenant, RetireNode,
+    ReturnUsage, RevokeObject, RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy,
+    SetTenantLabels, SetTenantLease, ShredService, SpreadBarrierTerm, StartJob, StepWorkflow, SuspendService,
+    SuspendTenant, SwitchBarrierTerm, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
@@ -283,6 +283,8 @@ commands! {
     NoteBarrierTerm => "note_barrier_term", withdraws: |_, _| false;
     /// The new term seals.
     SwitchBarrierTerm => "switch_barrier_term", withdraws: |_, _| false;
+    /// What proves us to a root from now on.
+    ReplaceRootCredentials => "replace_root_credentials", withdraws: |_, _| false;
 }
 
 /// What a command led to; the same on every node.

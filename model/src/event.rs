@@ -103,6 +103,8 @@ pub enum What {
     BarrierRotationStarted(u32),
     /// Everything is sealed under this term from now on.
     BarrierRotated(u32),
+    /// What proves us to a root was replaced; its key is the same.
+    RootCredentialsReplaced(RootName),
 }
 
 /// A root's name, which outlives the root; `None` is the platform's.
@@ -146,6 +148,7 @@ impl What {
             Self::JobRolledBack(..) => "job_rolled_back",
             Self::BarrierRotationStarted(_) => "barrier_rotation_started",
             Self::BarrierRotated(_) => "barrier_rotated",
+            Self::RootCredentialsReplaced(_) => "root_credentials_replaced",
         }
     }
 }

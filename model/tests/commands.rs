@@ -198,6 +198,7 @@ fn roots() -> Vec<(Action, bool)> {
             ConfigureRoot { tenant: T, handle: root, name, provider, l1_ref, settings: Vec::new() }.into(),
             false,
         ),
+        (ReplaceRootCredentials { tenant: T, root, if_revision: None, settings: Vec::new() }.into(), false),
         (RemoveRoot { tenant: T, root }.into(), false),
         (SetRootPolicy { tenant: T, l1_grace_ms: 1, probe_every_ms: 3, rotate_after_ms: 2 }.into(), true),
         (probe(L1State::Enabled), false),

@@ -177,7 +177,9 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
         What::CertificatesDenied(count) | What::CertificatesAllowed(count) => {
             view.certificates = Some(*count)
         }
-        What::RootConfigured(root) | What::RootRemoved(root) => view.root = Some(root.to_string()),
+        What::RootConfigured(root) | What::RootCredentialsReplaced(root) | What::RootRemoved(root) => {
+            view.root = Some(root.to_string());
+        }
         What::RootsSwitched(roots) if roots.is_empty() => view.roots = Some(vec![PLATFORM.to_owned()]),
         What::RootsSwitched(roots) => view.roots = Some(roots.iter().map(ToString::to_string).collect()),
         What::RootGraceStarted(root, until) => {

@@ -27,7 +27,7 @@ use super::tenants::TenantInPath;
 use crate::app::{App, in_path};
 use crate::json::Body;
 use crate::problem::{Problem, seconds};
-use crate::wish::Wish;
+use crate::wish::{Wish, tagged};
 
 /// The name under which the platform's root stands among a tenant's.
 pub(super) const PLATFORM: &str = "platform";
@@ -60,6 +60,22 @@ pub struct ConfigureRootRequest {
     #[serde(default)]
     #[schema(value_type = Object)]
     credentials: serde_json::Value,
+}
+
+/// What proves us to a root from now on.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RootCredentialsRequest {
+    /// What proves us there: `kind`, and the texts of that kind. Never given back.
+    #[schema(value_type = Object)]
+    credentials: serde_json::Value,
+}
+
+impl fmt::Debug for RootCredentialsRequest {
+    /// Never the credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootCredentialsRequest").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for TestRootRequest {
@@ -199,12 +215,16 @@ pub async fn list(engine: Arc<Engine>, TenantInPath(tenant): TenantInPath) -> Js
     Json(RootList { items: platform.into_iter().chain(own).collect() })
 }
 
-/// Shows a root of a tenant.
+/// Shows a root of a tenant. Its entity tag is what `If-Match` brings back when its credentials are replaced.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/roots/{root}",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 200, body = RootView), (status = 404, body = Problem)))]
-pub async fn show(engine: Arc<Engine>, RootInPath { tenant, root }: RootInPath) -> Json<RootView> {
-    Json(view(&engine, &tenant, root.as_deref()))
+pub async fn show(engine: Arc<Engine>, RootInPath { tenant, root }: RootInPath) -> Response {
+    let view = view(&engine, &tenant, root.as_deref());
+    match root {
+        Some(root) => tagged(StatusCode::OK, view, root.revision),
+        None => Json(view).into_response(),
+    }
 }
 
 /// Tests a root: wraps and unwraps random bytes, asks for permissions and evidence. Nothing is kept; the
@@ -238,7 +258,7 @@ pub async fn configure(
     let everywhere = engine.applied_everywhere_at(root.revision, EVERYWHERE_MAX).await;
     let mut view = view(engine, tenant, Some(&root));
     view.applied_everywhere_at = seconds(everywhere);
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    Ok(tagged(StatusCode::CREATED, view, root.revision))
 }
 
 /// The root that a path names, and its tenant, not older than the request.
@@ -263,6 +283,33 @@ impl Wish<RootInPath> {
     async fn migrate(&self, to: Vec<RootHandle>) -> Result<Response, Problem> {
         jobs::begin(self, &self.about.tenant, JobKind::Migrate, to).await
     }
+}
+
+/// Replaces the credentials of a root, in use or not, once the new ones have opened its key and what it wrapped; if
+/// they do not, nothing is changed. With `If-Match`, only if the root is still as it was read.
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/roots/{root}/credentials",
+    params(("tenant" = String, Path), ("root" = String, Path)), request_body = RootCredentialsRequest, responses(
+    (status = 200, body = RootView), (status = 400, body = Problem), (status = 412, body = Problem),
+    (status = 502, body = Problem)))]
+pub async fn credentials(
+    wish: Wish<RootInPath>,
+    Body(request): Body<RootCredentialsRequest>,
+) -> Result<Response, Problem> {
+    let (engine, RootInPath { tenant, root }) = (&wish.engine, &wish.about);
+    let (key, read) = (wish.key(&request)?, wish.if_match()?);
+    let Some(root) = root else {
+        return Err(Problem::bad_request(
+            "the platform's root has its credentials in every node's configuration",
+        ));
+    };
+    let credentials = parsed(&request.credentials)?;
+    let root = engine.replace_root_credentials(&wish.who, tenant, root, credentials, read, key).await?;
+    let everywhere = engine.applied_everywhere_at(root.revision, EVERYWHERE_MAX).await;
+    // Now no node speaks by the earlier ones, and what it says stands.
+    engine.hear_root(&root).await;
+    let mut view = view(engine, tenant, Some(&root));
+    view.applied_everywhere_at = seconds(everywhere);
+    Ok(tagged(StatusCode::OK, view, root.revision))
 }
 
 /// Makes this root the tenant's only one, by a job; `platform` goes back to the platform's.
@@ -364,12 +411,14 @@ fn named(engine: &Engine, tenant: &Tenant, name: &str) -> Result<Option<Arc<Root
 fn described(config: RootConfig, credentials: &serde_json::Value) -> Result<Described, Problem> {
     let credentials = match credentials {
         serde_json::Value::Null => Credentials::default(),
-        given => {
-            let bytes = zeroize::Zeroizing::new(serde_json::to_vec(given).unwrap_or_default());
-            Credentials::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?
-        }
+        given => parsed(given)?,
     };
     Ok(Described { config, credentials })
+}
+
+fn parsed(credentials: &serde_json::Value) -> Result<Credentials, Problem> {
+    let bytes = zeroize::Zeroizing::new(serde_json::to_vec(credentials).unwrap_or_default());
+    Credentials::from_json(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 #[cfg(test)]
@@ -383,6 +432,9 @@ mod tests {
             "config": {"provider": "transit", "address": "https://bao.example.com:8200", "key": "keyraft"},
             "credentials": {"kind": "token", "token": "s.do-not-print"},
         });
+        let replace: RootCredentialsRequest =
+            serde_json::from_value(json!({ "credentials": body["credentials"] })).expect("a request");
+        assert!(!format!("{replace:?}").contains("do-not-print"), "{replace:?}");
         let mut named = body.clone();
         named["name"] = json!("frankfurt");
         let test: TestRootRequest = serde_json::from_value(body).expect("a request");

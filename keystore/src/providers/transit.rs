@@ -13,6 +13,7 @@
 //! A deleted key and a missing permission look alike to a token that may only encrypt (a missing key
 //! would be *created*), so a refusal is looked into by reading the key.
 
+mod lasting;
 mod login;
 
 use crypto::L1Payload;
@@ -106,6 +107,9 @@ impl TransitRoot {
         let answer = send(false).await.map_err(in_words)?;
         if answer.status == 403 && self.login.renews() {
             return send(true).await.map_err(in_words);
+        }
+        if answer.is_success() {
+            self.login.tend(&self.client).await;
         }
         Ok(answer)
     }

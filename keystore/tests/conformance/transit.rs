@@ -1,6 +1,7 @@
 //! OpenBao's and Vault's transit engine, as a strict fake.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keystore::config::{TransitAuth, TransitConfig};
 use keystore::{BoxFuture, Credentials, RootConfig, RootError, RootKeystore, SecretText, Site};
@@ -9,6 +10,9 @@ use serde_json::json;
 use crate::fake::Fake;
 use crate::outages::{Peer, outages};
 use crate::suite::{self, Fixture};
+
+/// How long a token lasts that is to end or be renewed while a test waits, in seconds.
+const TTL_S: u64 = 4;
 
 struct Transit(Fake);
 
@@ -154,6 +158,27 @@ async fn a_token_that_is_revoked_is_denied_and_one_that_is_asked_for_is_asked_fo
     assert_eq!(error.action(), keystore::Action::CloseNow, "{error}");
     by_role.probe().await.unwrap();
     assert_eq!(peer.0.tell(&json!({ "logins": true }))["logins"], 2);
+}
+
+#[tokio::test]
+async fn a_token_that_may_be_renewed_is_and_another_one_ends() {
+    let Some(peer) = Transit::start() else { return };
+    peer.0.tell(&json!({ "token": "hvs.renewed", "ttl": TTL_S, "renewable": true }));
+    peer.0.tell(&json!({ "token": "hvs.ends", "ttl": TTL_S, "renewable": false }));
+    let config = RootConfig::Transit(peer.config("k1"));
+    let site = peer.0.site();
+    let renewed = keystore::open(&config, &token("hvs.renewed"), &site).await.unwrap();
+    let ends = keystore::open(&config, &token("hvs.ends"), &site).await.unwrap();
+    let renewals = || peer.0.tell(&json!({ "renewals": true }))["renewals"].as_u64().unwrap();
+    assert_eq!(renewals(), 0, "one that has just begun is only looked at");
+    for _ in 0..2 * TTL_S {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        renewed.probe().await.unwrap();
+    }
+    // Before half of its time is over, and not with every call.
+    assert!((2..=5).contains(&renewals()), "renewed {} times", renewals());
+    let error = ends.probe().await.unwrap_err();
+    assert_eq!(error.action(), keystore::Action::CloseNow, "{error}");
 }
 
 #[tokio::test]

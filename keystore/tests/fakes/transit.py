@@ -50,7 +50,10 @@ class Key:
 class Transit(Fake):
     def __init__(self):
         super().__init__()
-        self.tokens = {"hvs.root": "root", "hvs.keyraft": "keyraft", "hvs.nothing": "nothing"}
+        self.tokens = {"hvs.root": "root", "hvs.keyraft": "keyraft", "hvs.nothing": "nothing",
+                       "hvs.periodic": "keyraft"}
+        # When a token ends, by how much it is renewed (0: it is not); those that are not here do not end.
+        self.ends, self.renewals = {"hvs.periodic": (time.time() + 3600, 3600)}, 0
         self.policies = {name: dict(rules) for name, rules in POLICY.items()} | {"nothing": {}}
         self.keys = {"k1": Key(), "k2": Key(), "rsa": Key("rsa-2048")}
         self.secret_ids = {("role-1", "secret-1"): "keyraft"}
@@ -75,6 +78,12 @@ class Transit(Fake):
             self.keys[words["replace"]] = Key()
         elif "revoke" in words:
             self.tokens = {token: policy for token, policy in self.tokens.items() if policy == "root"}
+        elif "token" in words:
+            self.tokens[words["token"]] = words.get("policy", "keyraft")
+            if "ttl" in words:
+                self.ends[words["token"]] = (time.time() + words["ttl"], words["ttl"] * words["renewable"])
+        elif "renewals" in words:
+            return {"renewals": self.renewals}
         elif "exportable" in words:
             self.keys["k1"].exportable = words["exportable"]
         elif "logins" in words:
@@ -109,14 +118,24 @@ class Transit(Fake):
         if path == "auth/jwt/login" and method in ("POST", "PUT"):
             good = sent.get("role") == "keyraft" and sent.get("jwt") == "node.identity.token"
             return self.log_in("keyraft" if good else None, errors(400, "error validating token"))
-        policy = self.tokens.get(headers.get("X-Vault-Token"))
-        if policy is None:
+        token = headers.get("X-Vault-Token")
+        policy = self.tokens.get(token)
+        end, by = self.ends.get(token, (None, 0))
+        if policy is None or (end is not None and end <= time.time()):
             raise errors(403, "permission denied", "invalid token")
         if path == "sys/capabilities-self" and method in ("POST", "PUT"):
             held = {name: self.capabilities(policy, name) for name in sent["paths"]}
             return Answer(200, {"data": held, **held})
         if path == "auth/token/lookup-self":
-            return Answer(200, {"data": {"policies": [policy]}})
+            ttl = 0 if end is None else max(1, int(end - time.time()))
+            return Answer(200, {"data": {"policies": [policy], "ttl": ttl, "renewable": by > 0}})
+        if path == "auth/token/renew-self" and method in ("POST", "PUT"):
+            if not by:
+                raise errors(400, "lease is not renewable")
+            self.renewals += 1
+            self.ends[token] = (time.time() + by, by)
+            return Answer(200, {"auth": {"client_token": token, "lease_duration": by, "renewable": True,
+                                         "policies": [policy], "accessor": "a", "metadata": {}}})
         return self.engine(method, path, sent, policy)
 
     def log_in(self, policy, refused):

@@ -27,6 +27,11 @@ def main(port, ca, _hello):
     assert held == {"transit/encrypt/k1": ["update"], "transit/export/k1": ["deny"]}, held
     login = hvac.Client(url=client.url, verify=ca).auth.approle.login("role-1", "secret-1")
     assert login["auth"]["client_token"].startswith("hvs.")
+    periodic = hvac.Client(url=client.url, token="hvs.periodic", verify=ca).auth.token
+    assert periodic.lookup_self()["data"]["renewable"] and periodic.lookup_self()["data"]["ttl"] > 3000
+    assert periodic.renew_self()["auth"]["lease_duration"] == 3600
+    assert client.auth.token.lookup_self()["data"]["ttl"] == 0
+    refuses(InvalidRequest, client.auth.token.renew_self)
     assert client.sys.read_health_status(method="GET")["initialized"]
 
 

@@ -51,7 +51,7 @@ pub use object_state::{ActivateObject, RevokeObject};
 pub use object_use::{LeaseUsage, MarkServed, ReturnUsage, TakeUsage};
 pub use record_object::{Description, RecordObject, RegisterObject, ReplaceMaterial};
 pub use register_service::{RegisterService, SetServicePolicy};
-pub use roots::{ConfigureRoot, RemoveRoot, SetRootPolicy};
+pub use roots::{ConfigureRoot, RemoveRoot, ReplaceRootCredentials, SetRootPolicy};
 pub use service_state::{ResumeService, ShredService, SuspendService};
 pub use set_node_role::SetNodeRole;
 pub use tenant_access::{DisableTenant, EnableTenant, RelinkTenant, UnlinkTenant};

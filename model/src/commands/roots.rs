@@ -1,11 +1,11 @@
-//! A tenant's own roots: configured after a test, removed when nothing hangs on them; and what a tenant
-//! decides about all of them.
+//! A tenant's own roots: configured after a test, given new credentials after another, removed when nothing hangs on
+//! them; and what a tenant decides about all of them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Apply};
 use crate::event::What;
-use crate::id::{RootHandle, RootName, TenantHandle};
+use crate::id::{LogIndex, RootHandle, RootName, TenantHandle};
 use crate::refusal::{Limit, Refusal};
 use crate::root::{
     Gate, L1_GRACE_MS_MAX, L1_REF_BYTES_MAX, PROBE_EVERY_MS_MAX, PROBE_EVERY_MS_MIN, ROOT_SETTINGS_BYTES_MAX,
@@ -28,6 +28,20 @@ pub struct ConfigureRoot {
     /// The key reference the root told.
     pub l1_ref: String,
     /// Its configuration, sealed by the barrier keyring.
+    pub settings: Vec<u8>,
+}
+
+/// Replaces what proves us to a root, whether it is in use or not. Which key it is stays as it was: the proposer has
+/// seen the new credentials open that very key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceRootCredentials {
+    /// The tenant it belongs to.
+    pub tenant: TenantHandle,
+    /// Which root.
+    pub root: RootHandle,
+    /// The revision its caller has read, if it insists on that.
+    pub if_revision: Option<LogIndex>,
+    /// Its configuration with the new credentials, sealed by the barrier keyring.
     pub settings: Vec<u8>,
 }
 
@@ -67,11 +81,7 @@ impl Apply for ConfigureRoot {
         if state.roots(self.tenant).count() >= ROOTS_MAX {
             return Err(Refusal::LimitReached { what: Limit::Roots, max: ROOTS_MAX as u64 });
         }
-        let fits = self.settings.len() <= ROOT_SETTINGS_BYTES_MAX && self.l1_ref.len() <= L1_REF_BYTES_MAX;
-        if fits {
-            return Ok(());
-        }
-        Err(Refusal::LimitReached { what: Limit::RootSettings, max: ROOT_SETTINGS_BYTES_MAX as u64 })
+        fits(self.settings.len() <= ROOT_SETTINGS_BYTES_MAX && self.l1_ref.len() <= L1_REF_BYTES_MAX)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
@@ -87,6 +97,30 @@ impl Apply for ConfigureRoot {
         };
         state.put_root(root, changes);
         Answer::Root(self.handle)
+    }
+}
+
+fn fits(fits: bool) -> Result<(), Refusal> {
+    let max = ROOT_SETTINGS_BYTES_MAX as u64;
+    if fits { Ok(()) } else { Err(Refusal::LimitReached { what: Limit::RootSettings, max }) }
+}
+
+impl Apply for ReplaceRootCredentials {
+    fn check(&self, state: &State, _: &At) -> Result<(), Refusal> {
+        state.living_tenant(self.tenant)?;
+        let root = state.root(self.tenant, self.root).ok_or(Refusal::RootUnknown)?;
+        if self.if_revision.is_some_and(|revision| revision != root.revision) {
+            return Err(Refusal::RevisionConflict { now: root.revision });
+        }
+        fits(self.settings.len() <= ROOT_SETTINGS_BYTES_MAX)
+    }
+
+    fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        let root = state.roots[&(self.tenant, self.root)].as_ref().clone();
+        changes.tell(Some(self.tenant), What::RootCredentialsReplaced(root.name.clone()));
+        let changed = Root { settings: self.settings.clone(), revision: at.index, ..root };
+        state.put_root(changed, changes);
+        Answer::Root(self.root)
     }
 }
 

@@ -10,10 +10,11 @@ use model::commands::{
     Description, DestroyObject, DisableTenant, DropWraps, EnableTenant, EndTicket, IssueBootId,
     IssueJoinToken, IssueTicket, JoinNode, LeaseTookEffect, LeaseUsage, MarkServed, NodeRetired,
     NoteBarrierTerm, NoteProbes, NoteProof, OpenWorkflow, Probe, RecordObject, RecoverObject, RegisterObject,
-    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ResumeService, ResumeTenant, RetireNode,
-    ReturnUsage, RevokeObject, RollBackJob, SetApprovals, SetNodeRole, SetRootPolicy, SetServicePolicy,
-    SetTenantLabels, SetTenantLease, ShredService, SpreadBarrierTerm, StartJob, StepWorkflow, SuspendService,
-    SuspendTenant, SwitchBarrierTerm, SwitchRoots, TakeUsage, TerminateTenant, UnlinkTenant, UseTicket,
+    RegisterService, RelinkTenant, RemoveRoot, ReplaceMaterial, ReplaceRootCredentials, ResumeService,
+    ResumeTenant, RetireNode, ReturnUsage, RevokeObject, RollBackJob, SetApprovals, SetNodeRole,
+    SetRootPolicy, SetServicePolicy, SetTenantLabels, SetTenantLease, ShredService, SpreadBarrierTerm,
+    StartJob, StepWorkflow, SuspendService, SuspendTenant, SwitchBarrierTerm, SwitchRoots, TakeUsage,
+    TerminateTenant, UnlinkTenant, UseTicket,
 };
 use model::id::{
     JobId, L2Version, LogIndex, NodeId, RootHandle, RootName, ServiceHandle, ServiceName, TenantHandle,
@@ -245,6 +246,12 @@ fn roots() -> impl Strategy<Value = Action> {
             provider: "software".to_owned(),
             l1_ref: format!("software:customer-{root}"),
             settings: vec![root; 8],
+        }.into()),
+        1 => (handle(), root(), option::of(0..40_u64)).prop_map(|(h, root, read)| ReplaceRootCredentials {
+            tenant: tenant(h),
+            root: root_handle(root),
+            if_revision: read.map(LogIndex),
+            settings: vec![root; 9],
         }.into()),
         1 => (handle(), root()).prop_map(|(h, root)| RemoveRoot {
             tenant: tenant(h),

@@ -62,6 +62,16 @@ enum Command {
         #[command(flatten)]
         root: Described,
     },
+    /// Replaces the credentials of a root, once the new ones have opened its key
+    Credentials {
+        /// The tenant
+        tenant: String,
+        /// The root
+        name: String,
+        /// File with what proves us there from now on, as JSON: {"kind": "pin", …}
+        #[arg(long)]
+        credentials: PathBuf,
+    },
     /// Makes a root the tenant's only one; `platform` goes back
     Switch(Target),
     /// Adds a root to those of the tenant: any one of them unwraps
@@ -208,6 +218,10 @@ fn remote(args: &RootArgs) -> anyhow::Result<(Value, &'static [output::Column])>
         Command::Configure { tenant, name, root } => {
             let body = root.body(json!({ "name": name }))?;
             (api.post(&roots(tenant), &body, &key)?, COLUMNS)
+        }
+        Command::Credentials { tenant, name, credentials } => {
+            let body = json!({ "credentials": read_json(credentials)? });
+            (api.put(&format!("{}/{name}/credentials", roots(tenant)), &body, &key)?, COLUMNS)
         }
         Command::Switch(target) => (target.job(&api, "switch", &key)?, JOB_COLUMNS),
         Command::Activate(target) => (target.job(&api, "activate", &key)?, JOB_COLUMNS),

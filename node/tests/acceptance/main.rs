@@ -14,6 +14,7 @@ mod certificates;
 mod clients;
 mod command_line;
 mod contract;
+mod credentials;
 mod cryptography;
 mod example;
 mod failover;

@@ -154,6 +154,12 @@ async fn a11_credentials_go_in_and_never_come_out() {
     };
     hides("the answer", &made.body.to_string());
     hides("a refusal", &refused.body.to_string());
+    let replace = ask(&cluster, "PUT /v1/tenants/tenant-b/roots/own/credentials");
+    for (given, status) in [(&transit.credentials, 200), (&wrong, 400)] {
+        let reply = replace.clone().json(&json!({ "credentials": given })).send(&cluster).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+        hides("the answer to new credentials", &reply.body.to_string());
+    }
     let job = ask(&cluster, "POST /v1/tenants/tenant-b/roots/own:switch").send(&cluster).await;
     hides("the job", &job.body.to_string());
     for node in 0..NODES {

@@ -253,6 +253,13 @@ pub fn actions() -> Vec<Action> {
         SpreadBarrierTerm { term: 2, record: vec![0x72; 4] }.into(),
         NoteBarrierTerm { term: 2, node: NodeId(3) }.into(),
         SwitchBarrierTerm { term: 2 }.into(),
+        ReplaceRootCredentials {
+            tenant,
+            root: ROOT,
+            if_revision: Some(LogIndex(13)),
+            settings: vec![0x54; 4],
+        }
+        .into(),
     ]
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::NAME;
+use super::lasting::Lasting;
 use crate::config::{TransitAuth, TransitConfig};
 use crate::http::{Answer, Client, Request};
 use crate::providers::held::Held;
@@ -26,7 +27,7 @@ pub struct Login {
 
 enum Method {
     /// The credentials are the token.
-    Token(SecretText),
+    Token { token: SecretText, lasting: Lasting },
     /// It is asked for at this path.
     Ask { path: String, with: Proof },
 }
@@ -39,7 +40,9 @@ enum Proof {
 impl Login {
     pub fn new(config: &TransitConfig, credentials: &Credentials, site: &Site) -> Result<Self, RootError> {
         let method = match (&config.auth, credentials) {
-            (TransitAuth::Token, Credentials::Token { token }) => Method::Token(token.clone()),
+            (TransitAuth::Token, Credentials::Token { token }) => {
+                Method::Token { token: token.clone(), lasting: Lasting::new() }
+            }
             (TransitAuth::Token, given) => return Err(other_credentials(NAME, given, "token")),
             (TransitAuth::AppRole { role_id, mount }, Credentials::SecretId { secret_id }) => Method::Ask {
                 path: format!("/v1/auth/{mount}/login"),
@@ -62,6 +65,13 @@ impl Login {
         matches!(self.method, Method::Ask { .. })
     }
 
+    /// Sees to it that a token that was given to us lasts; one that is asked for is asked for again.
+    pub async fn tend(&self, client: &Client) {
+        if let Method::Token { token, lasting } = &self.method {
+            lasting.tend(client, |request| self.dressed(request, token)).await;
+        }
+    }
+
     /// A request with what every one of ours carries.
     pub fn dressed(&self, request: Request, token: &SecretText) -> Request {
         self.spaced(request).header(TOKEN_HEADER, token.expose())
@@ -78,7 +88,7 @@ impl Login {
     /// A token; a new one if `fresh` says that the last one is not accepted.
     pub async fn token(&self, client: &Client, fresh: bool, told: Told<'_>) -> Result<SecretText, Fault> {
         let (path, proof) = match &self.method {
-            Method::Token(token) => return Ok(token.clone()),
+            Method::Token { token, .. } => return Ok(token.clone()),
             Method::Ask { path, with } => (path, with),
         };
         let ask = async {

@@ -1,0 +1,113 @@
+//! New credentials for a root that is kept: a token that ends, an access key that is rotated, a PIN that was changed.
+//!
+//! They are tried first, and kept only if they open the very key that the root is, and what it wrapped for its tenant.
+//! Which key a root is, nobody can change this way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystore::{Credentials, RootError};
+use model::command::{Answer, IdempotencyKey};
+use model::commands::ReplaceRootCredentials;
+use model::id::LogIndex;
+use model::root::Root;
+use model::tenant::Tenant;
+
+use crate::admin::{Administered, Administrator};
+use crate::described::Described;
+use crate::engine::Engine;
+use crate::probes;
+use crate::refused::Refused;
+use crate::root_admin::not_passed;
+use crate::roots::unavailable;
+
+/// How long a root that was just given new credentials is waited for, so that the cluster hears of it at once: its
+/// ordinary probes follow within half a minute.
+const HEAR_MAX: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Replaces what proves us to a root, once the new credentials have passed its test and opened its wraps here. With
+    /// `if_revision`, only if the root is still as it was read.
+    ///
+    /// # Errors
+    /// [`Refused::CredentialsUnfit`] or [`Refused::KeyUnavailable`] if they did not pass, and nothing is changed then;
+    /// [`Refused::Refused`] with the state's reason.
+    pub async fn replace_root_credentials(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        root: &Root,
+        credentials: Credentials,
+        if_revision: Option<LogIndex>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Arc<Root>, Refused> {
+        let described = self.roots.described(root).map_err(unavailable)?;
+        let described = Described { credentials, ..described };
+        if let Err(refused) = self.try_credentials(who, tenant, root, &described).await {
+            let (name, target) = ("replace_root_credentials", root.name.as_str());
+            self.note_admin(who, name, Some(tenant.handle), target, Err(&refused)).await?;
+            return Err(refused);
+        }
+        let settings = described.to_bytes();
+        let command = ReplaceRootCredentials {
+            tenant: root.tenant,
+            root: root.handle,
+            if_revision,
+            settings: self.hot.keyring().seal_root_settings(root.tenant, root.handle, &settings),
+        };
+        match self.administer(who, root.tenant, root.name.as_str(), command, idempotency).await? {
+            Administered { answer: Answer::Root(handle), .. } => {
+                let generation = self.store.generation();
+                let root = generation.state.root(tenant.handle, handle).cloned();
+                root.ok_or(Refused::Internal { cause: "root_not_published" })
+            }
+            _ => Err(Refused::Internal { cause: "unexpected_answer" }),
+        }
+    }
+
+    async fn try_credentials(
+        &self,
+        who: &Administrator,
+        tenant: &Tenant,
+        root: &Root,
+        described: &Described,
+    ) -> Result<(), Refused> {
+        let report = self.test_root(who, tenant, described).await?;
+        if !report.passed {
+            return Err(match not_passed(&report) {
+                Refused::RootUnfit { reason } => Refused::CredentialsUnfit { reason },
+                refused => refused,
+            });
+        }
+        if let Some(other) = report.l1_ref.filter(|told| *told != root.l1_ref) {
+            let reason =
+                format!("the new ones lead to another key, {other}; configure that as a root of its own");
+            return Err(Refused::CredentialsUnfit { reason });
+        }
+        match self.roots.opens_wraps(tenant, root, described).await {
+            Ok(()) => Ok(()),
+            Err(error @ (RootError::Corrupt { .. } | RootError::Misconfigured { .. })) => {
+                Err(Refused::CredentialsUnfit { reason: error.to_string() })
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Asks a root in use at once, as this node's latest state describes it, and tells the cluster what it said: nobody
+    /// waits for its next probe after it was set right.
+    pub async fn hear_root(&self, root: &Root) {
+        let which = Some((root.tenant, root.handle));
+        let generation = self.store.generation();
+        if !generation.state.roots_in_use().any(|used| used == which) {
+            return;
+        }
+        let heard = async {
+            // Opened without a probe's haste: a worker that takes its time to start is not silent.
+            let opened = self.roots.root(Some(root)).await.is_ok();
+            opened && probes::hear(self, which).await
+        };
+        if !tokio::time::timeout(HEAR_MAX, heard).await.unwrap_or_default() {
+            tracing::info!(root = %root.name, "the root is heard by its next probe");
+        }
+    }
+}

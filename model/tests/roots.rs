@@ -1,0 +1,114 @@
+//! New credentials of a root: another description of the same key, and nothing else.
+
+#![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
+
+use std::collections::BTreeMap;
+
+use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
+use model::commands::{ConfigureRoot, CreateTenant, ReplaceRootCredentials, TerminateTenant};
+use model::event::{BEGINNING, What};
+use model::id::{CommandId, LogIndex, RootHandle, RootName, TenantHandle, TenantName};
+use model::refusal::{Limit, Refusal};
+use model::root::{ROOT_SETTINGS_BYTES_MAX, Root};
+use model::state::State;
+use model::tenant::Wrap;
+use model::time::ClusterTime;
+
+const TENANT: TenantHandle = TenantHandle([1; 4]);
+const ROOT: RootHandle = RootHandle([2; 4]);
+
+/// A state with a root at index 2, and the index of the next command.
+struct Bench(State, u64);
+
+impl Bench {
+    fn new() -> Self {
+        let create = CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").unwrap(),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps: vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }],
+        };
+        let configure = ConfigureRoot {
+            tenant: TENANT,
+            handle: ROOT,
+            name: RootName::parse("own").unwrap(),
+            provider: "transit".to_owned(),
+            l1_ref: "transit:k".to_owned(),
+            settings: vec![1],
+        };
+        let mut bench = Self(State::new("eu"), 1);
+        bench.apply(create);
+        assert_eq!(bench.apply(configure), Answer::Root(ROOT));
+        bench
+    }
+
+    fn apply(&mut self, action: impl Into<Action>) -> Answer {
+        self.apply_as(None, action)
+    }
+
+    fn apply_as(&mut self, key: Option<IdempotencyKey>, action: impl Into<Action>) -> Answer {
+        let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(self.1) };
+        let command = Command { stamp, idempotency: key, action: action.into() };
+        let applied = self.0.apply(LogIndex(self.1), &command);
+        self.1 += 1;
+        applied.answer
+    }
+
+    fn root(&self) -> Root {
+        self.0.root(TENANT, ROOT).unwrap().as_ref().clone()
+    }
+}
+
+fn replace(read: Option<u64>, settings: &[u8]) -> ReplaceRootCredentials {
+    let if_revision = read.map(LogIndex);
+    ReplaceRootCredentials { tenant: TENANT, root: ROOT, if_revision, settings: settings.to_vec() }
+}
+
+#[test]
+fn the_description_and_its_revision_change_and_the_key_does_not() {
+    let mut bench = Bench::new();
+    let before = bench.root();
+    assert_eq!(bench.apply(replace(Some(2), &[9])), Answer::Root(ROOT));
+    let after = Root { settings: vec![9], revision: LogIndex(3), ..before };
+    assert_eq!(bench.root(), after);
+    assert_eq!(bench.apply(replace(None, &[8])), Answer::Root(ROOT), "nobody insists on a revision");
+    let told = bench
+        .0
+        .events_after(BEGINNING)
+        .filter(|event| matches!(event.what, What::RootCredentialsReplaced(_)));
+    assert_eq!(told.count(), 2);
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let mut bench = Bench::new();
+    let before = bench.root();
+    let too_long = vec![0; ROOT_SETTINGS_BYTES_MAX + 1];
+    let max = ROOT_SETTINGS_BYTES_MAX as u64;
+    let other = ReplaceRootCredentials { root: RootHandle([3; 4]), ..replace(None, &[9]) };
+    for (command, refusal) in [
+        (replace(Some(1), &[9]), Refusal::RevisionConflict { now: LogIndex(2) }),
+        (replace(None, &too_long), Refusal::LimitReached { what: Limit::RootSettings, max }),
+        (other, Refusal::RootUnknown),
+    ] {
+        assert_eq!(bench.apply(command), Answer::Refused(refusal));
+        assert_eq!(bench.root(), before);
+    }
+    bench.apply(TerminateTenant { tenant: TENANT });
+    assert!(matches!(bench.apply(replace(None, &[9])), Answer::Refused(_)));
+}
+
+#[test]
+fn a_repeated_request_replaces_them_once() {
+    let mut bench = Bench::new();
+    let key = Some(IdempotencyKey { key: [5; 32], request: [6; 32] });
+    for _ in 0..2 {
+        // What it insists on held when it came first.
+        assert_eq!(bench.apply_as(key, replace(Some(2), &[9])), Answer::Root(ROOT));
+        assert_eq!(bench.root().revision, LogIndex(3));
+    }
+}
