@@ -3,6 +3,9 @@
 //! Signals go only to processes whose command line names a file in that folder. Dropping the cluster stops
 //! every one of them.
 
+mod members;
+mod rot;
+
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -16,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+pub use self::members::member;
 use crate::bed::{Bed, Missing, Network, Shim, Throttle, Volumes};
 use crate::environment::Environment;
 
@@ -46,6 +50,8 @@ pub struct Cluster {
     variables: Vec<(String, String)>,
     /// The first of the peer ports.
     peer_port: u16,
+    /// The bit that was flipped and not yet back.
+    flipped: Option<rot::Flipped>,
 }
 
 /// The cluster's folder, removed at the end unless asked otherwise.
@@ -114,6 +120,7 @@ impl Cluster {
                 .collect(),
             peer_port: base + 20,
             bed: None,
+            flipped: None,
         };
         cluster.await_ready().await?;
         Ok(cluster)
@@ -274,6 +281,15 @@ impl Cluster {
         self.part(|bed| &bed.volumes)
     }
 
+    /// Exchanges disks.
+    ///
+    /// # Errors
+    /// The machine cannot.
+    pub fn volumes_mut(&mut self) -> anyhow::Result<&mut Volumes> {
+        let bed = self.bed.as_mut().context("the nodes stand on no testbed")?;
+        bed.volumes.as_mut().map_err(|missing| anyhow::anyhow!("{missing}"))
+    }
+
     /// Fails syncs and moves clocks.
     ///
     /// # Errors
@@ -346,12 +362,25 @@ impl Cluster {
     /// # Errors
     /// It does not start.
     pub fn kill_and_start(&mut self, node: usize) -> anyhow::Result<()> {
+        self.kill_and_wait(node)?;
+        self.start_again(node)
+    }
+
+    /// Kills a node, if it still runs, and waits until nothing is left of its process.
+    ///
+    /// # Errors
+    /// The signal cannot be sent, or the process does not end.
+    pub fn kill_and_wait(&mut self, node: usize) -> anyhow::Result<()> {
         self.signal_if_running(node, Signal::KILL)?;
         let deadline = Instant::now() + STOP_TIMEOUT;
-        while self.is_running(node) && Instant::now() < deadline {
+        while self.is_running(node) {
+            if Instant::now() > deadline {
+                bail!("node {node} survived kill -9");
+            }
             std::thread::sleep(POLL);
         }
-        self.start_again(node)
+        self.reap();
+        Ok(())
     }
 
     /// Sends a signal to a node's process, if there is one.
@@ -415,6 +444,12 @@ impl Cluster {
         let mut command = Command::new(&self.keyraft);
         command.args(["audit", what]).arg(log).stdin(Stdio::null());
         command
+    }
+
+    /// Whether a node's process ended, and its last line says so.
+    pub fn ended_with(&self, node: usize, words: &str) -> bool {
+        let said = self.last_words(node);
+        !self.is_running(node) && said.lines().last().is_some_and(|line| line.contains(words))
     }
 
     /// The last lines of a node's log.

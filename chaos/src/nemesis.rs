@@ -51,6 +51,7 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
     let leader = leader(cluster).await?;
     let node = match step.fault.victim {
         Victim::Any => step.node,
+        Victim::Joined => step.node.max(1),
         Victim::Leader => leader,
     };
     let was_leader = node == leader;
@@ -59,7 +60,7 @@ async fn strike(cluster: &mut Cluster, load: &Load, step: &Step) -> anyhow::Resu
     (step.fault.strike)(cluster, node)?;
     load.ledger().set_cut_off(step.fault.cuts_off.then_some(node));
     let everyone = step.fault.everyone;
-    let gap = (was_leader && !everyone).then(|| WriteGap::begin(load, node, struck));
+    let gap = (was_leader && !everyone && step.fault.at_once).then(|| WriteGap::begin(load, node, struck));
     sleep(step.lasts).await;
     let bitten = (step.fault.has_bitten)(cluster, node);
     let write_gap = match gap {

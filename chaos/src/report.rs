@@ -220,10 +220,12 @@ fn not_exercised(
         let unseen = |strike: &&Strike| fault.must_be_noticed && !strike.noticed;
         for strike in of_this().filter(|strike| !strike.bitten || unseen(strike)) {
             let (at, node) = (strike.struck.as_secs(), strike.node);
-            let why = if strike.bitten { "no client noticed" } else { "the process was unharmed" };
+            let why = if strike.bitten { "no client noticed" } else { "the node was unharmed" };
             missing.push(format!("the fault {} on node {node} at {at} s did not bite: {why}", fault.name));
         }
-        let lost = |strike: &&Strike| strike.was_leader && !strike.everyone && strike.write_gap.is_none();
+        let lost = |strike: &&Strike| {
+            fault.at_once && strike.was_leader && !strike.everyone && strike.write_gap.is_none()
+        };
         let leaderless = of_this().filter(lost).count();
         if leaderless > 0 {
             missing

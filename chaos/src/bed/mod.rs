@@ -6,6 +6,7 @@
 //! rules carry the number of this process and touch nothing else.
 
 mod network;
+mod relay;
 mod shim;
 mod throttle;
 mod volumes;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
@@ -10,10 +11,15 @@ use super::{must_be_root, run, text};
 
 /// Room for a run: the file is sparse, so a short one costs little.
 const BYTES: u64 = 1 << 30;
+/// Room on an empty one.
+const EMPTY_BYTES: u64 = 256 << 20;
 /// What fills a volume.
 const FILLER: &str = "filler";
 /// How much of it is written at once.
 const FILLER_STEP: usize = 1 << 20;
+/// How long a volume may be busy after its process was killed, and how often to look.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+const BUSY_POLL: Duration = Duration::from_millis(20);
 /// The source of the program that takes a volume's power, built where the run takes place.
 const POWER: &str = include_str!("power.c");
 
@@ -67,8 +73,24 @@ impl Volumes {
     /// Gives the power back; the node's process must be gone.
     pub fn restore_power(&mut self, node: usize) -> anyhow::Result<()> {
         let place = self.place(node)?.to_owned();
-        run("umount", &[text(&place)?])?;
+        unmount(&place)?;
         self.mount(node, &place)
+    }
+
+    /// Puts an empty volume into the place of a stopped node's own.
+    pub fn take_away(&mut self, node: usize) -> anyhow::Result<()> {
+        let place = self.place(node)?.to_owned();
+        let mode = std::fs::metadata(&place)?.permissions();
+        let empty = self.folder.join("empty.img");
+        format(&empty, EMPTY_BYTES)?;
+        unmount(&place)?;
+        run("mount", &["-o", "loop", text(&empty)?, text(&place)?])?;
+        Ok(std::fs::set_permissions(&place, mode)?)
+    }
+
+    /// Puts a stopped node's own volume back into its place.
+    pub fn give_back(&mut self, node: usize) -> anyhow::Result<()> {
+        self.restore_power(node)
     }
 
     /// Leaves no byte of space.
@@ -122,6 +144,18 @@ impl Drop for Volumes {
     fn drop(&mut self) {
         for place in self.mounted.iter().flatten() {
             let _ = text(place).and_then(|place| run("umount", &["--lazy", place]));
+        }
+    }
+}
+
+/// Takes a volume from its place. The last thread of a process may still be on its way out.
+fn unmount(place: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + BUSY_MAX;
+    loop {
+        match run("umount", &[text(place)?]) {
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => std::thread::sleep(BUSY_POLL),
+            Ok(_) => return Ok(()),
         }
     }
 }

@@ -14,6 +14,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: false,
     everyone: false,
     cuts_off: false,
+    at_once: true,
     strike: |cluster, node| cluster.shim()?.set_wall_ahead(node, AHEAD_S),
     has_bitten: |cluster, node| cluster.shim().is_ok_and(|shim| shim.has_read_ahead(node)),
     heal: |cluster, node| cluster.shim()?.set_wall_ahead(node, 0),

@@ -13,6 +13,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     cuts_off: false,
     everyone: false,
+    at_once: true,
     strike: |cluster, node| cluster.signal(node, Signal::STOP),
     has_bitten: |cluster, node| cluster.is_frozen(node),
     heal: |cluster, node| cluster.signal(node, Signal::CONT),

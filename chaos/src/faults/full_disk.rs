@@ -10,6 +10,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: false,
     everyone: false,
     cuts_off: false,
+    at_once: true,
     strike: |cluster, node| cluster.volumes()?.fill(node),
     has_bitten: |cluster, node| cluster.volumes().is_ok_and(|volumes| volumes.is_full(node)),
     heal: |cluster, node| {

@@ -11,7 +11,8 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     everyone: false,
     cuts_off: true,
+    at_once: true,
     strike: |cluster, node| cluster.network()?.isolate(node),
     has_bitten: |cluster, _| cluster.network().is_ok_and(|network| network.has_dropped()),
-    heal: |cluster, _| cluster.network()?.cut(&Default::default()),
+    heal: |cluster, _| cluster.network()?.heal(),
 };

@@ -12,6 +12,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     cuts_off: false,
     everyone: false,
+    at_once: true,
     strike: |cluster, node| cluster.signal(node, Signal::KILL),
     has_bitten: |cluster, node| !cluster.is_running(node),
     heal: |cluster, node| cluster.start_again(node),

@@ -1,20 +1,25 @@
 //! What can happen to a node. To add a fault, write one file and one row in [`FAULTS`].
 
+mod bit_rot;
 mod bridge;
 mod clock_jump;
 mod deaf;
+mod delay;
+mod demote;
 mod freeze;
 mod full_disk;
 mod isolate;
 mod isolate_leader;
 mod kill;
 mod kill_leader;
+mod loss;
 mod mute;
 mod power_cut;
 mod power_cut_all;
 mod slow_disk;
 mod sync_error;
 mod terminate;
+mod wiped_disk;
 
 use std::time::Duration;
 
@@ -36,12 +41,17 @@ pub const FAULTS: &[Fault] = &[
     mute::FAULT,
     deaf::FAULT,
     bridge::FAULT,
+    loss::FAULT,
+    delay::FAULT,
+    demote::FAULT,
     slow_disk::FAULT,
     full_disk::FAULT,
     sync_error::FAULT,
     clock_jump::FAULT,
     power_cut::FAULT,
     power_cut_all::FAULT,
+    wiped_disk::FAULT,
+    bit_rot::FAULT,
 ];
 
 /// Something that happens to one node and ends.
@@ -61,6 +71,8 @@ pub struct Fault {
     pub cuts_off: bool,
     /// Whether other nodes than the struck one may fail to serve meanwhile.
     pub everyone: bool,
+    /// Whether it happens at one moment, so that the pause of writes after it can be told.
+    pub at_once: bool,
     /// Makes it happen.
     pub strike: fn(&mut Cluster, usize) -> anyhow::Result<()>,
     /// Whether it has happened, seen from outside.
@@ -80,6 +92,8 @@ fn bed_part<T>(cluster: &Cluster, part: fn(&Bed) -> &Result<T, Missing>) -> Resu
 pub enum Victim {
     /// Any node, by chance.
     Any,
+    /// Any node that joined; not the one that began the cluster, which would begin another.
+    Joined,
     /// The leader of the moment.
     Leader,
 }
@@ -128,8 +142,9 @@ pub struct Step {
     pub lasts: Duration,
 }
 
-/// Shortest and longest peace between two faults, in milliseconds.
-const PAUSE_MS: (u64, u64) = (500, 2_500);
+/// Shortest and longest peace between two faults, in milliseconds: so short that every fault has its turn in the
+/// three minutes of `make proofs`.
+const PAUSE_MS: (u64, u64) = (500, 1_500);
 
 /// The endless plan that a seed decides: every fault once in random order, then any.
 pub fn plan(faults: &[&'static Fault], seed: u64, nodes: usize) -> impl Iterator<Item = Step> {
@@ -153,7 +168,10 @@ mod tests {
 
     fn names(seed: u64) -> Vec<(&'static str, usize, Duration)> {
         let faults: Vec<_> = FAULTS.iter().collect();
-        plan(&faults, seed, 3).take(20).map(|step| (step.fault.name, step.node, step.lasts)).collect()
+        plan(&faults, seed, 3)
+            .take(FAULTS.len() + 5)
+            .map(|step| (step.fault.name, step.node, step.lasts))
+            .collect()
     }
 
     #[test]
@@ -166,6 +184,18 @@ mod tests {
             let mut all: Vec<_> = FAULTS.iter().map(|fault| fault.name).collect();
             all.sort_unstable();
             assert_eq!(first, all, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn every_fault_has_its_turn_in_three_minutes() {
+        const PROOFS: Duration = Duration::from_secs(180);
+        const UNTIL_SERVED: Duration = Duration::from_millis(2_500); // a restart takes half a second
+        let faults: Vec<_> = FAULTS.iter().collect();
+        for seed in 0..50 {
+            let first = plan(&faults, seed, 3).take(FAULTS.len());
+            let takes: Duration = first.map(|step| step.pause + step.lasts + UNTIL_SERVED).sum();
+            assert!(takes < PROOFS, "seed {seed}: {takes:?}");
         }
     }
 

@@ -10,6 +10,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     everyone: false,
     cuts_off: false,
+    at_once: true,
     strike: |cluster, node| cluster.cut_power(&[node]),
     has_bitten: |cluster, node| !cluster.is_running(node),
     heal: |cluster, node| {

@@ -10,6 +10,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: false,
     everyone: false,
     cuts_off: false,
+    at_once: true,
     strike: |cluster, node| cluster.throttle()?.slow(node, cluster.pids()[node], &cluster.node_data(node)),
     has_bitten: |cluster, node| cluster.throttle().is_ok_and(|throttle| throttle.has_held_back(node)),
     heal: |cluster, node| cluster.throttle()?.release(node),

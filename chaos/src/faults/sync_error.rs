@@ -10,6 +10,7 @@ pub const FAULT: Fault = Fault {
     must_be_noticed: true,
     everyone: false,
     cuts_off: false,
+    at_once: true,
     strike: |cluster, node| cluster.shim()?.fail_syncs(node, true),
     has_bitten: |cluster, node| cluster.shim().is_ok_and(|shim| shim.has_failed(node)),
     heal: |cluster, node| {
