@@ -1,23 +1,17 @@
-//! The nemesis's question about the loss of a leader, put to etcd: how long until writes are back?
-//!
-//! Three members on loopback with etcd's own defaults; the leader is killed with SIGKILL, and both others are
-//! asked to write, again and again, until one acknowledges. What `chaos --faults kill-leader` says of keyraft
-//! then stands beside it, from the same machine. Kills only processes it started.
+//! The members of an etcd cluster on loopback.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use chaos::figures;
-use clap::Parser;
 use serde_json::{Value, json};
 use ureq::Agent;
 
 /// Members of the cluster.
-const MEMBERS: usize = 3;
+pub const MEMBERS: usize = 3;
 /// Between two rounds of writes, as in the nemesis.
 const WRITE_PROBE_PAUSE: Duration = Duration::from_millis(25);
 /// A call that takes longer is given up.
@@ -29,53 +23,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the killed member stays away, as in the nemesis at least.
 const AWAY: Duration = Duration::from_secs(2);
 
-/// How often, and where to.
-#[derive(Debug, Parser)]
-#[command(name = "etcd", version, about = "Kills the leader of an etcd cluster and times its writes")]
-struct Args {
-    /// How many leaders to kill
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    kills: u32,
-    /// First of six ports on loopback
-    #[arg(long, default_value_t = 23_790, value_parser = clap::value_parser!(u16).range(1024..65_000))]
-    port: u16,
-    /// Appends the result to this file of figures and rewrites the page beside it
-    #[arg(long)]
-    figures: Option<PathBuf>,
-}
-
-#[allow(clippy::print_stderr)] // the failure of a command
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("etcd: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[allow(clippy::print_stdout)] // the answer of a command
-fn run(args: &Args) -> anyhow::Result<()> {
-    let version = Command::new("etcd").arg("--version").output();
-    let version = version.context("etcd is not installed; Debian has it as etcd-server")?;
-    let version = String::from_utf8_lossy(&version.stdout).lines().next().unwrap_or_default().to_owned();
-    let folder = tempfile::tempdir()?;
-    let mut cluster = Etcd::start(folder.path(), args.port)?;
-    let mut gaps = Vec::new();
-    for kill in 1..=args.kills {
-        let leader = cluster.leader()?;
-        let gap = cluster.without(leader)?;
-        println!("etcd: {kill:>4}  writes paused {:.2} s", gap.as_secs_f64());
-        gaps.push(gap);
-    }
-    let value = json!({ "kind": "etcd", "version": version, "write_gap_after_leader_loss_ms": figures::spread(gaps) });
-    println!("{value:#}");
-    args.figures.as_deref().map_or(Ok(()), |file| figures::append(file, &value))
-}
-
 /// A running cluster; its members end with it.
-struct Etcd {
+pub struct Etcd {
     folder: PathBuf,
     port: u16,
     members: Vec<Child>,
@@ -83,10 +32,12 @@ struct Etcd {
 }
 
 impl Etcd {
-    fn start(folder: &Path, port: u16) -> anyhow::Result<Self> {
-        let config = Agent::config_builder().timeout_global(Some(CALL_TIMEOUT)).http_status_as_error(true);
-        let agent = Agent::from(config.build());
-        let mut cluster = Self { folder: folder.to_owned(), port, members: Vec::new(), agent };
+    /// Starts every member.
+    ///
+    /// # Errors
+    /// etcd cannot be run.
+    pub fn start(folder: &Path, port: u16) -> anyhow::Result<Self> {
+        let mut cluster = Self { folder: folder.to_owned(), port, members: Vec::new(), agent: agent() };
         for member in 0..MEMBERS {
             let process = cluster.launch(member)?;
             cluster.members.push(process);
@@ -107,12 +58,16 @@ impl Etcd {
         command.spawn().context("etcd does not start")
     }
 
-    fn client(&self, member: usize) -> String {
+    /// Where a member takes requests.
+    pub fn client(&self, member: usize) -> String {
         format!("http://127.0.0.1:{}", usize::from(self.port) + member)
     }
 
     /// The leader, once every member knows the same one.
-    fn leader(&self) -> anyhow::Result<usize> {
+    ///
+    /// # Errors
+    /// They do not agree on one.
+    pub fn leader(&self) -> anyhow::Result<usize> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let status = |member| call(&self.agent, &self.client(member), "maintenance/status", &json!({}));
@@ -131,7 +86,10 @@ impl Etcd {
     }
 
     /// Kills a member and starts it again; from the kill to the next write that another acknowledged.
-    fn without(&mut self, member: usize) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// No write is acknowledged any more.
+    pub fn without(&mut self, member: usize) -> anyhow::Result<Duration> {
         let struck = Instant::now();
         self.members[member].kill()?;
         let (tell, told) = mpsc::channel();
@@ -140,9 +98,7 @@ impl Etcd {
             for other in (0..MEMBERS).filter(|other| *other != member) {
                 let (agent, address, tell) = (self.agent.clone(), self.client(other), Arc::clone(&tell));
                 thread::spawn(move || {
-                    if call(&agent, &address, "kv/put", &json!({ "key": "a2V5", "value": "dmFsdWU=" }))
-                        .is_ok()
-                    {
+                    if put(&agent, &address, "a2V5", "dmFsdWU=").is_ok() {
                         let _ = tell.send(Instant::now());
                     }
                 });
@@ -168,6 +124,20 @@ impl Drop for Etcd {
             let _ = member.wait();
         }
     }
+}
+
+/// What keeps connections to members.
+pub fn agent() -> Agent {
+    let config = Agent::config_builder().timeout_global(Some(CALL_TIMEOUT)).http_status_as_error(true);
+    Agent::from(config.build())
+}
+
+/// A durable write; key and value in base64.
+///
+/// # Errors
+/// It was not acknowledged.
+pub fn put(agent: &Agent, address: &str, key: &str, value: &str) -> anyhow::Result<()> {
+    call(agent, address, "kv/put", &json!({ "key": key, "value": value })).map(drop)
 }
 
 /// One call of etcd's JSON gateway.
