@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use model::id::{BootId, ClusterId, NodeId, Realm};
 use model::sealer::{Sealer, lp};
 use prost::Message;
+use subtle::ConstantTimeEq as _;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
 
@@ -39,8 +40,8 @@ pub(crate) struct Gate {
     process: u64,
     boot: AtomicU64,
     sealer: Arc<dyn Sealer>,
-    /// Our own proof of having been let in: nothing, sealed for our id and name.
-    let_in: Vec<u8>,
+    /// Our own [`proof`].
+    let_in: [u8; 32],
     marks: Box<dyn Marks>,
     seen: Mutex<HashMap<NodeId, Seen>>,
     /// How another lineage of this realm was met, if one was.
@@ -97,12 +98,13 @@ pub(crate) enum Refused {
     Twin { node: NodeId },
 }
 
-/// Sets these proofs apart from everything else that is sealed.
+/// Sets these proofs apart from hashes of rows and tokens.
 const LET_IN: &[u8] = b"keyraft/v1/let-in";
 
-/// What a proof is bound to. With the name in it, it is of use only beside that name's certificate.
-fn let_in_as(cluster: ClusterId, node: NodeId, name: &str) -> Vec<u8> {
-    lp(&[LET_IN, &cluster.0, &node.0.to_be_bytes(), name.as_bytes()])
+/// What a node shows to members that have not heard of it yet: a keyed hash of its id and name. With the name in it,
+/// it is of use only beside that name's certificate.
+fn proof(sealer: &dyn Sealer, cluster: ClusterId, node: NodeId, name: &str) -> [u8; 32] {
+    sealer.set_hash(LET_IN, &lp(&[&cluster.0, &node.0.to_be_bytes(), name.as_bytes()]))
 }
 
 /// Marks refusals that mean "this data directory must never be used again".
@@ -144,7 +146,7 @@ impl Gate {
             me,
             process,
             boot: AtomicU64::new(0),
-            let_in: sealer.seal(&let_in_as(cluster, me, name), &[]),
+            let_in: proof(&*sealer, cluster, me, name),
             sealer,
             marks,
             seen: Mutex::default(),
@@ -197,7 +199,7 @@ impl Gate {
             mark: Some(self.marks.own()),
             realm: self.realm.0.to_vec(),
             known: self.seen().entry(to).or_insert_with(|| self.load(to)).highest,
-            let_in: self.let_in.clone(),
+            let_in: self.let_in.to_vec(),
         }
     }
 
@@ -228,7 +230,7 @@ impl Gate {
             return Err(Refused::Myself { me: self.me });
         }
         let expected = known(from);
-        let proves = || self.sealer.open(&let_in_as(self.cluster, from, name), &header.let_in).is_ok();
+        let proves = || proof(&*self.sealer, self.cluster, from, name).ct_eq(&header.let_in).into();
         let let_in = expected.is_some() || proves();
         if let Some(expected) = expected.filter(|expected| **expected != **name) {
             return Err(Refused::OtherName { node: from, expected, name: name.to_string() });

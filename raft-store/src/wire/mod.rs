@@ -40,7 +40,7 @@ pub struct Header {
     #[prost(message, optional, tag = "8")]
     pub known: Option<Mark>,
     /// Proof that the caller was let in under this id and its certificate's name, for nodes that have not heard of it
-    /// yet: a sealed record of nothing, under 100 bytes. Empty while joining.
+    /// yet: a keyed hash of 32 bytes. Empty while joining.
     #[prost(bytes = "vec", tag = "9")]
     pub let_in: Vec<u8>,
 }
