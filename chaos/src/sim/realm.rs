@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crypto::{ArenaError, Commitments, Keyring, L2, Seed, UidKey};
+use crypto::{ArenaError, Commitments, Keyring, L1Payload, L2, Seed, UidKey};
+use hex_literal::hex;
 use model::command::Action;
 use model::commands::{AddL2Version, CreateTenant, RegisterService};
 use model::id::Realm as RealmId;
@@ -21,6 +22,20 @@ use super::dice::Dice;
 
 /// Every run's realm.
 pub const REALM: RealmId = RealmId([0x11; 16]);
+/// Every run's keyring, sealed, and the key it is sealed under as a root would give it back: what is hashed with it goes
+/// into packets, whose lengths are part of a trace.
+const KEYRING: &[u8] = &hex!(
+    "4b525731018d5e61d7156c46481cf9e486e43613391f7b8d5f3e694f8ff86bc0908b8481e9aa45e23efb5ade0817f09
+     08b8f10ef88888d3b2592a54f331f7a26e338af8854404873f3b2ba8a5448ccc3fb755e91c41aa060eefde3bf47ed809
+     7eb06c10fd0ffb68780bbe8599111d09d1f24e92118661fe50492c3625f396899e71c801e53f22a5661ad6fc5e458d7c
+     b0f87b1ff020e8259c8e6957f072942c10928d1d2c6f274f0c5d980e603a541962228574f14c56eae8fdd62a32a"
+);
+const KEK: &[u8] = &hex!(
+    "2b8b2e9b498c7c4aa2cc8394f9f4a4ccac7e772626d27e61aae21d214b6b9fddec70ae3e1eeda9b58da822a9eb9eb497
+     71ac6f1d30dbb954a343395e701b428d"
+);
+/// The root that the latter names.
+const ROOT: &str = "sim";
 /// Every run's region.
 pub const REGION: &str = "eu-sim";
 /// Lease lengths of the tenants with keys, in milliseconds: the default, and strict.
@@ -81,7 +96,9 @@ pub struct Key {
 impl Realm {
     /// Makes everything; nothing is replicated yet, see [`Realm::founding`].
     pub fn new(dice: &Dice) -> Result<Self, ArenaError> {
-        let keyring = Arc::new(Keyring::generate(REALM)?);
+        let kek = L1Payload::from_bytes(KEK).and_then(|payload| payload.into_kek(REALM, ROOT));
+        let keyring =
+            Arc::new(Keyring::unseal(REALM, &kek.expect("made for it"), KEYRING).expect("sealed under it"));
         let mut tenants = Vec::new();
         let mut keys = Vec::new();
         for (number, lease_ms) in (0_u8..).zip(LEASES_MS) {

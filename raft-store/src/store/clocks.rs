@@ -49,7 +49,7 @@ impl Clocks {
     pub fn watch(&self, wall_ms: u64, now: BootTime) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((before_ms, before)) = own.read {
-            let passed = now.since(before).unwrap_or_default();
+            let Some(passed) = now.since(before) else { return }; // somebody read later, and was here before
             let expected_ms = before_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
             if wall_ms.abs_diff(expected_ms) > OFF_MS {
                 tracing::warn!(

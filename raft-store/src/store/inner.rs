@@ -136,16 +136,18 @@ impl Inner {
     /// doubted, the time agreed last and what has passed since.
     pub fn stamp(&self) -> ClusterTime {
         let applied = self.serving.load().state.cluster().time;
-        self.watch_clock();
+        let wall_ms = self.watch_clock();
         if self.clocks.is_doubted(self.me(), &self.raft.view().voters()) {
             return self.time.now(self.now(), applied);
         }
-        ClusterTime(self.around.clock.wall_ms()).max(applied)
+        ClusterTime(wall_ms).max(applied)
     }
 
-    /// Compares the wall clock with the boot clock beside it.
-    pub fn watch_clock(&self) {
-        self.clocks.watch(self.around.clock.wall_ms(), self.now());
+    /// Reads the wall clock, and compares it with the boot clock beside it.
+    pub fn watch_clock(&self) -> u64 {
+        let wall_ms = self.around.clock.wall_ms();
+        self.clocks.watch(wall_ms, self.now());
+        wall_ms
     }
 }
 

@@ -65,16 +65,24 @@ impl Inner {
 
     /// Raft's own calls: from a member, and not before a quorum accepted our disk. A node that was cut off while
     /// others joined hears those as well: its vote may be the one they need, and from nobody else would it learn of
-    /// them. An id is the index of a join's entry, so one beyond what is applied here belongs to such a node, if it
-    /// proves that it was let in.
+    /// them.
     fn for_raft(&self, caller: &Caller) -> Result<(), Status> {
         if !self.accepted.load(Ordering::Acquire) {
             return Err(Status::unavailable("no quorum has accepted this node's disk yet"));
         }
-        if caller.let_in && caller.node.0 > self.serving.load().index.0 {
+        if self.comes_to_join(caller) {
             return Ok(());
         }
         self.member(caller)
+    }
+
+    /// Whether the caller proved that it was let in, and may be a member that this node has yet to hear of. An id is the
+    /// index of the join's entry, and the membership follows later: until then the join alone is known here, or
+    /// neither. Who was a member and is not was refused before.
+    fn comes_to_join(&self, caller: &Caller) -> bool {
+        let known = self.serving.load();
+        let joined = || known.state.joined(caller.node).is_some_and(|joined| *joined.name == *caller.name);
+        caller.let_in && (caller.node.0 > known.index.0 || joined())
     }
 
     async fn take_pieces(

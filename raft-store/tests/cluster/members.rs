@@ -409,6 +409,39 @@ fn a_voter_that_was_cut_off_follows_a_leader_it_has_not_heard_of() {
     });
 }
 
+/// The same, where the voter learns of the join well before it learns of the membership.
+#[test]
+fn a_voter_that_was_cut_off_hears_its_leader_between_the_join_and_the_membership() {
+    simulate("a_voter_that_was_cut_off_hears", |dice| async move {
+        let mut sim = Sim::three(dice).await;
+        let leader = sim.leader().await;
+        let (away, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+        sim.isolate(away);
+        let writing: Vec<_> = (1..9)
+            .map(|writer| {
+                let store = sim.store(leader).clone();
+                tokio::spawn(async move {
+                    for number in 0..10 {
+                        store.propose(create(100 * writer + number, 3_000), None).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        let new = sim.join_through(leader, MORE[0], 50, true).await;
+        sim.isolate(away);
+        futures::future::join_all(writing).await;
+        sim.decide(leader, RetireNode { node: sim.id(gone) }).await;
+        sim.until_voters(leader, &[leader, away, new]).await;
+        sim.crash(gone).await;
+        assert_eq!(sim.store(leader).step_down().await, Ok(sim.id(new)));
+        sim.store(new).propose(create(1, 3_000), None).await.unwrap(); // it commits without the voter
+        sim.net.heal();
+        sim.store(away).wait_ready(Duration::from_secs(10)).await.unwrap();
+        sim.crash(leader).await;
+        sim.store(away).propose(create(2, 3_000), None).await.unwrap();
+    });
+}
+
 impl Sim {
     async fn fresh_token(&self, at: usize) -> String {
         self.store(at).join_token(TOKEN_LASTS).await.unwrap().expose().to_owned()

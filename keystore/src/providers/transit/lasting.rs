@@ -1,8 +1,9 @@
 //! How long a token that was given to us lasts, and how it lasts longer.
 //!
-//! A token that may be renewed is, by itself, before half of what was left of it is over: one with a period lives for as
+//! A token that may be renewed is, by itself, once half of what was left of it is over: one with a period lives for as
 //! long as its root is used, any other one until its `max_ttl`. What cannot be renewed ends when it ends, and its owner
-//! replaces the credentials. None of this makes a call fail: whether the token still serves, the call itself finds out.
+//! replaces the credentials. None of this makes a call fail, or wait for long: whether the token still serves, the call
+//! itself finds out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crate::http::{Answer, Client, Request};
 
 /// After a server that could not say, or did not renew: not with every call.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The call that was just answered waits for this at most.
+const TEND_MAX: Duration = Duration::from_millis(250);
 /// Between two renewals at least: a token near its last day gets ever less, and is not renewed by every call.
 const RENEWS_MIN: Duration = Duration::from_secs(1);
 
@@ -38,15 +41,20 @@ impl Lasting {
     /// Does what is due, by requests that `dressed` gives the token. Called after a call that the server accepted.
     pub async fn tend(&self, client: &Client, dressed: impl Fn(Request) -> Request) {
         let Some(due) = self.take(Instant::now()) else { return };
-        let next = match due {
-            Due::Look(_) => looked(client, dressed(Request::get("/v1/auth/token/lookup-self"))).await,
-            Due::Renew(_) => {
-                let nothing = serde_json::json!({});
-                renewed(client, dressed(Request::post_json("/v1/auth/token/renew-self", &nothing))).await
+        let doing = async {
+            match due {
+                Due::Look(_) => looked(client, dressed(Request::get("/v1/auth/token/lookup-self"))).await,
+                Due::Renew(_) => {
+                    let nothing = serde_json::json!({});
+                    renewed(client, dressed(Request::post_json("/v1/auth/token/renew-self", &nothing))).await
+                }
+                Due::Never => Due::Never,
             }
-            Due::Never => Due::Never,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        // Too late an answer counts as none: what was taken is due again.
+        if let Ok(next) = tokio::time::timeout(TEND_MAX, doing).await {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        }
     }
 
     /// What is due now. Nobody else finds it due meanwhile: other calls go on without waiting for it.
@@ -67,10 +75,10 @@ async fn looked(client: &Client, request: Request) -> Due {
     match client.send(request).await {
         Ok(answer) if answer.is_success() => match answer.json() {
             Ok(Looked { data }) => data.due(now),
-            Err(_) => Due::Never,
+            Err(_) => Due::Look(now + AGAIN),
         },
         // Its policies do not even let it look at itself, and renewing is granted beside that.
-        Ok(Answer { status: 400..500, .. }) => Due::Never,
+        Ok(Answer { status: 403 | 404, .. }) => Due::Never,
         Ok(_) | Err(_) => Due::Look(now + AGAIN),
     }
 }
