@@ -1,7 +1,6 @@
 //! The credentials of a root that is in use: they end, and are replaced in place. What does not open the very key is
 //! refused and changes nothing; what does is in use on every node at once.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use client::KeyRequest;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::peers::{Described, PROVIDERS, Peers};
 use crate::rest::{Reply, Request};
-use crate::support::{Cluster, KEYRAFT, NODES, text, until};
+use crate::support::{Cluster, NODES, text, until};
 
 const TENANT: &str = "tenant-a";
 /// As often as a tenant may want its root probed.
@@ -157,13 +156,7 @@ async fn a_tenant_has_few_tests_of_roots_at_once_and_takes_none_of_the_others() 
 fn what_happened_is_told(cluster: &Cluster) {
     let events = cluster.json(&["events", "--tenant", TENANT, "--event", "root_credentials_replaced"]);
     assert_eq!((&events[0]["root"], events.as_array().map(Vec::len)), (&"own".into(), Some(1)), "{events}");
-    let exported = |node| {
-        let log = cluster.node(node).join("data/audit");
-        let output =
-            Command::new(KEYRAFT).args(["audit", "export"]).arg(log).output().expect("keyraft audit");
-        text(&output.stdout)
-    };
-    let all = (0..NODES).map(exported).collect::<String>();
+    let all = cluster.audited();
     let attempts: Vec<&str> = all.lines().filter(|line| line.contains("replace_root_credentials")).collect();
     assert_eq!(attempts.iter().filter(|line| line.contains("credentials_unfit")).count(), 3, "{attempts:?}");
     assert_eq!(attempts.len(), 5, "three are unfit, one is stale, one is done: {attempts:?}");

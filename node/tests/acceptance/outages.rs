@@ -4,14 +4,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use client::KeyRequest;
 use serde_json::{Value, json};
 
 use crate::rest::Request;
-use crate::support::{Cluster, KEYRAFT, NODES, text, until};
+use crate::support::{Cluster, NODES, text, until};
 use crate::wire::Credentials;
 
 /// As often as a tenant may want its roots probed.
@@ -188,12 +187,5 @@ fn told(cluster: &Cluster, tenant: &str, key_state: &str) {
 
 /// Records of the audit logs of all nodes about one operation.
 fn audited(cluster: &Cluster, operation: &str) -> Vec<String> {
-    let exported = |node| {
-        let log = cluster.node(node).join("data/audit");
-        let output =
-            Command::new(KEYRAFT).args(["audit", "export"]).arg(log).output().expect("keyraft audit");
-        text(&output.stdout)
-    };
-    let all = (0..NODES).map(exported).collect::<String>();
-    all.lines().filter(|line| line.contains(operation)).map(str::to_owned).collect()
+    cluster.audited().lines().filter(|line| line.contains(operation)).map(str::to_owned).collect()
 }

@@ -234,6 +234,17 @@ impl Cluster {
         serde_json::from_slice(&output.stdout).ok()
     }
 
+    /// The records of the audit logs of all nodes, a line each.
+    pub fn audited(&self) -> String {
+        let exported = |node| {
+            let log = self.node(node).join("data/audit");
+            let output =
+                Command::new(KEYRAFT).args(["audit", "export"]).arg(log).output().expect("keyraft audit");
+            text(&output.stdout)
+        };
+        (0..NODES).map(exported).collect()
+    }
+
     /// The index of the leader.
     pub fn leader(&self) -> usize {
         let mut leader = None;
