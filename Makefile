@@ -67,7 +67,7 @@ chaos: build ## does to real nodes what the machine allows, five minutes
 chaos-long: build ## the same for an hour; writes docs/figures.md
 	@exec $(BIN)/chaos --seconds 3600 --faults all --figures docs/figures.jsonl $(ARGS)
 
-etcd: build ## durable writes and the loss of a leader beside an etcd of this machine
+etcd: build ## durable writes and the loss of a leader, beside an etcd
 	@exec $(BIN)/etcd --figures docs/figures.jsonl $(ARGS)
 
 upgrade: setup ## rolls a cluster to the next format and back, under load
