@@ -39,6 +39,15 @@ enum Work {
     BarrierSwitch,
     TakeOver,
     Probes,
+    SecondOpinions,
+}
+
+impl Work {
+    /// Whether it has a place of its own, which no hanging job can take: a root's no must be heard in time. Second
+    /// opinions do not wait for a round of probes either.
+    fn has_its_own_place(self) -> bool {
+        matches!(self, Self::Probes | Self::SecondOpinions)
+    }
 }
 
 /// Runs until `stop` says so.
@@ -89,12 +98,11 @@ struct Place {
 }
 
 impl Place {
-    /// A place for this work; `None` if it is under way already, or all places are taken. The probes have one of their
-    /// own, which no hanging job can take: a root's no must be heard in time.
+    /// A place for this work; `None` if it is under way already, or all places are taken.
     fn take(under_way: &UnderWay, work: Work) -> Option<Self> {
         let mut begun = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = begun.iter().filter(|begun| **begun != Work::Probes).count();
-        let begins = (work == Work::Probes || others < WORKERS_MAX) && begun.insert(work);
+        let others = begun.iter().filter(|begun| !begun.has_its_own_place()).count();
+        let begins = (work.has_its_own_place() || others < WORKERS_MAX) && begun.insert(work);
         begins.then(|| Self { work, under_way: Arc::clone(under_way) })
     }
 }
@@ -112,7 +120,9 @@ struct TakenOver(Mutex<HashSet<TenantHandle>>);
 
 impl TakenOver {
     fn wanted(&self, state: &State, now: ClusterTime) -> Vec<TenantHandle> {
-        let healthy = |root| state.l1(root).is_none_or(|l1| l1.state == L1State::Enabled);
+        // A doubt is over in a moment, either way: nobody shares keys out for it.
+        let is_fine = |state| matches!(state, L1State::Enabled | L1State::Refused);
+        let healthy = |root| state.l1(root).is_none_or(|l1| is_fine(l1.state));
         let mut silent = HashSet::new();
         if !state.roots_in_use().all(healthy) {
             let counts_down = |tenant: &&Arc<Tenant>| matches!(state.gate(tenant, now), Gate::Grace { .. });
@@ -169,6 +179,9 @@ fn due(engine: &Engine, taken_over: &TakenOver, ticked: bool) -> Vec<Work> {
     if ticked {
         engine.roots.close_outdated(state);
         work.push(Work::Probes);
+        if !probes::doubted(engine, state).is_empty() {
+            work.push(Work::SecondOpinions);
+        }
         let now = engine.store.now();
         if !taken_over.wanted(state, now).is_empty() {
             work.push(Work::TakeOver);
@@ -195,6 +208,7 @@ async fn perform(engine: &Engine, voters: &probes::Voters, taken_over: &TakenOve
         Work::BarrierSwitch => barrier::switch(engine).await,
         Work::TakeOver => take_over(engine, taken_over).await,
         Work::Probes => probes::round(engine, voters).await,
+        Work::SecondOpinions => probes::second_opinions(engine).await,
     }
 }
 
@@ -212,6 +226,8 @@ mod tests {
         hanging.push(Place::take(&under_way, proof(0)).expect("the last place"));
         assert!(Place::take(&under_way, Work::TakeOver).is_none(), "all are taken");
         assert!(Place::take(&under_way, Work::Probes).is_none(), "they are under way");
+        let opinions = Place::take(&under_way, Work::SecondOpinions);
+        assert!(opinions.is_some(), "they wait for nothing");
         drop(probes);
         let probes = Place::take(&under_way, Work::Probes);
         assert!(probes.is_some(), "the jobs hang still");

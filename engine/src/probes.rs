@@ -3,6 +3,10 @@
 //! The voters share the roots out among themselves, and another voter asks each time, so that one node's bad
 //! road to a root is not the last word about it. Evidence is stamped before the probe is sent, in cluster time
 //! (CONSISTENCY 13). No answer is never a no: only what a root says closes its tenants at once.
+//!
+//! What a root says of its key is the owner's word, whoever asks. That it will not deal with us may be the asking
+//! node's own trouble: a wrong clock, an identity that nobody renewed. So a refusal has the other voters ask at once.
+//! One that is answered ends the doubt; another refusal, or a few seconds in which nobody is answered, closes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +18,7 @@ use model::id::NodeId;
 use model::root::{DETAIL_BYTES_MAX, L1State, PROBE_EVERY_MS_MAX, WhichRoot};
 use model::state::State;
 use model::time::ClusterTime;
+use raft_store::Role;
 
 use crate::engine::Engine;
 use crate::root_admin::probe;
@@ -78,6 +83,38 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
     tell(engine, &generation.state, probes.into_iter().flatten().collect()).await
 }
 
+/// The roots that refused another node a moment ago, and that nobody has heard since. A learner is not asked, as it is
+/// not for probes: it may not even know yet what has become of the doubt.
+pub(crate) fn doubted(engine: &Engine, state: &State) -> Vec<WhichRoot> {
+    let node = engine.store.identity().node;
+    match engine.store.status().role {
+        Role::Learner | Role::Stopped => Vec::new(),
+        Role::Leader | Role::Follower | Role::Candidate => refused_others(state, node, engine.store.now()),
+    }
+}
+
+fn refused_others(state: &State, node: NodeId, now: ClusterTime) -> Vec<WhichRoot> {
+    let waits = |root: &WhichRoot| {
+        let refused = state.l1(*root).filter(|l1| l1.by != node);
+        refused.and_then(|l1| l1.doubted_until()).is_some_and(|until| now < until)
+    };
+    state.roots_in_use().filter(waits).take(PROBES_MAX).collect()
+}
+
+/// Asks the roots that refused another node; whether the cluster was told, or there was nothing to ask.
+pub(crate) async fn second_opinions(engine: &Engine) -> bool {
+    let generation = engine.store.generation();
+    let roots = doubted(engine, &generation.state);
+    if roots.is_empty() {
+        return true;
+    }
+    let probes: Vec<Option<Probe>> =
+        stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
+    // Silence is no opinion: the root is asked again while the doubt lasts.
+    let says = |probe: &Probe| !matches!(probe.state, L1State::Unreachable | L1State::Unknown);
+    tell(engine, &generation.state, probes.into_iter().flatten().filter(says).collect()).await
+}
+
 /// Probes one root now, whosever turn it is; whether the cluster was told.
 pub(crate) async fn hear(engine: &Engine, root: WhichRoot) -> bool {
     let probe = ask(engine, root).await;
@@ -89,8 +126,9 @@ async fn tell(engine: &Engine, state: &State, probes: Vec<Probe>) -> bool {
     if probes.is_empty() {
         return false;
     }
-    let news: Vec<Probe> = probes.iter().filter(|probe| is_news(state, probe)).cloned().collect();
     let by = engine.store.identity().node;
+    let news: Vec<(Probe, L1State)> =
+        probes.iter().filter_map(|probe| Some((probe.clone(), news(state, by, probe)?))).collect();
     match engine.store.propose(NoteProbes { by, probes }, None).await {
         Ok(_) => record(engine, state, &news).await,
         Err(error) => {
@@ -100,23 +138,26 @@ async fn tell(engine: &Engine, state: &State, probes: Vec<Probe>) -> bool {
     }
 }
 
-/// Whether a probe brought something else than is known; that a new root works is nothing new.
-fn is_news(state: &State, probe: &Probe) -> bool {
-    let known = state.l1(probe.root).map_or(L1State::Enabled, |l1| l1.state);
-    probe.state.after(known) != known
+/// What is known by a probe, if it is something else than was; that a new root works is nothing new.
+fn news(state: &State, by: NodeId, probe: &Probe) -> Option<L1State> {
+    let (was, is) = match state.l1(probe.root) {
+        Some(l1) => (l1.state, l1.after(by, probe.state)),
+        None => (L1State::Enabled, probe.state),
+    };
+    (is != was).then_some(is)
 }
 
 /// Puts on record why tenants close and open again; whether that is durable.
-async fn record(engine: &Engine, state: &State, news: &[Probe]) -> bool {
+async fn record(engine: &Engine, state: &State, news: &[(Probe, L1State)]) -> bool {
     let mut recorded = true;
-    for probe in news {
+    for (probe, known) in news {
         let root = probe.root.and_then(|(tenant, root)| state.root(tenant, root));
         let tenant = root.and_then(|root| state.tenant(root.tenant));
         let target = match (root, tenant) {
             (Some(root), Some(tenant)) => format!("root {} of {}", root.name, tenant.name),
             _ => "root platform".to_owned(),
         };
-        let detail = format!("{} {}", probe.state.as_str(), probe.detail);
+        let detail = format!("{} {}", known.as_str(), probe.detail);
         let tenant = tenant.map(|tenant| tenant.handle);
         let noted = engine.note_action(None, "note_probes", tenant, &target, detail.trim(), None).await;
         recorded &= noted.is_ok();
@@ -129,13 +170,17 @@ fn overdue(state: &State, root: WhichRoot, now: ClusterTime) -> Option<u64> {
     let Some(l1) = state.l1(root) else { return Some(0) };
     let every = every(state, root);
     let due = l1.probed_at.plus_ms(every + spread(root, 0) % (every / JITTER));
+    // When a doubt closed, its tenants' keys are still in memory: the next evidence has them let go.
+    let closed = l1.doubted_until().filter(|until| l1.probed_at < *until);
+    let due = closed.map_or(due, |closed| due.min(closed));
     (now >= due).then(|| now.0 - due.0)
 }
 
-/// Between two probes of a root, in milliseconds: as its tenant wants, the platform's as seldom as is allowed.
+/// Between two probes of a root, in milliseconds: as its tenant wants, the platform's as seldom as is allowed. A tenant
+/// may have been allowed more than it would be today.
 fn every(state: &State, root: WhichRoot) -> u64 {
     let tenant = root.and_then(|(tenant, _)| state.tenant(tenant));
-    tenant.map_or(PROBE_EVERY_MS_MAX, |tenant| tenant.probe_every_ms)
+    tenant.map_or(PROBE_EVERY_MS_MAX, |tenant| tenant.probe_every_ms.min(PROBE_EVERY_MS_MAX))
 }
 
 /// Whose turn it is: roots are spread over voters, and go round with every probe.
@@ -173,13 +218,17 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
         Err(RootError::Memory(_)) => return None,
         Err(error) => (state_of(&error), short(error.to_string())),
     };
+    if state == L1State::Refused {
+        tracing::warn!(%detail, "a root refuses this node: see that its clock and identity are right");
+    }
     Some(Probe { root, began, state, detail })
 }
 
-/// What an error says about the key. Only the root's own word is a withdrawal.
-pub(crate) fn state_of(error: &RootError) -> L1State {
+/// What an error says about the key. Only the root's own word is a withdrawal, and what it says of us is this node's
+/// alone so far.
+fn state_of(error: &RootError) -> L1State {
     match error {
-        RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. } => L1State::Forbidden,
+        RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. } => L1State::Refused,
         RootError::Withdrawn { withdrawal: Withdrawal::Disabled, .. } => L1State::Disabled,
         RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. } => L1State::PendingDeletion,
         RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. } => L1State::Deleted,
@@ -203,7 +252,9 @@ fn short(mut text: String) -> String {
 mod tests {
     use super::*;
     use keystore::Who;
-    use model::id::{RootHandle, TenantHandle};
+    use model::command::{Command, Stamp};
+    use model::id::{CommandId, LogIndex, RootHandle, TenantHandle};
+    use model::root::REFUSED_MS;
 
     #[test]
     fn no_answer_is_never_a_no() {
@@ -216,12 +267,68 @@ mod tests {
         for error in [silent, busy, corrupt, wrong] {
             assert!(!state_of(&error).is_withdrawn(), "{error}");
         }
-        let all =
-            [Withdrawal::Denied, Withdrawal::Disabled, Withdrawal::PendingDeletion, Withdrawal::Destroyed];
-        for withdrawal in all {
-            let no = RootError::Withdrawn { root: root(), withdrawal, detail: root() };
-            assert!(state_of(&no).is_withdrawn());
+        let no =
+            |withdrawal| state_of(&RootError::Withdrawn { root: root(), withdrawal, detail: root() });
+        for withdrawal in [Withdrawal::Disabled, Withdrawal::PendingDeletion, Withdrawal::Destroyed] {
+            assert!(no(withdrawal).is_withdrawn());
         }
+        assert_eq!(no(Withdrawal::Denied), L1State::Refused, "another node may still be answered");
+    }
+
+    /// The platform's root after it was heard by node 1 and then, a second later, had this answer for node 2.
+    fn state_after(answer: L1State) -> State {
+        let mut state = State::new("eu");
+        for (second, by, answer) in [(1, 1, L1State::Enabled), (2, 2, answer)] {
+            let time = ClusterTime(second * 1_000);
+            let probe = Probe { root: None, began: time, state: answer, detail: String::new() };
+            let action = NoteProbes { by: NodeId(by), probes: vec![probe] }.into();
+            let stamp = Stamp { id: CommandId([0; 16]), time };
+            state.apply(LogIndex(second), &Command { stamp, idempotency: None, action });
+        }
+        state
+    }
+
+    #[test]
+    fn the_others_are_asked_at_once_about_what_one_node_was_refused() {
+        let asked =
+            |answer, node, ms| refused_others(&state_after(answer), NodeId(node), ClusterTime(ms)).len();
+        assert_eq!((asked(L1State::Refused, 1, 2_001), asked(L1State::Refused, 3, 2_001)), (1, 1));
+        assert_eq!(asked(L1State::Refused, 2, 2_001), 0, "its own word again says nothing new");
+        assert_eq!(asked(L1State::Refused, 1, 2_000 + REFUSED_MS), 0, "by then it has closed");
+        for known in [L1State::Enabled, L1State::Unreachable, L1State::Disabled] {
+            assert_eq!(asked(known, 1, 2_001), 0, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_contradicted_is_looked_at_when_it_closes() {
+        let late = |answer, ms| overdue(&state_after(answer), None, ClusterTime(ms));
+        let closes = 2_000 + REFUSED_MS;
+        assert_eq!(late(L1State::Refused, closes - 1), None);
+        assert_eq!(late(L1State::Refused, closes + 7), Some(7));
+        assert_eq!(late(L1State::Unreachable, closes + 7), None);
+    }
+
+    #[test]
+    fn a_no_closes_every_node_in_time_whatever_happens_on_the_way() {
+        let every = PROBE_EVERY_MS_MAX;
+        // Nodes look every second, for what a voter missed and for what refused another.
+        let look = 1_000;
+        let probe = u64::try_from(PROBE_MAX.as_millis()).expect("seconds");
+        let heard = every + every / JITTER + MISSED_MS + look + probe;
+        assert!(look + probe < REFUSED_MS, "the others have time to contradict");
+        assert!(heard + REFUSED_MS < 32_000, "{heard} ms, and nobody contradicts for {REFUSED_MS} ms");
+    }
+
+    #[test]
+    fn what_is_put_on_record_is_what_is_known_then() {
+        let probe = |state| Probe { root: None, began: ClusterTime(3_000), state, detail: String::new() };
+        let news = |was, by, answer| news(&state_after(was), NodeId(by), &probe(answer));
+        assert_eq!(news(L1State::Enabled, 3, L1State::Refused), Some(L1State::Refused));
+        assert_eq!(news(L1State::Refused, 2, L1State::Refused), None);
+        assert_eq!(news(L1State::Refused, 3, L1State::Refused), Some(L1State::Forbidden));
+        assert_eq!(news(L1State::Refused, 3, L1State::Enabled), Some(L1State::Enabled));
+        assert_eq!(news(L1State::Disabled, 3, L1State::Unreachable), None);
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
     use crate::command::{Command, Stamp};
     use crate::commands::{ConfigureRoot, CreateTenant, NoteProbes, Probe, SetRootPolicy};
     use crate::id::{CommandId, RootHandle, TenantName};
-    use crate::root::{ROTATE_AFTER_MS_DEFAULT, WhichRoot};
+    use crate::root::{PROBE_EVERY_MS_MAX, REFUSED_MS, ROTATE_AFTER_MS_DEFAULT, WhichRoot};
     use crate::tenant::Wrap;
 
     const TENANT: TenantHandle = TenantHandle([1; 4]);
@@ -277,7 +277,7 @@ mod tests {
                 SetRootPolicy {
                     tenant: TENANT,
                     l1_grace_ms: GRACE_MS,
-                    probe_every_ms: 25_000,
+                    probe_every_ms: PROBE_EVERY_MS_MAX,
                     rotate_after_ms,
                 },
             );
@@ -323,6 +323,23 @@ mod tests {
         check(65_000, L1State::Unreachable, &[]);
         check(66_000, L1State::Disabled, &[What::RootClosed(Some(own()), L1State::Disabled)]);
         check(67_000, L1State::Enabled, &[What::RootOpened(Some(own()))]);
+    }
+
+    #[test]
+    fn a_refusal_that_nobody_contradicts_is_told_as_a_no() {
+        let mut bench = Bench::new();
+        let root = Some((TENANT, ROOT));
+        let mut check = |ms: u64, state: L1State, expected: &[What]| {
+            assert_eq!(bench.probe(ms, root, state), expected, "{state:?} at {ms}");
+        };
+        let starts = |ms| What::RootGraceStarted(Some(own()), Some(ClusterTime(ms + REFUSED_MS)));
+        check(1_000, L1State::Enabled, &[]);
+        check(2_000, L1State::Refused, &[starts(2_000)]);
+        check(3_000, L1State::Enabled, &[What::RootGraceEnded(Some(own()))]);
+        check(4_000, L1State::Refused, &[starts(4_000)]);
+        check(5_000, L1State::Unreachable, &[]);
+        check(4_000 + REFUSED_MS, L1State::Unreachable, &[What::RootClosed(Some(own()), L1State::Forbidden)]);
+        check(9_000, L1State::Enabled, &[What::RootOpened(Some(own()))]);
     }
 
     #[test]

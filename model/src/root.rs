@@ -23,10 +23,14 @@ pub const L1_GRACE_MS_DEFAULT: u64 = 60 * 60 * 1000;
 /// Longest grace a tenant may choose: after a day the owner of the key must be heard.
 pub const L1_GRACE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Between two probes of a tenant's roots, unless the tenant says otherwise, and at most: with the jitter, a missed
-/// turn, the time-out and the write it stays below the 32 s in which a no must close every connected node.
-pub const PROBE_EVERY_MS_MAX: u64 = 25_000;
+/// turn, the time-out, the write and a refusal that waits to be contradicted it stays below the 32 s in which a no must
+/// close every connected node.
+pub const PROBE_EVERY_MS_MAX: u64 = 20_000;
 /// At least: a probe may take as long.
 pub const PROBE_EVERY_MS_MIN: u64 = 2_000;
+/// How long the refusal of one node waits to be contradicted before it closes: the others look every second, and a
+/// probe ends within two.
+pub const REFUSED_MS: u64 = 4_000;
 /// Age at which a tenant's key is rotated, unless the tenant says otherwise.
 pub const ROTATE_AFTER_MS_DEFAULT: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Youngest age at which a key may be rotated by itself: versions are kept for ever, and there is room for
@@ -74,6 +78,8 @@ pub enum L1State {
     Deleted,
     /// It answered something that says nothing about the key.
     Unknown,
+    /// It refused one node, for a reason that may be that node's own: its clock, its identity. The others are asked.
+    Refused,
 }
 
 impl L1State {
@@ -88,25 +94,26 @@ impl L1State {
             Self::PendingDeletion => "pending_deletion",
             Self::Deleted => "deleted",
             Self::Unknown => "unknown",
+            Self::Refused => "refused",
         }
     }
 
     /// Whether the owner of the key has ended our use of it: the cluster closes at once. A missing or
-    /// meaningless answer never does.
+    /// meaningless answer never does, and what one node was refused only once no other contradicts it.
     #[must_use]
     pub const fn is_withdrawn(self) -> bool {
         match self {
             Self::Disabled | Self::Forbidden | Self::PendingDeletion | Self::Deleted => true,
-            Self::Enabled | Self::Unreachable | Self::Unknown => false,
+            Self::Enabled | Self::Unreachable | Self::Unknown | Self::Refused => false,
         }
     }
 
     /// What is known of a root of which this was known, after this answer: a no stands until the root is heard
-    /// again, and silence takes nothing back.
-    #[must_use]
-    pub const fn after(self, known: Self) -> Self {
+    /// again, and silence takes nothing back, not even a doubt.
+    const fn after(self, known: Self) -> Self {
         match self {
-            Self::Unreachable | Self::Unknown if known.is_withdrawn() => known,
+            Self::Unreachable | Self::Unknown if matches!(known, Self::Refused) => known,
+            Self::Unreachable | Self::Unknown | Self::Refused if known.is_withdrawn() => known,
             answer => answer,
         }
     }
@@ -123,7 +130,7 @@ pub struct L1 {
     pub probed_at: ClusterTime,
     /// Since when it has been in this state.
     pub since: ClusterTime,
-    /// The node that probed last.
+    /// The node that probed last; while it is refused, the node that was.
     pub by: NodeId,
     /// The root's own words; empty when all is well.
     pub detail: String,
@@ -153,17 +160,38 @@ pub enum Gate {
 }
 
 impl L1 {
-    /// What this root alone allows a tenant with this grace at a moment.
+    /// What is known after a node had this answer. Two nodes that were refused are one no: what is one node's own
+    /// trouble is not another's too.
+    #[must_use]
+    pub fn after(&self, by: NodeId, answer: L1State) -> L1State {
+        match (self.state, answer) {
+            (L1State::Refused, L1State::Refused) if by != self.by => L1State::Forbidden,
+            (known, answer) => answer.after(known),
+        }
+    }
+
+    /// Until when a refusal waits to be contradicted; `None` if none does.
+    #[must_use]
+    pub fn doubted_until(&self) -> Option<ClusterTime> {
+        (self.state == L1State::Refused).then(|| self.since.plus_ms(REFUSED_MS))
+    }
+
+    /// What this root alone allows a tenant with this grace at a moment. A refusal that nobody contradicts closes by
+    /// itself, whoever else is silent: it may well be the owner's no.
     #[must_use]
     pub fn gate(&self, grace_ms: u64, now: ClusterTime) -> Gate {
         if self.state.is_withdrawn() {
             return Gate::Closed { state: self.state, since: self.since, at: self.closed_at };
         }
-        let until = self.ok_at.plus_ms(grace_ms);
+        let grace_ends = self.ok_at.plus_ms(grace_ms);
+        let (until, closed) = match self.doubted_until() {
+            Some(until) if until < grace_ends => (until, L1State::Forbidden),
+            _ => (grace_ends, self.state),
+        };
         match self.state {
             L1State::Enabled => Gate::Open,
             _ if now < until => Gate::Grace { until },
-            state => Gate::Closed { state, since: until, at: LogIndex(0) },
+            _ => Gate::Closed { state: closed, since: until, at: LogIndex(0) },
         }
     }
 }
@@ -216,6 +244,32 @@ mod tests {
             let closed = Gate::Closed { state, since: at(5_000), at: LogIndex(9) };
             assert_eq!(root(state).gate(u64::MAX, at(5_001)), closed);
         }
+    }
+
+    #[test]
+    fn a_refusal_closes_when_it_is_confirmed_or_nobody_contradicts_it() {
+        use L1State::{Deleted, Disabled, Enabled, Forbidden, Refused, Unknown, Unreachable};
+        let (one, other) = (NodeId(1), NodeId(2));
+        let refused = root(Refused);
+        assert_eq!(refused.after(one, Refused), Refused, "the same node's word twice is one word");
+        assert_eq!(refused.after(other, Refused), Forbidden);
+        assert_eq!(refused.after(other, Disabled), Disabled);
+        for by in [one, other] {
+            assert_eq!(refused.after(by, Enabled), Enabled, "it is contradicted");
+            assert_eq!((refused.after(by, Unreachable), refused.after(by, Unknown)), (Refused, Refused));
+        }
+        for no in [Forbidden, Disabled, Deleted] {
+            assert_eq!(root(no).after(other, Refused), no, "a no stands");
+        }
+        assert_eq!(root(Enabled).after(one, Refused), Refused);
+        assert_eq!(root(Unreachable).after(one, Refused), Refused);
+
+        let until = at(5_000 + REFUSED_MS);
+        assert_eq!(refused.gate(3_600_000, at(until.0 - 1)), Gate::Grace { until });
+        let closed = Gate::Closed { state: Forbidden, since: until, at: LogIndex(0) };
+        assert_eq!(refused.gate(3_600_000, until), closed);
+        let over = Gate::Closed { state: Refused, since: at(6_000), at: LogIndex(0) };
+        assert_eq!(refused.gate(5_000, at(6_000)), over, "it prolongs no grace");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct RootInError {
     tenant: Option<String>,
     /// Its name; `platform` for the platform's.
     root: String,
-    /// `disabled`, `forbidden`, `unreachable`, `pending deletion`, `deleted` or `unknown`.
+    /// `disabled`, `forbidden`, `unreachable`, `pending_deletion`, `deleted`, `unknown` or `refused`.
     key_state: &'static str,
     /// Its own words.
     detail: String,

@@ -99,8 +99,8 @@ impl fmt::Debug for ConfigureRootRequest {
 pub struct RootPolicyRequest {
     /// How long hot keys serve on while no root answers, in milliseconds; at most a day.
     l1_grace_ms: u64,
-    /// Between two probes of a root, in milliseconds: 2000 to 25000, and the latter unless given. A root that says
-    /// no closes its tenant within that and 7 s.
+    /// Between two probes of a root, in milliseconds: 2000 to 20000, and the latter unless given. A root that says
+    /// no closes its tenant within that and 12 s.
     #[serde(default = "seldom")]
     probe_every_ms: u64,
     /// Age at which the tenant's key is rotated, in milliseconds; at least a day.
@@ -138,8 +138,8 @@ pub struct RootView {
     in_use: bool,
     /// `inactive`, `active` or `error`.
     state: &'static str,
-    /// `enabled`, `disabled`, `forbidden`, `unreachable`, `pending_deletion`, `deleted`, `unknown`; absent
-    /// before the first probe.
+    /// `enabled`, `disabled`, `forbidden`, `unreachable`, `pending_deletion`, `deleted`, `unknown`, `refused`;
+    /// absent before the first probe.
     key_state: Option<&'static str>,
     /// Its own words when something is wrong.
     detail: String,

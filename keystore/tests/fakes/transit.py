@@ -57,7 +57,7 @@ class Transit(Fake):
         self.policies = {name: dict(rules) for name, rules in POLICY.items()} | {"nothing": {}}
         self.keys = {"k1": Key(), "k2": Key(), "rsa": Key("rsa-2048")}
         self.secret_ids = {("role-1", "secret-1"): "keyraft"}
-        self.state, self.issued = "active", 0
+        self.state, self.issued, self.refusals = "active", 0, 0
 
     def command(self, words):
         if "state" in words:
@@ -78,6 +78,8 @@ class Transit(Fake):
             self.keys[words["replace"]] = Key()
         elif "revoke" in words:
             self.tokens = {token: policy for token, policy in self.tokens.items() if policy == "root"}
+        elif "refuse" in words:
+            self.refusals = words["refuse"]
         elif "token" in words:
             self.tokens[words["token"]] = words.get("policy", "keyraft")
             if "ttl" in words:
@@ -121,6 +123,9 @@ class Transit(Fake):
         token = headers.get("X-Vault-Token")
         policy = self.tokens.get(token)
         end, by = self.ends.get(token, (None, 0))
+        if self.refusals:
+            self.refusals -= 1
+            policy = None
         if policy is None or (end is not None and end <= time.time()):
             raise errors(403, "permission denied", "invalid token")
         if path == "sys/capabilities-self" and method in ("POST", "PUT"):

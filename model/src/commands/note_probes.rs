@@ -70,24 +70,15 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
     if before.as_ref().is_some_and(|before| probe.began <= before.probed_at) {
         return;
     }
-    if let Some(no) = &before
-        && probe.state.after(no.state) != probe.state
-    {
-        let l1 = L1 { probed_at: probe.began, by, ..L1::clone(no) };
-        return state.put_l1(probe.root, l1, changes);
-    }
-    let ok = probe.state == L1State::Enabled;
-    let same = before.as_ref().filter(|before| before.state == probe.state);
-    let closed_at = before.as_ref().map_or(LogIndex(0), |before| before.closed_at);
-    let l1 = L1 {
-        state: probe.state,
-        // A root that never answered has its grace from the first look on.
-        ok_at: if ok { probe.began } else { before.as_ref().map_or(probe.began, |before| before.ok_at) },
-        probed_at: probe.began,
-        since: same.map_or(at.time, |before| before.since),
-        by,
-        detail: probe.detail.clone(),
-        closed_at: if probe.state.is_withdrawn() && same.is_none() { at.index } else { closed_at },
+    let known = before.as_ref().map_or(probe.state, |before| before.after(by, probe.state));
+    let ok = known == L1State::Enabled;
+    let l1 = match before.as_deref() {
+        // It stands as it is, whatever this probe brought. A doubt remains that of the node that was refused.
+        Some(stands) if stands.state == known && probe.state != known => {
+            let by = if known == L1State::Refused { stands.by } else { by };
+            L1 { probed_at: probe.began, by, ..stands.clone() }
+        }
+        _ => found(by, probe, known, before.as_deref(), at),
     };
     let closes = |l1: &L1, grace_ms, now| matches!(l1.gate(grace_ms, now), Gate::Closed { .. });
     let newly_closed = |grace_ms| {
@@ -107,6 +98,23 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
         if matches!(state.gate_of(tenant, at.time), Some(Gate::Closed { .. })) {
             changes.effects.push(Effect::PurgeTenant(tenant));
         }
+    }
+}
+
+/// What is known of a root by a probe that says something of it.
+fn found(by: NodeId, probe: &Probe, known: L1State, before: Option<&L1>, at: &At) -> L1 {
+    let same = before.filter(|before| before.state == known);
+    let ok_at = if known == L1State::Enabled { None } else { before.map(|before| before.ok_at) };
+    let closed_at = before.map_or(LogIndex(0), |before| before.closed_at);
+    L1 {
+        state: known,
+        // A root that never answered has its grace from the first look on.
+        ok_at: ok_at.unwrap_or(probe.began),
+        probed_at: probe.began,
+        since: same.map_or(at.time, |before| before.since),
+        by,
+        detail: probe.detail.clone(),
+        closed_at: if known.is_withdrawn() && same.is_none() { at.index } else { closed_at },
     }
 }
 
@@ -135,13 +143,19 @@ mod tests {
     use crate::command::{Command, Stamp};
     use crate::id::CommandId;
 
-    /// What the platform's root is after these answers, a second apart.
+    /// What the platform's root is after these answers, a second apart, each to another node.
     fn after(answers: &[L1State]) -> L1 {
+        let to: Vec<(u64, L1State)> = (1..).zip(answers.iter().copied()).collect();
+        after_asking(&to)
+    }
+
+    /// The same, each to the node that is named.
+    fn after_asking(answers: &[(u64, L1State)]) -> L1 {
         let mut state = State::new("eu");
-        for (second, answer) in (1..).zip(answers) {
+        for (second, (by, answer)) in (1..).zip(answers) {
             let time = ClusterTime(second * 1_000);
             let probe = Probe { root: None, began: time, state: *answer, detail: answer.as_str().to_owned() };
-            let action = NoteProbes { by: NodeId(second), probes: vec![probe] }.into();
+            let action = NoteProbes { by: NodeId(*by), probes: vec![probe] }.into();
             let stamp = Stamp { id: CommandId([0; 16]), time };
             state.apply(LogIndex(second), &Command { stamp, idempotency: None, action });
         }
@@ -159,5 +173,21 @@ mod tests {
         assert_eq!(after(&[Enabled, Disabled, Unreachable, Enabled]).state, Enabled);
         let silent = after(&[Enabled, Unreachable, Unreachable]);
         assert_eq!((silent.state, silent.ok_at), (Unreachable, ClusterTime(1_000)), "and no no either");
+    }
+
+    #[test]
+    fn what_one_node_was_refused_is_a_no_once_another_is_refused_too() {
+        use L1State::{Enabled, Forbidden, Refused, Unreachable};
+        let one = after(&[Enabled, Refused]);
+        assert_eq!((one.state, one.ok_at, one.closed_at), (Refused, ClusterTime(1_000), LogIndex(0)));
+        let silent = after(&[Enabled, Refused, Unreachable]);
+        assert_eq!(silent, L1 { probed_at: ClusterTime(3_000), ..one }, "it remains the word of node 2");
+        let again = after_asking(&[(1, Enabled), (2, Refused), (3, Unreachable), (2, Refused)]);
+        assert_eq!((again.state, again.since), (Refused, ClusterTime(2_000)), "and one word");
+        let both = after(&[Enabled, Refused, Refused]);
+        assert_eq!((both.state, both.since, both.closed_at), (Forbidden, ClusterTime(3_000), LogIndex(3)));
+        let third = after(&[Enabled, Refused, Refused, Refused]);
+        assert_eq!(third, L1 { probed_at: ClusterTime(4_000), by: NodeId(4), ..both });
+        assert_eq!(after(&[Enabled, Refused, Enabled]).state, Enabled, "it was that node's own trouble");
     }
 }

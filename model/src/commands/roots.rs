@@ -235,6 +235,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_purges_when_it_closes_because_nobody_contradicts_it() {
+        use L1State::{Enabled, Refused, Unreachable};
+        let and = |more: Vec<(u64, Action)>| {
+            purged([heard(10, Enabled), heard(20, Refused)].into_iter().chain(more).collect())
+        };
+        assert_eq!(and(vec![heard(22, Unreachable)]), [0_u64; 0], "somebody may contradict it still");
+        let silent = vec![heard(22, Unreachable), heard(24, Unreachable), heard(25, Unreachable)];
+        assert_eq!(and(silent), [24]);
+        assert_eq!(and(vec![heard(21, Enabled), heard(25, Unreachable)]), [0_u64; 0]);
+    }
+
+    #[test]
     fn a_grace_cut_below_what_has_passed_purges_at_once() {
         use L1State::{Enabled, Unreachable};
         let silent_for_20 = || vec![grace(1, 60), heard(10, Enabled), heard(20, Unreachable)];

@@ -230,6 +230,7 @@ fn roots() -> impl Strategy<Value = Action> {
         6 => Just(L1State::Enabled),
         2 => Just(L1State::Unreachable),
         1 => Just(L1State::Disabled),
+        2 => Just(L1State::Refused),
     ];
     let access = prop_oneof![
         1 => handle().prop_map(|h| UnlinkTenant { tenant: tenant(h) }.into()),
@@ -260,11 +261,11 @@ fn roots() -> impl Strategy<Value = Action> {
         1 => (handle(), 0..90_000_000_u64).prop_map(|(h, l1_grace_ms)| SetRootPolicy {
             tenant: tenant(h),
             l1_grace_ms,
-            probe_every_ms: 25_000,
+            probe_every_ms: 20_000,
             rotate_after_ms: 2 * l1_grace_ms,
         }.into()),
-        2 => (option::of((handle(), root())), state).prop_map(|(root, state)| NoteProbes {
-            by: NodeId(1),
+        2 => (option::of((handle(), root())), state, 1..3_u64).prop_map(|(root, state, by)| NoteProbes {
+            by: NodeId(by),
             probes: vec![Probe {
                 root: root.map(|(h, root)| (tenant(h), root_handle(root))),
                 began: crate::world::NOW,

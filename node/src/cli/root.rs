@@ -92,8 +92,8 @@ enum Command {
         /// Minutes, at most 1440
         #[arg(long)]
         grace_minutes: u64,
-        /// Seconds between two probes of a root, 2 to 25
-        #[arg(long, default_value_t = 25)]
+        /// Seconds between two probes of a root, 2 to 20
+        #[arg(long, default_value_t = 20)]
         probe_every_seconds: u64,
         /// Days, at least 1
         #[arg(long)]

@@ -79,6 +79,30 @@ async fn credentials_that_ended_are_replaced_in_place_and_the_keys_are_the_same(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_refuses_one_node_and_answers_another_closes_nobody() {
+    let cluster = Cluster::start();
+    let peers = Peers::start(&PROVIDERS[1..2]);
+    let Some((_, transit)) = peers.roots(&cluster).next() else { return };
+    move_to(&cluster, &transit).await;
+    let made = cluster.client(0, TENANT).create_and_get(&KeyRequest::aes256()).await.expect("a key");
+    for node in 0..NODES {
+        assert_eq!(asked(&cluster, node, &made.0).await.expect("its key"), made.1.expose());
+    }
+    let told = |event: &str| {
+        let events = cluster.json(&["events", "--tenant", TENANT, "--event", event]);
+        events.as_array().map_or(0, Vec::len)
+    };
+    let before = told("root_grace_ended");
+    // Whoever probes next: nobody else asks the root, since every node has the key.
+    peers.fake("transit").tell(&json!({ "refuse": 1 }));
+    until("another node was answered", || told("root_grace_ended") > before);
+    assert_eq!((told("root_closed"), &own(&cluster)["key_state"]), (0, &"enabled".into()));
+    for node in 0..NODES {
+        assert_eq!(asked(&cluster, node, &made.0).await.expect("its key"), made.1.expose());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_rotated_before_they_end_and_a_repeated_request_replaces_them_once() {
     let cluster = Cluster::start();
     let peers = Peers::start(&PROVIDERS[1..2]);
