@@ -235,6 +235,36 @@ async fn a_pin_that_is_refused_is_tried_once_by_however_many_workers() {
 }
 
 #[tokio::test]
+async fn a_pin_that_is_refused_is_tried_once_however_its_token_is_named_and_by_however_many_at_once() {
+    let Some(shim) = Shim::new("named").await else { return };
+    let right = shim.open("named").await;
+    let l1_ref = right.l1_ref().to_owned();
+    let serial = l1_ref.split(':').nth(1).expect("pkcs11:serial:id").to_owned();
+    let before = shim.logins();
+    let with = |pin: &str, serial: Option<&str>| {
+        let mut settings = shim.settings("named");
+        settings.pin = PinSource::Held(SecretText::new(pin.to_owned()));
+        settings.token_serial = serial.map(str::to_owned);
+        settings
+    };
+    let refused = async |settings: Pkcs11Settings| {
+        let error = WorkerRoot::open(settings, shim.program()).await.err().expect("it opened");
+        assert!(error.to_string().contains("refuses the PIN"), "{error}");
+    };
+    refused(with("5432", None)).await;
+    refused(with("5432", Some(&serial))).await;
+    let again = WorkerRoot::reopen(&l1_ref, with("5432", None), shim.program()).await;
+    assert_eq!(again.err().map(|error| error.action()), Some(Action::CloseNow), "it was the root's own no");
+    assert_eq!(shim.logins(), before + 1);
+
+    let (named, not_named) = (with("5433", Some(&serial)), with("5433", None));
+    tokio::join!(refused(not_named.clone()), refused(named), refused(not_named));
+    assert_eq!(shim.logins(), before + 2);
+    // The right one puts the token's count of failures back.
+    WorkerRoot::open(with(PIN, Some(&serial)), shim.program()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pin_whose_attempt_killed_its_worker_is_tried_again_only_if_none_failed() {
     let Some(shim) = Shim::new("doubt").await else { return };
     let mut settings = shim.settings("doubt");

@@ -15,7 +15,7 @@ use cryptoki::slot::TokenInfo;
 use cryptoki::types::AuthPin;
 
 use super::fault::{Fault, Operation, during};
-use super::module::label_of;
+use super::module::{label_of, serial_of};
 use super::pin::PinSource;
 use crate::SecretText;
 
@@ -31,8 +31,8 @@ pub enum Attempt {
     Refused,
 }
 
-/// Is told of every attempt before it begins and after it ended.
-pub type Observer = Box<dyn Fn(Attempt) + Send + Sync>;
+/// Is told of every attempt before it begins and after it ended, with the serial number of its token.
+pub type Observer = Box<dyn Fn(Attempt, &str) + Send + Sync>;
 
 static OBSERVER: OnceLock<Observer> = OnceLock::new();
 
@@ -41,9 +41,9 @@ pub fn observe(observer: Observer) {
     let _already = OBSERVER.set(observer);
 }
 
-fn tell(attempt: Attempt) {
+fn tell(attempt: Attempt, token: &TokenInfo) {
     if let Some(observer) = OBSERVER.get() {
-        observer(attempt);
+        observer(attempt, serial_of(token));
     }
 }
 
@@ -100,14 +100,14 @@ impl Login {
         {
             return Err(Fault::PinInDoubt { token: label_of(token).to_owned() });
         }
-        tell(Attempt::Begins);
+        tell(Attempt::Begins, token);
         match session.login(UserType::User, Some(&AuthPin::new(pin.expose().into()))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                tell(Attempt::Accepted);
+                tell(Attempt::Accepted, token);
                 Ok(())
             }
             Err(Error::Pkcs11(code, _)) if is_about_the_pin(code) => {
-                tell(Attempt::Refused);
+                tell(Attempt::Refused, token);
                 self.refused = Some(pin);
                 Err(refused())
             }

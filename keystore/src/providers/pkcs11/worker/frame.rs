@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The node sends requests, numbered from 1; the worker answers each once, in any order. Call 0 is the
-//! worker's own word about a PIN. Bodies with secrets are bytes, never text, in buffers that are
-//! wiped; the rest is JSON.
+//! worker's own word about a PIN, with the serial number of the token. Bodies with secrets are bytes,
+//! never text, in buffers that are wiped; the rest is JSON.
 
 use std::io;
 use std::num::NonZeroU8;

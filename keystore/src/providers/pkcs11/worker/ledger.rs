@@ -3,15 +3,22 @@
 //! Tokens lock after a few wrong PINs, and a worker that crashes forgets. So the node remembers:
 //! a PIN that was refused is not tried again, and one whose attempt never ended, because its worker
 //! died of it, is tried again only by a token that counts no failure.
+//!
+//! It is the token that counts. So an entry is of a token by its serial number, which the worker tells,
+//! however a root names it; and roots that try one PIN at one token do so one after the other.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::MutexGuard;
 
 use super::super::login::Attempt;
 use crate::SecretText;
 
-/// What is known of a PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of a PIN, the worse the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// It may be tried: never tried, or taken the last time.
     Good,
@@ -24,7 +31,8 @@ pub enum Standing {
 /// One PIN at one token.
 struct Entry {
     module: PathBuf,
-    token: String,
+    label: String,
+    serial: String,
     pin: SecretText,
     standing: Standing,
 }
@@ -35,35 +43,51 @@ static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 /// Most entries. Beyond it the oldest that was taken is forgotten; refused ones stay.
 const ENTRIES_MAX: usize = 4_096;
 
-/// Where a PIN belongs.
+/// Whose turn it is to open a root: many, so that hardly ever one token waits for another.
+static TURNS: [tokio::sync::Mutex<()>; 256] = [const { tokio::sync::Mutex::const_new(()) }; 256];
+
+/// A PIN that is to be tried, and where, as far as that is known before.
 #[derive(Clone, Debug)]
 pub struct Page {
     module: PathBuf,
-    token: String,
+    label: String,
+    serial: Option<String>,
     pin: SecretText,
 }
 
 impl Page {
-    /// Of this PIN at this token; `token` is its label, and its serial number where one is set.
-    pub fn new(module: &Path, token: String, pin: SecretText) -> Self {
-        Self { module: module.to_owned(), token, pin }
+    /// Of this PIN at the token with this label, and this serial number where one is named.
+    pub fn new(module: &Path, label: &str, serial: Option<&str>, pin: SecretText) -> Self {
+        // A library may have several names. One that is not there opens nothing under any.
+        let module = module.canonicalize().unwrap_or_else(|_| module.to_owned());
+        Self { module, label: label.to_owned(), serial: serial.map(str::to_owned), pin }
     }
 
-    /// What is known of it.
+    /// Waits until nobody else tries this PIN at a token of this label. Given back when dropped.
+    pub async fn turn(&self) -> MutexGuard<'static, ()> {
+        let mut hasher = DefaultHasher::new();
+        (&self.module, &self.label, self.pin.expose()).hash(&mut hasher);
+        let [place, ..] = hasher.finish().to_be_bytes();
+        TURNS[usize::from(place)].lock().await
+    }
+
+    /// What is known of it: the worst of what is known of the tokens that may be meant.
     pub fn standing(&self) -> Standing {
         let entries = ENTRIES.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.iter().find(|entry| self.is(entry)).map_or(Standing::Good, |entry| entry.standing)
+        let meant = entries.iter().filter(|entry| self.may_be(entry)).map(|entry| entry.standing);
+        meant.max().unwrap_or(Standing::Good)
     }
 
-    /// Notes what its worker said.
-    pub fn note(&self, attempt: Attempt) {
+    /// Notes what its worker said, at the token with this serial number.
+    pub fn note(&self, attempt: Attempt, serial: &str) {
         let standing = match attempt {
             Attempt::Begins => Standing::Open,
             Attempt::Accepted => Standing::Good,
             Attempt::Refused => Standing::Refused,
         };
         let mut entries = ENTRIES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.iter_mut().find(|entry| self.is(entry)) {
+        let known = entries.iter_mut().find(|entry| self.is_at(entry) && entry.serial == serial);
+        if let Some(entry) = known {
             entry.standing = standing;
             return;
         }
@@ -72,12 +96,18 @@ impl Page {
         {
             entries.remove(oldest);
         }
-        let Self { module, token, pin } = self.clone();
-        entries.push(Entry { module, token, pin, standing });
+        let Self { module, label, pin, .. } = self.clone();
+        entries.push(Entry { module, label, serial: serial.to_owned(), pin, standing });
     }
 
-    fn is(&self, entry: &Entry) -> bool {
-        self.module == entry.module && self.token == entry.token && self.pin == entry.pin
+    /// Whether an entry is of a token that this page may mean.
+    fn may_be(&self, entry: &Entry) -> bool {
+        self.is_at(entry) && self.serial.as_ref().is_none_or(|serial| *serial == entry.serial)
+    }
+
+    /// Whether an entry is of this PIN, at a token of this label.
+    fn is_at(&self, entry: &Entry) -> bool {
+        self.module == entry.module && self.label == entry.label && self.pin == entry.pin
     }
 }
 
@@ -87,18 +117,45 @@ mod tests {
 
     #[test]
     fn a_refused_pin_stays_refused_at_its_token_alone() {
-        let page = |token: &str, pin: &str| {
-            Page::new(Path::new("/ledger-test.so"), token.to_owned(), SecretText::new(pin.to_owned()))
-        };
+        let page = |label: &str, pin: &str| page("one", label, None, pin);
         assert_eq!(page("a", "1").standing(), Standing::Good);
-        page("a", "1").note(Attempt::Begins);
+        page("a", "1").note(Attempt::Begins, "7");
         assert_eq!(page("a", "1").standing(), Standing::Open);
-        page("a", "1").note(Attempt::Refused);
+        page("a", "1").note(Attempt::Refused, "7");
         assert_eq!(page("a", "1").standing(), Standing::Refused);
         assert_eq!(page("a", "2").standing(), Standing::Good);
         assert_eq!(page("b", "1").standing(), Standing::Good);
-        page("b", "1").note(Attempt::Begins);
-        page("b", "1").note(Attempt::Accepted);
+        page("b", "1").note(Attempt::Begins, "8");
+        page("b", "1").note(Attempt::Accepted, "8");
         assert_eq!(page("b", "1").standing(), Standing::Good);
+    }
+
+    /// A page of a module of this test's own.
+    fn page(test: &str, label: &str, serial: Option<&str>, pin: &str) -> Page {
+        let module = format!("/ledger-test-{test}.so");
+        Page::new(Path::new(&module), label, serial, SecretText::new(pin.to_owned()))
+    }
+
+    #[test]
+    fn a_token_is_the_same_with_its_serial_number_and_without() {
+        let page = |serial| page("spelling", "a", serial, "1");
+        let both = || (page(None).standing(), page(Some("7")).standing());
+        page(None).note(Attempt::Refused, "7");
+        assert_eq!(both(), (Standing::Refused, Standing::Refused));
+        assert_eq!(page(Some("8")).standing(), Standing::Good, "another token that bears the label");
+        page(Some("8")).note(Attempt::Accepted, "8");
+        assert_eq!(page(None).standing(), Standing::Refused, "nobody says which of the two is meant");
+        page(Some("7")).note(Attempt::Accepted, "7");
+        assert_eq!(both(), (Standing::Good, Standing::Good));
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_tried_at_a_token_by_one_after_the_other() {
+        let page = |serial| page("turns", "a", serial, "1");
+        let first = page(None).turn().await;
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, page(Some("7")).turn()).await.is_err(), "two try it at once");
+        drop(first);
+        drop(tokio::time::timeout(soon, page(Some("7")).turn()).await.expect("it is free"));
     }
 }

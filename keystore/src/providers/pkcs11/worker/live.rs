@@ -181,9 +181,9 @@ async fn listen(
     let answers = async {
         while let Ok(frame) = frame::read(&mut reader).await {
             match frame.kind {
-                Kind::PinBegins => page.note(Attempt::Begins),
-                Kind::PinAccepted => page.note(Attempt::Accepted),
-                Kind::PinRefused => page.note(Attempt::Refused),
+                Kind::PinBegins => word(&page, Attempt::Begins, &frame),
+                Kind::PinAccepted => word(&page, Attempt::Accepted, &frame),
+                Kind::PinRefused => word(&page, Attempt::Refused, &frame),
                 Kind::Open
                 | Kind::Wrap
                 | Kind::Unwrap
@@ -216,6 +216,11 @@ async fn listen(
     ended.send_replace(Some(reason));
     // Their callers learn that it ended.
     shared.pending().clear();
+}
+
+/// Notes what the worker says about its PIN; the body is the serial number of the token.
+fn word(page: &Page, attempt: Attempt, frame: &Frame) {
+    page.note(attempt, &String::from_utf8_lossy(&frame.body));
 }
 
 #[cfg(test)]

@@ -195,10 +195,13 @@ impl Keeper {
         let phase = if known.is_some() { Phase::Serving } else { Phase::Opening };
         let root = known.unwrap_or(NAME);
         let before = |fault: Fault| fault.into_root(root, phase);
-        let settings = &self.settings;
+        let same_token = Pkcs11Settings { token_serial: known.and_then(serial_in), ..self.settings.clone() };
+        let settings = if known.is_some() { &same_token } else { &self.settings };
         let pin = settings.pin.read().map_err(before)?;
-        let serial = settings.token_serial.as_deref().unwrap_or_default();
-        let page = Page::new(&settings.module, format!("{}/{serial}", settings.token), pin.clone());
+        let serial = settings.token_serial.as_deref();
+        let page = Page::new(&settings.module, &settings.token, serial, pin.clone());
+        // Held until the key is open: whoever comes next knows what became of the PIN.
+        let _turn = page.turn().await;
         let standing = page.standing();
         if standing == Standing::Refused {
             let token = settings.token.clone();
@@ -207,8 +210,6 @@ impl Keeper {
         let lost = |detail: String| RootError::Unreachable { root: root.to_owned(), detail };
         let live = Live::start(&self.program, page)
             .map_err(|error| lost(format!("no worker process for the HSM: {error}")))?;
-        let same_token = Pkcs11Settings { token_serial: known.and_then(serial_in), ..settings.clone() };
-        let settings = if known.is_some() { &same_token } else { settings };
         let body = Opening::encode(settings, &pin, standing == Standing::Open, known.is_some());
         let answer = match live.exchange(Kind::Open, &body, OPEN_TIMEOUT).await {
             Ok(frame) => judged(frame, root)?,

@@ -113,9 +113,9 @@ impl From<Zeroizing<Vec<u8>>> for Outgoing {
 /// Says every attempt with a PIN before it is made: the session's thread waits until the word is out.
 fn watch_pins(answers: &mpsc::Sender<Outgoing>) {
     let answers = answers.clone();
-    login::observe(Box::new(move |attempt| {
+    login::observe(Box::new(move |attempt, serial: &str| {
         let (written, wait) = std::sync::mpsc::sync_channel(1);
-        let bytes = frame::encode(0, Kind::of_attempt(attempt), &[]);
+        let bytes = frame::encode(0, Kind::of_attempt(attempt), serial.as_bytes());
         // Without a node there is nobody to tell, and the process is about to end.
         let _gone = answers.blocking_send(Outgoing { bytes, written: Some(written) });
         let _out = wait.recv();
