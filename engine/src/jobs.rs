@@ -136,7 +136,7 @@ impl Engine {
         }
         for handle in &job.to {
             let configured = generation.state.root(tenant.handle, *handle).ok_or(Stuck::Moved)?;
-            let root = self.roots.root(Some(configured)).await?;
+            let root = self.roots.root(&generation.state, Some(configured)).await?;
             probe(root.as_ref(), PROBE_MAX).await?;
         }
         self.leave(tenant, job, tenant.versions.len()).await

@@ -83,14 +83,21 @@ pub(crate) async fn round(engine: &Engine, voters: &Voters) -> bool {
     tell(engine, &generation.state, probes.into_iter().flatten().collect()).await
 }
 
-/// The roots that refused another node a moment ago, and that nobody has heard since. A learner is not asked, as it is
-/// not for probes: it may not even know yet what has become of the doubt.
+/// The roots to ask whosever turn it is: those that refused another node a moment ago, and that nobody has heard since;
+/// and those whose tokens refused their PIN here, since no other node may try it. A learner is not asked about others'
+/// doubts, as it is not for probes: it may not even know yet what has become of them.
 pub(crate) fn doubted(engine: &Engine, state: &State) -> Vec<WhichRoot> {
     let node = engine.store.identity().node;
-    match engine.store.status().role {
+    let mut roots = match engine.store.status().role {
         Role::Learner | Role::Stopped => Vec::new(),
         Role::Leader | Role::Follower | Role::Candidate => refused_others(state, node, engine.store.now()),
+    };
+    for root in engine.roots.pin_refused_here(state) {
+        if roots.len() < PROBES_MAX && !roots.contains(&root) {
+            roots.push(root);
+        }
     }
+    roots
 }
 
 fn refused_others(state: &State, node: NodeId, now: ClusterTime) -> Vec<WhichRoot> {
@@ -101,13 +108,14 @@ fn refused_others(state: &State, node: NodeId, now: ClusterTime) -> Vec<WhichRoo
     state.roots_in_use().filter(waits).take(PROBES_MAX).collect()
 }
 
-/// Asks the roots that refused another node; whether the cluster was told, or there was nothing to ask.
+/// Asks the roots that are doubted; whether the cluster was told, or there was nothing to ask.
 pub(crate) async fn second_opinions(engine: &Engine) -> bool {
     let generation = engine.store.generation();
     let roots = doubted(engine, &generation.state);
     if roots.is_empty() {
         return true;
     }
+    engine.roots.forget_pin_refused();
     let probes: Vec<Option<Probe>> =
         stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
     // Silence is no opinion: the root is asked again while the doubt lasts.
@@ -205,7 +213,7 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
             None => None,
             Some((tenant, handle)) => Some(generation.state.root(tenant, handle)?),
         };
-        let opened = match engine.roots.root(configured.map(AsRef::as_ref)).await {
+        let opened = match engine.roots.root(&generation.state, configured.map(AsRef::as_ref)).await {
             Ok(opened) => opened,
             Err(error) => return Some(Err(error)),
         };
@@ -216,7 +224,7 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
     let (state, detail) = match answer {
         Ok(()) => (L1State::Enabled, String::new()),
         Err(RootError::Memory(_)) => return None,
-        Err(error) => (state_of(&error), short(error.to_string())),
+        Err(error) => (state_of(root, &error), short(error.to_string())),
     };
     if state == L1State::Refused {
         tracing::warn!(%detail, "a root refuses this node: see that its clock and identity are right");
@@ -225,10 +233,16 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
 }
 
 /// What an error says about the key. Only the root's own word is a withdrawal, and what it says of us is this node's
-/// alone so far.
-fn state_of(error: &RootError) -> L1State {
+/// alone so far. The PIN of a tenant's root is every node's, and another try of it is one too many; the platform's each
+/// node has in a file.
+fn state_of(root: WhichRoot, error: &RootError) -> L1State {
     match error {
-        RootError::Withdrawn { withdrawal: Withdrawal::Denied, .. } => L1State::Refused,
+        RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. } if root.is_some() => {
+            L1State::PinRefused
+        }
+        RootError::Withdrawn { withdrawal: Withdrawal::Denied | Withdrawal::PinRefused, .. } => {
+            L1State::Refused
+        }
         RootError::Withdrawn { withdrawal: Withdrawal::Disabled, .. } => L1State::Disabled,
         RootError::Withdrawn { withdrawal: Withdrawal::PendingDeletion, .. } => L1State::PendingDeletion,
         RootError::Withdrawn { withdrawal: Withdrawal::Destroyed, .. } => L1State::Deleted,
@@ -265,14 +279,17 @@ mod tests {
         let (missing, fix) = (root(), root());
         let wrong = RootError::Misconfigured { root: root(), who: Who::Operator, missing, fix };
         for error in [silent, busy, corrupt, wrong] {
-            assert!(!state_of(&error).is_withdrawn(), "{error}");
+            assert!(!state_of(None, &error).is_withdrawn(), "{error}");
         }
         let no =
-            |withdrawal| state_of(&RootError::Withdrawn { root: root(), withdrawal, detail: root() });
+            |of, withdrawal| state_of(of, &RootError::Withdrawn { root: root(), withdrawal, detail: root() });
         for withdrawal in [Withdrawal::Disabled, Withdrawal::PendingDeletion, Withdrawal::Destroyed] {
-            assert!(no(withdrawal).is_withdrawn());
+            assert!(no(None, withdrawal).is_withdrawn());
         }
-        assert_eq!(no(Withdrawal::Denied), L1State::Refused, "another node may still be answered");
+        assert_eq!(no(None, Withdrawal::Denied), L1State::Refused, "another node may still be answered");
+        let own = Some((TenantHandle([1; 4]), RootHandle([2; 4])));
+        assert_eq!(no(own, Withdrawal::PinRefused), L1State::PinRefused, "no other node shall try it");
+        assert_eq!(no(None, Withdrawal::PinRefused), L1State::Refused, "the others have files of their own");
     }
 
     /// The platform's root after it was heard by node 1 and then, a second later, had this answer for node 2.

@@ -103,7 +103,7 @@ impl Engine {
         }
         let heard = async {
             // Opened without a probe's haste: a worker that takes its time to start is not silent.
-            let opened = self.roots.root(Some(root)).await.is_ok();
+            let opened = self.roots.root(&generation.state, Some(root)).await.is_ok();
             opened && probes::hear(self, which).await
         };
         if !tokio::time::timeout(HEAR_MAX, heard).await.unwrap_or_default() {

@@ -4,12 +4,12 @@
 //! configuration when it is first needed here, and must then tell the very key reference it told when it was
 //! tested: a wrap never meets another key because somebody edited something.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crypto::{Keyring, L1Payload, L2, L2Commitment};
-use keystore::{Context, Report, RootError, RootKeystore, Site, Who, Wrapped};
+use keystore::{Context, Report, RootError, RootKeystore, Site, Who, Withdrawal, Wrapped};
 use model::id::{L2Version, Realm, RootHandle, TenantHandle};
 use model::root::{L1State, Root, WhichRoot};
 use model::state::State;
@@ -48,14 +48,19 @@ pub struct Roots {
     keyring: Arc<Keyring>,
     opened: Arc<Opened>,
     resting: Mutex<HashMap<WhichRoot, (Instant, RootError)>>,
+    /// Roots whose tokens refused their PIN here, of which the cluster has to be told.
+    pin_refused: Arc<PinRefused>,
 }
+
+/// Roots whose tokens refused their PIN to this process.
+type PinRefused = Mutex<BTreeSet<WhichRoot>>;
 
 impl Roots {
     /// With the platform's root for tenants that brought none, and what this node allows theirs.
     #[must_use]
     pub fn new(keyring: Arc<Keyring>, platform: Arc<dyn RootKeystore>, site: Arc<Site>) -> Self {
-        let (opened, resting) = (Arc::default(), Mutex::default());
-        Self { realm: keyring.realm(), platform, site, keyring, opened, resting }
+        let (opened, resting, pin_refused) = (Arc::default(), Mutex::default(), Arc::default());
+        Self { realm: keyring.realm(), platform, site, keyring, opened, resting, pin_refused }
     }
 
     /// The platform's root for tenants.
@@ -86,28 +91,67 @@ impl Roots {
     }
 
     /// A configured root, opened on first use; `None` stands for the platform's. Its opening goes on when the caller
-    /// leaves, and whoever asks meanwhile waits for the same one.
+    /// leaves, and whoever asks meanwhile waits for the same one. One that is known to have refused its PIN to any node
+    /// is not opened, since that would be another try.
     ///
     /// # Errors
     /// What the root said when it was opened.
-    pub async fn root(&self, root: Option<&Root>) -> Result<Arc<dyn RootKeystore>, RootError> {
+    pub async fn root(
+        &self,
+        state: &State,
+        root: Option<&Root>,
+    ) -> Result<Arc<dyn RootKeystore>, RootError> {
         let Some(root) = root else { return Ok(Arc::clone(&self.platform)) };
+        let which = Some((root.tenant, root.handle));
+        if state.pin_refused(which) {
+            return Err(RootError::Withdrawn {
+                root: root.l1_ref.clone(),
+                withdrawal: Withdrawal::PinRefused,
+                detail: "its token refused the PIN; replace the credentials".to_owned(),
+            });
+        }
         let open = || {
             let described = self.described(root)?;
             let (l1_ref, site) = (root.l1_ref.clone(), Arc::clone(&self.site));
+            let refused = Arc::clone(&self.pin_refused);
             Ok(async move {
                 // What it refuses now it has withdrawn, also from a node that has only just started.
                 let opening = keystore::reopen(&l1_ref, &described.config, &described.credentials, &site);
                 let within = tokio::time::timeout(OPEN_MAX, opening).await;
-                within.unwrap_or_else(|_| Err(silent(&l1_ref, OPEN_MAX)))
+                let opened = within.unwrap_or_else(|_| Err(silent(&l1_ref, OPEN_MAX)));
+                // Here, since whoever asked may have left.
+                noted(&refused, which, opened)
             })
         };
         self.opened.root((root.tenant, root.handle), root.revision, &root.l1_ref, open).await
     }
 
-    /// Closes roots that are configured no more, and those whose credentials were replaced: they hold the earlier ones.
+    fn pin_refused(&self) -> MutexGuard<'_, BTreeSet<WhichRoot>> {
+        self.pin_refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The roots in use whose tokens refused their PIN here, and of which the cluster does not know it.
+    pub(crate) fn pin_refused_here(&self, state: &State) -> Vec<WhichRoot> {
+        let here: Vec<WhichRoot> = self.pin_refused().iter().copied().collect();
+        if here.is_empty() {
+            return here;
+        }
+        let used: BTreeSet<WhichRoot> = state.roots_in_use().collect();
+        here.into_iter().filter(|root| used.contains(root) && !state.pin_refused(*root)).collect()
+    }
+
+    /// They are asked now; one that refuses its PIN still is remembered anew.
+    pub(crate) fn forget_pin_refused(&self) {
+        self.pin_refused().clear();
+    }
+
+    /// Closes roots that are configured no more, those whose credentials were replaced, since they hold the earlier
+    /// ones, and those that refused their PIN to any node: they would log in again one day.
     pub fn close_outdated(&self, state: &State) {
-        self.opened.retain(|(tenant, root)| state.root(tenant, root).map(|root| root.revision));
+        self.opened.retain(|(tenant, handle)| {
+            let root = state.root(tenant, handle).filter(|_| !state.pin_refused(Some((tenant, handle))));
+            root.map(|root| root.revision)
+        });
     }
 
     /// Whether a root that is described so opens what the configured one wrapped: the newest version of its tenant's
@@ -267,8 +311,8 @@ impl Roots {
         let configured = which.and_then(|(tenant, root)| state.root(tenant, root));
         let wrapped = Wrapped { l1_ref: wrap.l1_ref.clone(), blob: wrap.wrapped.clone() };
         let context = Context::tenant_l2(self.realm, tenant, version);
-        let answer = match self.root(configured.map(AsRef::as_ref)).await {
-            Ok(root) => root.unwrap(context, &wrapped).await,
+        let answer = match self.root(state, configured.map(AsRef::as_ref)).await {
+            Ok(root) => noted(&self.pin_refused, which, root.unwrap(context, &wrapped).await),
             Err(error) => Err(error),
         };
         if let Err(error @ RootError::Unreachable { .. }) = &answer {
@@ -323,10 +367,25 @@ impl Roots {
                 missing: "the tenant has no such root any more".to_owned(),
                 fix: "configure it again".to_owned(),
             })?;
-            open.push(self.root(Some(root)).await?);
+            open.push(self.root(state, Some(root)).await?);
         }
         Ok(open)
     }
+}
+
+/// Passes an answer of a root on, and keeps in mind that a tenant's own refused its PIN: the platform's is each node's
+/// own affair.
+fn noted<T>(
+    refused: &PinRefused,
+    root: WhichRoot,
+    answer: Result<T, RootError>,
+) -> Result<T, RootError> {
+    if let Err(RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. }) = &answer
+        && root.is_some()
+    {
+        refused.lock().unwrap_or_else(PoisonError::into_inner).insert(root);
+    }
+    answer
 }
 
 /// No answer within a time that is ours, not the provider's.
@@ -392,11 +451,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use model::command::{Action, Answer, Command, Stamp};
-    use model::commands::{ConfigureRoot, CreateTenant};
-    use model::id::{CommandId, LogIndex, RootName, TenantName};
+    use model::commands::{ConfigureRoot, CreateTenant, NoteProbes, Probe};
+    use model::id::{CommandId, LogIndex, NodeId, RootName, TenantName};
     use model::time::ClusterTime;
 
     use super::fake::Fake;
+    use crate::opened::Outcome;
 
     const REALM: Realm = Realm([1; 16]);
     const TENANT: TenantHandle = TenantHandle([7; 4]);
@@ -467,5 +527,29 @@ mod tests {
             Err(NoL2::Refused(refused)) => assert!(is_wrong(refused)),
             _ => panic!("both gave another key"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_pin_that_any_node_was_refused_is_not_tried_here() {
+        let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
+        let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
+        let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
+        drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
+        let mut state = state(L2Commitment([0; 32]), Vec::new(), Vec::new());
+        let own = Arc::clone(state.root(TENANT, OWN).expect("it was configured"));
+        assert!(roots.root(&state, Some(&own)).await.is_ok(), "it is open");
+
+        let (root, time) = (Some((TENANT, OWN)), ClusterTime(3));
+        let probe = Probe { root, began: time, state: L1State::PinRefused, detail: String::new() };
+        let action = NoteProbes { by: NodeId(1), probes: vec![probe] }.into();
+        let stamp = Stamp { id: CommandId([0; 16]), time };
+        state.apply(LogIndex(3), &Command { stamp, idempotency: None, action });
+        let refused = roots.root(&state, Some(&own)).await.err();
+        let no = |error| matches!(error, RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. });
+        assert!(refused.is_some_and(no), "it was asked again");
+        roots.close_outdated(&state);
+        let nothing = || Err::<std::future::Ready<Outcome>, _>(silent("fake:own", fake::SHORT));
+        let let_go = roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", nothing).await;
+        assert!(let_go.is_err(), "what is open logs in again one day");
     }
 }

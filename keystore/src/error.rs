@@ -127,6 +127,8 @@ pub enum Action {
 pub enum Withdrawal {
     /// We may no longer use it: credentials or permissions are gone.
     Denied,
+    /// Its token no longer takes the PIN. Whoever tries it again brings the token nearer to its lock.
+    PinRefused,
     /// The key exists and is switched off.
     Disabled,
     /// The key is going to be destroyed, and no longer serves.
@@ -138,7 +140,7 @@ pub enum Withdrawal {
 impl Withdrawal {
     fn code(self) -> &'static str {
         match self {
-            Self::Denied => "denied",
+            Self::Denied | Self::PinRefused => "denied",
             Self::Disabled => "disabled",
             Self::PendingDeletion => "pending_deletion",
             Self::Destroyed => "destroyed",
@@ -150,6 +152,7 @@ impl Withdrawal {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Denied => "grant the permission that the cause names, or renew the credentials",
+            Self::PinRefused => "replace the credentials by the token's PIN",
             Self::Disabled => "enable the key",
             Self::PendingDeletion => "cancel the key's deletion and enable it",
             Self::Destroyed => "name another key: this one cannot come back",
@@ -161,7 +164,7 @@ impl fmt::Display for Withdrawal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PendingDeletion => "pending deletion",
-            Self::Denied | Self::Disabled | Self::Destroyed => self.code(),
+            Self::Denied | Self::PinRefused | Self::Disabled | Self::Destroyed => self.code(),
         })
     }
 }

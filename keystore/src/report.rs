@@ -76,7 +76,7 @@ impl KeyState {
         match error {
             RootError::Unreachable { .. } => Some(Self::Unreachable),
             RootError::Withdrawn { withdrawal, .. } => Some(match withdrawal {
-                Withdrawal::Denied => Self::Forbidden,
+                Withdrawal::Denied | Withdrawal::PinRefused => Self::Forbidden,
                 Withdrawal::Disabled => Self::Disabled,
                 Withdrawal::PendingDeletion => Self::PendingDeletion,
                 Withdrawal::Destroyed => Self::Deleted,

@@ -80,6 +80,9 @@ pub enum L1State {
     Unknown,
     /// It refused one node, for a reason that may be that node's own: its clock, its identity. The others are asked.
     Refused,
+    /// Its token refused the PIN that the root is described with. Nobody tries that one again, since tokens lock after
+    /// a few: it stands until the credentials are replaced, whoever may still be logged in.
+    PinRefused,
 }
 
 impl L1State {
@@ -89,7 +92,7 @@ impl L1State {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::PinRefused => "forbidden",
             Self::Unreachable => "unreachable",
             Self::PendingDeletion => "pending_deletion",
             Self::Deleted => "deleted",
@@ -103,7 +106,9 @@ impl L1State {
     #[must_use]
     pub const fn is_withdrawn(self) -> bool {
         match self {
-            Self::Disabled | Self::Forbidden | Self::PendingDeletion | Self::Deleted => true,
+            Self::Disabled | Self::Forbidden | Self::PinRefused | Self::PendingDeletion | Self::Deleted => {
+                true
+            }
             Self::Enabled | Self::Unreachable | Self::Unknown | Self::Refused => false,
         }
     }

@@ -20,7 +20,7 @@ use crate::id::{
 use crate::job::{Job, Step};
 use crate::object::{Object, Place};
 use crate::refusal::{Limit, Refusal};
-use crate::root::{Gate, L1, Root, WhichRoot};
+use crate::root::{Gate, L1, L1State, Root, WhichRoot};
 use crate::row::{Booted, Cluster, JoinToken, Joined, Remembered, Row, RowKey};
 use crate::service::{Service, ServiceState};
 use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
@@ -492,6 +492,14 @@ impl State {
     #[must_use]
     pub fn l1(&self, root: WhichRoot) -> Option<&Arc<L1>> {
         self.l1.get(&root)
+    }
+
+    /// Whether a root's token refused the very PIN that the root is described with.
+    #[must_use]
+    pub fn pin_refused(&self, root: WhichRoot) -> bool {
+        let described = root.and_then(|(tenant, handle)| self.root(tenant, handle));
+        let refused = self.l1(root).filter(|l1| l1.state == L1State::PinRefused);
+        described.zip(refused).is_some_and(|(root, l1)| root.revision < l1.closed_at)
     }
 
     /// Every root that wraps a tenant's keys, with the tenants' own ones in the order of their tenants.

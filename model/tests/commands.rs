@@ -209,6 +209,7 @@ fn roots() -> Vec<(Action, bool)> {
         (probe(L1State::PendingDeletion), true),
         (probe(L1State::Deleted), true),
         (probe(L1State::Refused), true),
+        (probe(L1State::PinRefused), true),
         (StartJob { tenant: T, id, kind: JobKind::Migrate, to: vec![root] }.into(), false),
         (AdvanceJob { tenant: T, id, from: Step::Wrap, total: 1 }.into(), false),
         (AddWraps { tenant: T, id, first: 0, wraps: Vec::new() }.into(), false),

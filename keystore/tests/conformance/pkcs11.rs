@@ -213,8 +213,8 @@ async fn a_changed_pin_denies_the_next_login() {
     session.set_pin(&AuthPin::new(PIN.into()), &AuthPin::new("7777".into())).unwrap();
     root.unwrap(PLACE, &wrapped).await.unwrap();
     session.logout().unwrap();
-    check_withdrawn(root.unwrap(PLACE, &wrapped).await, Withdrawal::Denied);
-    check_withdrawn(root.probe().await, Withdrawal::Denied);
+    check_withdrawn(root.unwrap(PLACE, &wrapped).await, Withdrawal::PinRefused);
+    check_withdrawn(root.probe().await, Withdrawal::PinRefused);
 }
 
 #[tokio::test]

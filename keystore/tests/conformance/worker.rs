@@ -254,7 +254,8 @@ async fn a_pin_that_is_refused_is_tried_once_however_its_token_is_named_and_by_h
     refused(with("5432", None)).await;
     refused(with("5432", Some(&serial))).await;
     let again = WorkerRoot::reopen(&l1_ref, with("5432", None), shim.program()).await;
-    assert_eq!(again.err().map(|error| error.action()), Some(Action::CloseNow), "it was the root's own no");
+    let error = again.err().expect("it opened");
+    assert!(matches!(&error, RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. }), "{error}");
     assert_eq!(shim.logins(), before + 1);
 
     let (named, not_named) = (with("5433", Some(&serial)), with("5433", None));

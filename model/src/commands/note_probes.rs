@@ -70,7 +70,11 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
     if before.as_ref().is_some_and(|before| probe.began <= before.probed_at) {
         return;
     }
-    let known = before.as_ref().map_or(probe.state, |before| before.after(by, probe.state));
+    let known = match before.as_deref() {
+        Some(before) if state.pin_refused(probe.root) => before.state,
+        Some(before) => before.after(by, probe.state),
+        None => probe.state,
+    };
     let ok = known == L1State::Enabled;
     let l1 = match before.as_deref() {
         // It stands as it is, whatever this probe brought. A doubt remains that of the node that was refused.
@@ -78,7 +82,13 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
             let by = if known == L1State::Refused { stands.by } else { by };
             L1 { probed_at: probe.began, by, ..stands.clone() }
         }
-        _ => found(by, probe, known, before.as_deref(), at),
+        before => {
+            // A PIN that replaced one that was refused, and is refused as well, closes anew.
+            let same = before.filter(|before| {
+                before.state == known && (known != L1State::PinRefused || state.pin_refused(probe.root))
+            });
+            found(by, probe, known, before, same, at)
+        }
     };
     let closes = |l1: &L1, grace_ms, now| matches!(l1.gate(grace_ms, now), Gate::Closed { .. });
     let newly_closed = |grace_ms| {
@@ -101,9 +111,8 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
     }
 }
 
-/// What is known of a root by a probe that says something of it.
-fn found(by: NodeId, probe: &Probe, known: L1State, before: Option<&L1>, at: &At) -> L1 {
-    let same = before.filter(|before| before.state == known);
+/// What is known of a root by a probe that says something of it; `same` is what was known, if it is the same.
+fn found(by: NodeId, probe: &Probe, known: L1State, before: Option<&L1>, same: Option<&L1>, at: &At) -> L1 {
     let ok_at = if known == L1State::Enabled { None } else { before.map(|before| before.ok_at) };
     let closed_at = before.map_or(LogIndex(0), |before| before.closed_at);
     L1 {
@@ -140,8 +149,12 @@ fn tell(state: &State, root: WhichRoot, before: Option<&L1>, after: &L1, at: &At
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, Stamp};
-    use crate::id::CommandId;
+    use std::collections::BTreeMap;
+
+    use crate::command::{Action, Command, Stamp};
+    use crate::commands::{ConfigureRoot, CreateTenant, ReplaceRootCredentials};
+    use crate::id::{CommandId, RootHandle, RootName, TenantName};
+    use crate::tenant::Wrap;
 
     /// What the platform's root is after these answers, a second apart, each to another node.
     fn after(answers: &[L1State]) -> L1 {
@@ -189,5 +202,92 @@ mod tests {
         let third = after(&[Enabled, Refused, Refused, Refused]);
         assert_eq!(third, L1 { probed_at: ClusterTime(4_000), by: NodeId(4), ..both });
         assert_eq!(after(&[Enabled, Refused, Enabled]).state, Enabled, "it was that node's own trouble");
+    }
+
+    const TENANT: TenantHandle = TenantHandle([1; 4]);
+    const ROOT: RootHandle = RootHandle([2; 4]);
+
+    /// A tenant's own root, configured at 2, and what happens to it, one entry each from 3 on.
+    fn own(happens: &[Happens]) -> State {
+        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
+        let tenant = CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps,
+        };
+        let root = ConfigureRoot {
+            tenant: TENANT,
+            handle: ROOT,
+            name: RootName::parse("own").expect("a name"),
+            provider: "pkcs11".to_owned(),
+            l1_ref: "pkcs11:1:01".to_owned(),
+            settings: Vec::new(),
+        };
+        let mut state = State::new("eu");
+        let made = [Action::from(tenant), root.into()];
+        for (index, action) in (1..).zip(made.into_iter().chain(happens.iter().map(Happens::action))) {
+            let time = ClusterTime(index * 1_000);
+            let stamp = Stamp { id: CommandId([0; 16]), time };
+            let action = match action {
+                Action::NoteProbes(mut note) => {
+                    note.probes[0].began = time;
+                    Action::NoteProbes(note)
+                }
+                action => action,
+            };
+            let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
+            assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
+        }
+        state
+    }
+
+    enum Happens {
+        /// This node has this answer.
+        Heard(u64, L1State),
+        Replaced,
+    }
+
+    impl Happens {
+        fn action(&self) -> Action {
+            match self {
+                Self::Heard(by, state) => {
+                    let root = Some((TENANT, ROOT));
+                    let (began, detail) = (ClusterTime(0), String::new());
+                    let probe = Probe { root, began, state: *state, detail };
+                    NoteProbes { by: NodeId(*by), probes: vec![probe] }.into()
+                }
+                Self::Replaced => {
+                    let (if_revision, settings) = (None, vec![1]);
+                    ReplaceRootCredentials { tenant: TENANT, root: ROOT, if_revision, settings }.into()
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pin_that_was_refused_is_nobodys_until_it_is_replaced() {
+        use Happens::{Heard, Replaced};
+        use L1State::{Enabled, PinRefused, Unreachable};
+        let check = |happens: &[Happens], expected: L1State, closed_at: u64, refused: bool| {
+            let state = own(happens);
+            let root = Some((TENANT, ROOT));
+            let l1 = state.l1(root).expect("evidence");
+            let found = (l1.state, l1.closed_at, state.pin_refused(root));
+            assert_eq!(found, (expected, LogIndex(closed_at), refused));
+        };
+        check(&[Heard(1, Enabled)], Enabled, 0, false);
+        check(&[Heard(1, Enabled), Heard(2, PinRefused)], PinRefused, 4, true);
+        // Who is logged in still would log in again one day.
+        check(&[Heard(2, PinRefused), Heard(1, Enabled)], PinRefused, 3, true);
+        check(&[Heard(2, PinRefused), Heard(1, Unreachable), Heard(3, PinRefused)], PinRefused, 3, true);
+        check(&[Heard(2, PinRefused), Replaced], PinRefused, 3, false);
+        check(&[Heard(2, PinRefused), Replaced, Heard(1, Enabled)], Enabled, 3, false);
+        check(&[Heard(2, PinRefused), Replaced, Heard(1, Unreachable)], PinRefused, 3, false);
+        check(&[Heard(2, PinRefused), Replaced, Heard(1, PinRefused)], PinRefused, 5, true);
     }
 }

@@ -231,6 +231,7 @@ fn roots() -> impl Strategy<Value = Action> {
         2 => Just(L1State::Unreachable),
         1 => Just(L1State::Disabled),
         2 => Just(L1State::Refused),
+        1 => Just(L1State::PinRefused),
     ];
     let access = prop_oneof![
         1 => handle().prop_map(|h| UnlinkTenant { tenant: tenant(h) }.into()),

@@ -162,7 +162,7 @@ impl Fault {
                 "correct it; this PIN is not tried again before a restart, since tokens lock",
             ),
             Self::PinRefused { token, .. } => {
-                withdrawn(Withdrawal::Denied, format!("token {token} no longer accepts the PIN"))
+                withdrawn(Withdrawal::PinRefused, format!("token {token} no longer accepts the PIN"))
             }
             Self::PinInDoubt { token } => ask(
                 Who::Operator,
