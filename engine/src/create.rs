@@ -196,7 +196,7 @@ impl Turn<'_> {
     pub(crate) fn may_make_keys(&self) -> Result<(), Refused> {
         match self.tenant.access {
             Access::Open => Ok(()),
-            Access::ReadOnly | Access::Unlinked => Err(Refused::Denied {
+            Access::ReadOnly | Access::Unlinked | Access::UnlinkedReadOnly => Err(Refused::Denied {
                 reason: "the tenant's root of trust is disabled: no new keys are made",
             }),
         }

@@ -17,7 +17,7 @@ use model::id::{NodeId, TenantHandle};
 use model::root::Gate;
 use model::service::ServiceState;
 use model::state::State;
-use model::tenant::{Access, Tenant, TenantState};
+use model::tenant::{Tenant, TenantState};
 use model::time::ClusterTime;
 use raft_store::handover::{Asker, Giver, Handed, KeyName, NotHanded, Sealed, Wanted, Wish};
 use raft_store::lease::class::LeaseLength;
@@ -60,7 +60,7 @@ fn judge(state: &State, tenant: &Tenant, now: ClusterTime) -> Result<ClusterTime
     if tenant.state != TenantState::Active {
         return Err("the tenant is not served");
     }
-    if tenant.access == Access::Unlinked {
+    if tenant.access.is_unlinked() {
         return Err("the tenant is unlinked from its root of trust");
     }
     if let Gate::Closed { .. } = state.gate(tenant, now) {

@@ -15,7 +15,7 @@ use model::id::{NodeId, TenantHandle};
 use model::job::{Job, Step};
 use model::refusal::Refusal;
 use model::root::DETAIL_BYTES_MAX;
-use model::tenant::{Access, Tenant};
+use model::tenant::Tenant;
 use raft_store::Gen;
 
 use crate::engine::Engine;
@@ -73,11 +73,10 @@ pub(crate) async fn step(engine: &Engine, tenant: TenantHandle) -> bool {
     else {
         return true;
     };
-    let outcome = match tenant.access {
-        Access::Unlinked if job.step.can_roll_back() => {
-            Err(Stuck::Fails("the tenant was unlinked".to_owned()))
-        }
-        _ => engine.work_on(&generation, tenant, job).await,
+    let outcome = if tenant.access.is_unlinked() && job.step.can_roll_back() {
+        Err(Stuck::Fails("the tenant was unlinked".to_owned()))
+    } else {
+        engine.work_on(&generation, tenant, job).await
     };
     let waited = engine.store.now().0.saturating_sub(job.updated.0) > PATIENCE_MS;
     match outcome {
@@ -99,7 +98,7 @@ pub(crate) async fn prove(engine: &Engine, tenant: TenantHandle) -> bool {
     else {
         return true;
     };
-    if !wants_proof(job, node) || tenant.access == Access::Unlinked {
+    if !wants_proof(job, node) || tenant.access.is_unlinked() {
         return true;
     }
     let Some(primary) = tenant.primary() else { return true };

@@ -11,7 +11,7 @@ use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle};
 use model::job::{Job, JobKind};
 use model::refusal::Refusal;
 use model::root::Root;
-use model::tenant::{Access, Tenant};
+use model::tenant::Tenant;
 
 use crate::admin::{Administered, Administrator};
 use crate::described::Described;
@@ -155,7 +155,9 @@ impl Engine {
         tenant: &Tenant,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), Refused> {
-        if let (Access::Unlinked, Some(primary)) = (tenant.access, tenant.primary()) {
+        if tenant.access.is_unlinked()
+            && let Some(primary) = tenant.primary()
+        {
             let generation = self.store.generation();
             let unwrapped = self.roots.unwrap_l2(&generation.state, tenant, primary.version).await;
             if let Err(refused) = unwrapped.map_err(Refused::from) {

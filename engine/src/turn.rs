@@ -13,7 +13,7 @@ use model::id::{LogIndex, TenantHandle};
 use model::root::{Gate, L1State};
 use model::service::{Service, ServiceState};
 use model::state::State;
-use model::tenant::{Access, Tenant, TenantState};
+use model::tenant::{Tenant, TenantState};
 use model::time::ClusterTime;
 use model::uid::{Uid, UidText};
 use raft_store::Gen;
@@ -103,7 +103,7 @@ impl Footing {
                 return ended("the tenant was terminated", tenant.withdrawn_at, Some(tenant.handle));
             }
         }
-        if tenant.access == Access::Unlinked {
+        if tenant.access.is_unlinked() {
             let reason = "the tenant is unlinked from its root of trust; an operator can relink it";
             return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
         }

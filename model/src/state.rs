@@ -574,7 +574,9 @@ impl State {
     pub(crate) fn linked_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
         let tenant = self.living_tenant(handle)?;
         match tenant.access {
-            Access::Unlinked => Err(Refusal::TenantUnlinked { at: tenant.withdrawn_at }),
+            Access::Unlinked | Access::UnlinkedReadOnly => {
+                Err(Refusal::TenantUnlinked { at: tenant.withdrawn_at })
+            }
             Access::Open | Access::ReadOnly => Ok(tenant),
         }
     }
@@ -584,7 +586,7 @@ impl State {
         let tenant = self.active_tenant(handle)?;
         match tenant.access {
             Access::ReadOnly => Err(Refusal::TenantReadOnly { at: tenant.withdrawn_at }),
-            Access::Open | Access::Unlinked => Ok(tenant),
+            Access::Open | Access::Unlinked | Access::UnlinkedReadOnly => Ok(tenant),
         }
     }
 

@@ -72,16 +72,45 @@ pub enum Access {
     ReadOnly,
     /// Total lock: nothing is given, and no key of the tenant is in any node's memory.
     Unlinked,
+    /// The same, of a tenant that was read-only before, and will be again.
+    UnlinkedReadOnly,
 }
 
 impl Access {
+    /// Whether the tenant is locked.
+    #[must_use]
+    pub const fn is_unlinked(self) -> bool {
+        match self {
+            Self::Unlinked | Self::UnlinkedReadOnly => true,
+            Self::Open | Self::ReadOnly => false,
+        }
+    }
+
+    /// What the lock makes of it. Whether new keys are made is decided beside.
+    #[must_use]
+    pub const fn unlinked(self) -> Self {
+        match self {
+            Self::Open | Self::Unlinked => Self::Unlinked,
+            Self::ReadOnly | Self::UnlinkedReadOnly => Self::UnlinkedReadOnly,
+        }
+    }
+
+    /// What is left when the lock ends: what was decided before it.
+    #[must_use]
+    pub const fn linked(self) -> Self {
+        match self {
+            Self::Open | Self::Unlinked => Self::Open,
+            Self::ReadOnly | Self::UnlinkedReadOnly => Self::ReadOnly,
+        }
+    }
+
     /// The word used in every interface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "linked",
             Self::ReadOnly => "disabled",
-            Self::Unlinked => "unlinked",
+            Self::Unlinked | Self::UnlinkedReadOnly => "unlinked",
         }
     }
 }

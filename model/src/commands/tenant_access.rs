@@ -1,6 +1,6 @@
 //! What a tenant's owner allows its root to be used for: the kill switch, and read-only.
 //!
-//! Unlinking and disabling stand beside suspension: ending one never ends the other.
+//! Unlinking and disabling stand beside suspension and beside each other: ending one never ends another.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub struct UnlinkTenant {
     pub tenant: TenantHandle,
 }
 
-/// Ends [`UnlinkTenant`]; the proposer has seen a root unwrap the tenant's key. A tenant that was never
-/// unlinked stays as it is.
+/// Ends [`UnlinkTenant`] and nothing else; the proposer has seen a root unwrap the tenant's key. A tenant that
+/// was never unlinked stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelinkTenant {
     /// Which tenant.
@@ -45,14 +45,15 @@ impl Apply for UnlinkTenant {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let tenant = state.living_tenant(self.tenant)?;
         // Doing again what is done needs nobody's word.
-        if tenant.access == Access::Unlinked {
+        if tenant.access.is_unlinked() {
             return Ok(());
         }
         state.approved(self.tenant, &Task::UnlinkTenant, at.time)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
-        allow(state, self.tenant, Access::Unlinked, at, changes);
+        let access = state.tenants[&self.tenant].access.unlinked();
+        allow(state, self.tenant, access, at, changes);
         changes.effects.push(Effect::PurgeTenant(self.tenant));
         Answer::Done
     }
@@ -64,8 +65,11 @@ impl Apply for RelinkTenant {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
-        if state.tenants[&self.tenant].access == Access::Unlinked {
-            allow(state, self.tenant, Access::Open, at, changes);
+        let tenant = state.tenants[&self.tenant].as_ref().clone();
+        if tenant.access.is_unlinked() {
+            // Withdrawn since the lock, if it is read-only now: this command takes nothing away.
+            let access = tenant.access.linked();
+            state.put_tenant(Tenant { access, revision: at.index, ..tenant }, changes);
         }
         Answer::Done
     }
@@ -97,4 +101,72 @@ fn allow(state: &mut State, handle: TenantHandle, access: Access, at: &At, chang
     let tenant = state.tenants[&handle].as_ref().clone();
     let withdrawn_at = if access == Access::Open { tenant.withdrawn_at } else { at.index };
     state.put_tenant(Tenant { access, revision: at.index, withdrawn_at, ..tenant }, changes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::command::{Action, Command, Stamp};
+    use crate::commands::{CreateTenant, SetRootPolicy};
+    use crate::id::{CommandId, LogIndex, TenantName};
+    use crate::root::{PROBE_EVERY_MS_MIN, ROTATE_AFTER_MS_MIN};
+    use crate::tenant::Wrap;
+    use crate::time::ClusterTime;
+
+    const TENANT: TenantHandle = TenantHandle([1; 4]);
+
+    fn created() -> Action {
+        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
+        CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps,
+        }
+        .into()
+    }
+
+    /// A tenant after these actions, the first of which is entry 2.
+    fn after(actions: Vec<Action>) -> Tenant {
+        let mut state = State::new("eu");
+        for (index, action) in (1..).zip([created()].into_iter().chain(actions)) {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
+            let applied =
+                state.apply(LogIndex(index), &Command { stamp, idempotency: None, action: action.clone() });
+            assert!(!matches!(applied.answer, Answer::Refused(_)), "{action:?}: {:?}", applied.answer);
+        }
+        state.tenant(TENANT).expect("it was made").as_ref().clone()
+    }
+
+    #[test]
+    fn a_disabled_tenant_is_disabled_still_when_it_is_linked_again() {
+        let (disable, enable) = (DisableTenant { tenant: TENANT }, EnableTenant { tenant: TENANT });
+        let (unlink, relink) = (UnlinkTenant { tenant: TENANT }, RelinkTenant { tenant: TENANT });
+        let policy = SetRootPolicy {
+            tenant: TENANT,
+            l1_grace_ms: 1_000,
+            probe_every_ms: PROBE_EVERY_MS_MIN,
+            rotate_after_ms: ROTATE_AFTER_MS_MIN,
+        };
+        let locked =
+            || -> Vec<Action> { vec![disable.clone().into(), policy.clone().into(), unlink.clone().into()] };
+        let and = |more: Vec<Action>| after(locked().into_iter().chain(more).collect());
+        let access = |more: Vec<Action>| and(more).access;
+        assert_eq!(access(vec![]), Access::UnlinkedReadOnly);
+        assert_eq!(access(vec![unlink.clone().into()]), Access::UnlinkedReadOnly, "unlinked twice");
+        let linked = and(vec![relink.clone().into()]);
+        assert_eq!((linked.access, linked.access.as_str()), (Access::ReadOnly, "disabled"));
+        let indices = (linked.withdrawn_at, linked.revision);
+        assert_eq!(indices, (LogIndex(4), LogIndex(5)), "relinking is no withdrawal");
+        assert_eq!(access(vec![relink.clone().into(), enable.clone().into()]), Access::Open);
+        assert_eq!(after(vec![unlink.into(), relink.clone().into()]).access, Access::Open);
+        let never_unlinked = after(vec![disable.into(), relink.into()]);
+        assert_eq!(never_unlinked.access, Access::ReadOnly);
+    }
 }

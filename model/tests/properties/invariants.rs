@@ -14,7 +14,7 @@ use model::root::Gate;
 use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
-use model::tenant::{Access, Tenant, TenantState};
+use model::tenant::{Tenant, TenantState};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
@@ -73,7 +73,7 @@ fn dangerous_deeds_have_the_approvals_they_want(m: &Moment<'_>) {
     };
     let wanted = m.before.tenant(tenant).map_or(0, |tenant| tenant.approvals);
     let raised = matches!(task, Task::SetApprovals(approvals) if approvals >= wanted);
-    let locked = |state: &State| state.tenant(tenant).is_some_and(|tenant| tenant.access == Access::Unlinked);
+    let locked = |state: &State| state.tenant(tenant).is_some_and(|tenant| tenant.access.is_unlinked());
     let again = task == Task::UnlinkTenant && locked(m.before);
     if matches!(m.entry.applied.answer, Answer::Refused(_))
         || m.entry.replays.is_some()
@@ -553,7 +553,7 @@ fn is_gettable(state: &State, object: &Object, now: ClusterTime) -> bool {
     let fields = object.uid.header.fields();
     let tenant = state
         .tenant(fields.tenant)
-        .is_some_and(|tenant| tenant.state == TenantState::Active && tenant.access != Access::Unlinked);
+        .is_some_and(|tenant| tenant.state == TenantState::Active && !tenant.access.is_unlinked());
     let Some(service) = state.service(fields.tenant, fields.service) else { return false };
     let lawful = match object.lifecycle.state_at(now) {
         KeyState::PreActive | KeyState::Active => true,

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use engine::Engine;
 use model::root::Gate;
-use model::tenant::Access;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -233,12 +232,12 @@ impl Gauges {
         }
         let concerned = state.tenants().filter_map(|tenant| {
             let gate = state.gate(tenant, now);
-            (tenant.access == Access::Unlinked || gate != Gate::Open).then_some((tenant, gate))
+            (tenant.access.is_unlinked() || gate != Gate::Open).then_some((tenant, gate))
         });
         for (tenant, gate) in concerned.take(TENANTS_MAX) {
             let name = OfTenant { tenant: tenant.name.to_string() };
             match gate {
-                Gate::Grace { until } if tenant.access != Access::Unlinked => {
+                Gate::Grace { until } if !tenant.access.is_unlinked() => {
                     let left = i64::try_from(until.0.saturating_sub(now.0) / 1000).unwrap_or(i64::MAX);
                     self.grace_s.get_or_create(&name).set(left);
                 }

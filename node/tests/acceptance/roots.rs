@@ -90,6 +90,11 @@ async fn p4_create_a_tenant_on_an_hsm_key_unlink_refused_relink_same_key() {
     let refused = cluster.client(2, "acme").create(&KeyRequest::aes256()).await.expect_err("read-only");
     assert_eq!(refused.reason(), Some(ResultReason::PermissionDenied), "{refused}");
     assert_eq!(asked(&cluster, 2, "acme", &key).await.expect("old keys are given"), bytes.expose());
+    // The lock ends, and what was decided beside it does not.
+    cluster.json(&["tenant", "unlink", "acme"]);
+    assert_eq!(cluster.json(&["tenant", "relink", "acme"])["access"], "disabled");
+    cluster.client(2, "acme").create(&KeyRequest::aes256()).await.expect_err("read-only still");
+    assert_eq!(asked(&cluster, 2, "acme", &key).await.expect("old keys are given"), bytes.expose());
     cluster.json(&["tenant", "enable", "acme"]);
     cluster.client(2, "acme").create(&KeyRequest::aes256()).await.expect("a new key");
     what_happened_is_told(&cluster, &job);
@@ -124,6 +129,8 @@ fn what_happened_is_told(cluster: &Cluster, job: &Value) {
             ("tenant_unlinked", ""),
             ("tenant_relinked", ""),
             ("tenant_disabled", ""),
+            ("tenant_unlinked", ""),
+            ("tenant_relinked", ""),
             ("tenant_enabled", ""),
         ]
     );
