@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crypto::{Keyring, L3Cache, Purged, Scope, UidKey};
+use crypto::{Keyring, L2, L3Cache, Purged, Scope, UidKey};
 use model::id::{LogIndex, TenantHandle};
 use model::state::Effect;
 use raft_store::{CacheGuard, HandedOver};
@@ -66,8 +66,8 @@ impl Held {
         &self.keyring
     }
 
-    /// Slots of secret memory that hold a tenant's keys on this node, those a request has not let go yet
-    /// included.
+    /// Slots of secret memory that hold a tenant's keys on this node: those a request has not let go yet included, and
+    /// the L2 keys of this process that a job or a request has unwrapped.
     #[must_use]
     pub fn slots_in_use(&self, tenant: TenantHandle) -> usize {
         let tag =
@@ -75,7 +75,7 @@ impl Held {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         leaving.retain(|(_, purged)| !purged.zeroed());
         let held = leaving.iter().filter(|(of, _)| *of == tenant).map(|(_, purged)| purged.pending());
-        self.cache.len_of(tenant) + tag + held.sum::<usize>()
+        self.cache.len_of(tenant) + tag + held.sum::<usize>() + L2::alive(tenant)
     }
 
     /// The key of a tenant's identifier tags, for a request of this generation.
@@ -144,13 +144,31 @@ impl CacheGuard for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::id::Realm;
+    use model::id::{L2Version, Realm};
+
+    const REALM: Realm = Realm([1; 16]);
+
+    fn nothing() -> Held {
+        Held::new(Arc::new(Keyring::generate(REALM).unwrap()), Arc::new(L3Cache::new(64)))
+    }
+
+    #[test]
+    fn an_l2_key_that_a_job_has_unwrapped_is_held_until_it_is_let_go() {
+        // No other test has keys of these tenants.
+        let (tenant, other) = (TenantHandle([0xa1; 4]), TenantHandle([0xa2; 4]));
+        let held = nothing();
+        let l2 = L2::generate(REALM, tenant, L2Version(1)).unwrap();
+        held.purge(LogIndex(5), &[Effect::PurgeTenant(tenant)]);
+        assert_eq!(held.slots_in_use(tenant), 1, "a purge does not reach it");
+        assert_eq!(held.slots_in_use(other), 0);
+        drop(l2);
+        assert_eq!(held.slots_in_use(tenant), 0);
+    }
 
     #[test]
     fn a_late_request_leaves_nothing_behind() {
-        let keyring = Arc::new(Keyring::generate(Realm([1; 16])).unwrap());
-        let held = Held::new(keyring, Arc::new(L3Cache::new(64)));
-        let tenant = TenantHandle([7; 4]);
+        let held = nothing();
+        let tenant = TenantHandle([0xa3; 4]);
         held.tag_key(tenant, LogIndex(4)).unwrap();
         assert_eq!(held.slots_in_use(tenant), 1);
         held.purge(LogIndex(5), &[Effect::PurgeTenant(tenant)]);

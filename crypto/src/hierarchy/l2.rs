@@ -1,5 +1,8 @@
 //! L2: a tenant's key in one version. Durable only wrapped by L1; in memory only while it unwraps.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use model::id::{L2Version, Realm, ServiceHandle, TenantHandle};
 use model::uid::Kdf;
 use subtle::ConstantTimeEq;
@@ -17,6 +20,8 @@ pub struct L2 {
     realm: Realm,
     tenant: TenantHandle,
     version: L2Version,
+    /// Dropped after the key.
+    _counted: Counted,
 }
 
 /// The public commitment to an L2 key: it names the key without telling it.
@@ -47,7 +52,14 @@ impl L2 {
     }
 
     pub(crate) fn from_secret(key: Secret, realm: Realm, tenant: TenantHandle, version: L2Version) -> Self {
-        Self { key, realm, tenant, version }
+        Self { key, realm, tenant, version, _counted: Counted::new(tenant) }
+    }
+
+    /// How many keys of a tenant exist in this process. Each lives for one call of a root or a few, in whatever job or
+    /// request: nothing else knows of all of them.
+    #[must_use]
+    pub fn alive(tenant: TenantHandle) -> usize {
+        alive().get(&tenant).copied().unwrap_or_default()
     }
 
     /// The commitment that the cluster keeps beside the wrapped key.
@@ -98,5 +110,54 @@ impl L2 {
 
     pub(crate) fn place(&self) -> (Realm, TenantHandle, L2Version) {
         (self.realm, self.tenant, self.version)
+    }
+}
+
+/// The tenants that have keys here, and how many.
+static ALIVE: Mutex<BTreeMap<TenantHandle, usize>> = Mutex::new(BTreeMap::new());
+
+fn alive() -> MutexGuard<'static, BTreeMap<TenantHandle, usize>> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A key of this tenant, counted until this is dropped.
+struct Counted(TenantHandle);
+
+impl Counted {
+    fn new(tenant: TenantHandle) -> Self {
+        *alive().entry(tenant).or_default() += 1;
+        Self(tenant)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut alive = alive();
+        if let Some(keys) = alive.get_mut(&self.0) {
+            *keys -= 1;
+            if *keys == 0 {
+                alive.remove(&self.0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_keys_are_counted_as_long_as_they_exist() {
+        let (tenant, other) = (TenantHandle([0xc7; 4]), TenantHandle([0xc8; 4]));
+        let make = |version| L2::generate(Realm([1; 16]), tenant, L2Version(version)).unwrap();
+        assert_eq!(L2::alive(tenant), 0);
+        let (one, two) = (make(1), make(2));
+        assert_eq!((L2::alive(tenant), L2::alive(other)), (2, 0));
+        let moved = one;
+        assert_eq!(L2::alive(tenant), 2, "it is the same key");
+        drop(moved);
+        assert_eq!(L2::alive(tenant), 1);
+        drop(two);
+        assert_eq!(L2::alive(tenant), 0);
     }
 }
