@@ -12,7 +12,7 @@ use crate::{
     Site, Step, advice, registry,
 };
 
-/// How long a test may take, all time-outs included (MISSION H3).
+/// How long a test may take, all time-outs included: a person waits for it.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Tests a root; never fails, but reports.

@@ -56,7 +56,7 @@ pub struct Provider {
     pub name: &'static str,
     /// What it is, in one line.
     pub summary: &'static str,
-    /// In which of its modes a customer holds the key (MISSION H11).
+    /// Where its customers hold their keys, as whoever chooses a provider asks first.
     pub mode: Mode,
     /// Never to be used outside development.
     pub danger: bool,

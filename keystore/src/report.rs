@@ -58,7 +58,7 @@ pub enum KeyState {
 }
 
 impl KeyState {
-    /// The word for people (MISSION H6).
+    /// The word for people, who are shown three: it works, its owner switched it off, or somebody has to look.
     #[must_use]
     pub fn shown(self) -> &'static str {
         match self {
