@@ -34,7 +34,9 @@ pub(crate) struct Wish<T = ()> {
 }
 
 impl<T> Wish<T> {
-    /// The idempotency key of the request, if it carries one; `body` is what it says beside its path.
+    /// The idempotency key of the request, if it carries one; `body` is what it says beside its path. A handler that
+    /// judges anything itself asks [`Engine::answered_before`] first: the state machine knows a repeated request, and
+    /// what it has brought about must not refuse it.
     ///
     /// # Errors
     /// If the key is malformed.

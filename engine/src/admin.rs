@@ -79,6 +79,11 @@ impl Engine {
         new: NewTenant,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Arc<Tenant>, Refused> {
+        match self.answered_before(who, "create_tenant", None, new.name.as_str(), idempotency).await? {
+            Some(Answer::Tenant(handle)) => return self.tenant(handle),
+            Some(_) => return Err(Refused::Internal { cause: "unexpected_answer" }),
+            None => {}
+        }
         let region = match &new.region {
             Some(region) => region.clone(),
             None => self.store.read_index().await?.state.cluster().region.clone(),
@@ -122,6 +127,10 @@ impl Engine {
     ) -> Result<Arc<Tenant>, Refused> {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
+        let (name, target) = ("add_l2_version", known.name.as_str());
+        if self.answered_before(who, name, Some(tenant), target, idempotency).await?.is_some() {
+            return self.tenant(tenant);
+        }
         // Judged on the very state the new version follows: whoever comes second read another one.
         if read.is_some_and(|read| read != known.revision) {
             return Err(Refused::Refused(Refusal::RevisionConflict { now: known.revision }));
@@ -144,10 +153,11 @@ impl Engine {
         name: &ServiceName,
         service_type: ServiceType,
         policy: ServicePolicy,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<(Arc<Service>, bool), Refused> {
         let generation = self.store.read_index().await?;
         let known = generation.state.tenant(tenant).ok_or(Refused::Refused(Refusal::TenantUnknown))?;
-        let outcome = self.register_service(known, name, service_type, policy, true).await;
+        let outcome = self.register_service(known, name, service_type, policy, true, idempotency).await;
         let noted = outcome.as_ref().map(|_| None);
         self.note_admin(who, "register_service", Some(tenant), name.as_str(), noted).await?;
         let (handle, created) = outcome?;

@@ -107,6 +107,10 @@ impl Engine {
         who: &Administrator,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<BarrierStatus, Refused> {
+        let (name, target) = ("spread_barrier_term", "barrier term: spread");
+        if self.answered_before(who, name, None, target, idempotency).await?.is_some() {
+            return Ok(self.barrier_status().await);
+        }
         let generation = self.store.read_index().await?;
         let current = generation.state.barrier().current;
         let keyring = self.hot.keyring();

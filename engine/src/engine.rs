@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit::{AuditLog, Batch, Entry, Kind, Operation, Outcome};
 use crypto::{GcmIvSource, Inbox, NonceSource, Seed};
-use model::command::Answer;
+use model::command::{Answer, IdempotencyKey};
 use model::commands::RegisterService;
 use model::id::{BootId, Realm, ServiceHandle, ServiceName};
 use model::refusal::Refusal;
@@ -226,7 +226,7 @@ impl Engine {
             return Err(Refused::Identity { reason: "the service is not registered" });
         }
         let policy = ServicePolicy::default();
-        self.register_service(tenant, &caller.service, caller.service_type, policy, false).await?;
+        self.register_service(tenant, &caller.service, caller.service_type, policy, false, None).await?;
         tracing::info!(tenant = %tenant.name, service = %caller.service, "service registered on first contact");
         Ok(())
     }
@@ -242,6 +242,7 @@ impl Engine {
         service_type: ServiceType,
         policy: ServicePolicy,
         reenable: bool,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<(ServiceHandle, bool), Refused> {
         for _ in 0..DRAWS_MAX {
             let handle = ServiceHandle(crypto::random::bytes());
@@ -257,7 +258,7 @@ impl Engine {
                 seed_commitment: seed.commitment().0,
                 reenable,
             };
-            match self.store.propose(command, None).await?.answer {
+            match self.store.propose(command, idempotency).await?.answer {
                 Answer::Service { handle, created } => return Ok((handle, created)),
                 Answer::Refused(Refusal::HandleTaken) => {}
                 Answer::Refused(refusal) => return Err(refusal.into()),

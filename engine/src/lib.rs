@@ -25,6 +25,7 @@ mod older;
 mod opened;
 mod probes;
 mod refused;
+mod repeated;
 mod root_admin;
 mod root_credentials;
 mod root_tests;

@@ -71,6 +71,9 @@ impl Engine {
         accept_lower_tolerance: bool,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), NotBegun> {
+        if self.changed_before(who, "set_node_role", node, idempotency).await? {
+            return Ok(());
+        }
         let judged = if voter {
             Ok(())
         } else {
@@ -91,6 +94,9 @@ impl Engine {
         accept_lower_tolerance: bool,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), NotBegun> {
+        if self.changed_before(who, "retire_node", node, idempotency).await? {
+            return Ok(());
+        }
         let judged = self.store.cluster_status().await.may_go(node, accept_lower_tolerance);
         self.change_node(who, node, judged.map_err(NotBegun::from), RetireNode { node }, idempotency).await
     }
@@ -106,6 +112,9 @@ impl Engine {
         by: NodeId,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), NotBegun> {
+        if self.changed_before(who, "retire_node", node, idempotency).await? {
+            return Ok(());
+        }
         let status = self.store.cluster_status().await;
         if !stands_ready(&status, by) {
             let not_ready = NotBegun::NotReady { node: by };
@@ -125,6 +134,18 @@ impl Engine {
         let left = self.store.step_down().await.map_err(NotBegun::from);
         self.note_operator(who, "step_down", "", left.as_ref().err()).await?;
         left
+    }
+
+    /// Whether this very request has changed the node already: what the cluster survives by now says nothing about it.
+    async fn changed_before(
+        &self,
+        who: &Administrator,
+        name: &'static str,
+        node: NodeId,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<bool, Refused> {
+        let answer = self.answered_before(who, name, None, &node.to_string(), idempotency).await?;
+        Ok(answer.is_some())
     }
 
     async fn change_node(

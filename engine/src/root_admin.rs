@@ -87,6 +87,11 @@ impl Engine {
         described: &Described,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Arc<Root>, Refused> {
+        let (action, target) = ("configure_root", name.as_str());
+        let before = self.answered_before(who, action, Some(tenant.handle), target, idempotency).await?;
+        if let Some(answer) = before {
+            return self.root_of(tenant.handle, &answer);
+        }
         let report = self.test_root(who, tenant, described).await?;
         let l1_ref = report.l1_ref.clone().filter(|_| report.passed).ok_or_else(|| not_passed(&report))?;
         let settings = described.to_bytes();
@@ -103,15 +108,20 @@ impl Engine {
             match self.administer(who, tenant.handle, name.as_str(), command, idempotency).await {
                 Err(Refused::Refused(Refusal::HandleTaken)) => {}
                 Err(refused) => return Err(refused),
-                Ok(Administered { answer: Answer::Root(handle), .. }) => {
-                    let generation = self.store.generation();
-                    let root = generation.state.root(tenant.handle, handle).cloned();
-                    return root.ok_or(Refused::Internal { cause: "root_not_published" });
-                }
-                Ok(_) => return Err(Refused::Internal { cause: "unexpected_answer" }),
+                Ok(Administered { answer, .. }) => return self.root_of(tenant.handle, &answer),
             }
         }
         Err(Refused::Internal { cause: "no_free_handle" })
+    }
+
+    /// The root that an answer names, as this node knows it. It may be gone by the time the answer is given again.
+    pub(crate) fn root_of(&self, tenant: TenantHandle, answer: &Answer) -> Result<Arc<Root>, Refused> {
+        let Answer::Root(handle) = answer else {
+            return Err(Refused::Internal { cause: "unexpected_answer" });
+        };
+        let generation = self.store.generation();
+        let root = generation.state.root(tenant, *handle).cloned();
+        root.ok_or(Refused::Refused(Refusal::RootUnknown))
     }
 
     /// Forgets a root that wraps nothing.
@@ -155,19 +165,22 @@ impl Engine {
         tenant: &Tenant,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<(), Refused> {
+        let (name, target) = ("relink_tenant", tenant.name.as_str());
+        if self.answered_before(who, name, Some(tenant.handle), target, idempotency).await?.is_some() {
+            return Ok(());
+        }
         if tenant.access.is_unlinked()
             && let Some(primary) = tenant.primary()
         {
             let generation = self.store.generation();
             let unwrapped = self.roots.unwrap_l2(&generation.state, tenant, primary.version).await;
             if let Err(refused) = unwrapped.map_err(Refused::from) {
-                let target = tenant.name.as_str();
-                self.note_admin(who, "relink_tenant", Some(tenant.handle), target, Err(&refused)).await?;
+                self.note_admin(who, name, Some(tenant.handle), target, Err(&refused)).await?;
                 return Err(refused);
             }
         }
         let command = RelinkTenant { tenant: tenant.handle };
-        self.administer(who, tenant.handle, tenant.name.as_str(), command, idempotency).await.map(drop)
+        self.administer(who, tenant.handle, target, command, idempotency).await.map(drop)
     }
 
     /// Begins a job that makes these roots the tenant's (none: the platform's), or wraps anew by the same.

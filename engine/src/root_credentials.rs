@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystore::{Credentials, RootError};
-use model::command::{Answer, IdempotencyKey};
+use model::command::IdempotencyKey;
 use model::commands::ReplaceRootCredentials;
 use model::id::LogIndex;
 use model::root::Root;
 use model::tenant::Tenant;
 
-use crate::admin::{Administered, Administrator};
+use crate::admin::Administrator;
 use crate::described::Described;
 use crate::engine::Engine;
 use crate::probes;
@@ -41,10 +41,14 @@ impl Engine {
         if_revision: Option<LogIndex>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Arc<Root>, Refused> {
+        let (name, target) = ("replace_root_credentials", root.name.as_str());
+        let before = self.answered_before(who, name, Some(tenant.handle), target, idempotency).await?;
+        if let Some(answer) = before {
+            return self.root_of(tenant.handle, &answer);
+        }
         let described = self.roots.described(root).map_err(unavailable)?;
         let described = Described { credentials, ..described };
         if let Err(refused) = self.try_credentials(who, tenant, root, &described).await {
-            let (name, target) = ("replace_root_credentials", root.name.as_str());
             self.note_admin(who, name, Some(tenant.handle), target, Err(&refused)).await?;
             return Err(refused);
         }
@@ -55,14 +59,8 @@ impl Engine {
             if_revision,
             settings: self.hot.keyring().seal_root_settings(root.tenant, root.handle, &settings),
         };
-        match self.administer(who, root.tenant, root.name.as_str(), command, idempotency).await? {
-            Administered { answer: Answer::Root(handle), .. } => {
-                let generation = self.store.generation();
-                let root = generation.state.root(tenant.handle, handle).cloned();
-                root.ok_or(Refused::Internal { cause: "root_not_published" })
-            }
-            _ => Err(Refused::Internal { cause: "unexpected_answer" }),
-        }
+        let done = self.administer(who, root.tenant, target, command, idempotency).await?;
+        self.root_of(tenant.handle, &done.answer)
     }
 
     async fn try_credentials(

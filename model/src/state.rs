@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::barrier::Barrier;
 use crate::certificate::{CertificateId, Denial};
-use crate::command::{Action, Answer, Applied, Command};
+use crate::command::{Action, Answer, Applied, Command, IdempotencyKey};
 use crate::departure::Departure;
 use crate::event::{EVENTS_MAX, Event, What};
 use crate::id::{
@@ -229,14 +229,20 @@ impl State {
 
     /// The original answer to a repeated administration request.
     fn replay(&self, command: &Command, at: &At) -> Option<Applied> {
-        let key = command.idempotency?;
-        let known = self.remembered.get(&key.key).filter(|known| known.expires > at.time)?;
-        let (answer, withdrawal) = if known.request == key.request {
+        let (answer, withdrawal) = self.repeated(command.idempotency?, at.time)?;
+        Some(Applied { answer, withdrawal, changes: Changes::default() })
+    }
+
+    /// What [`State::apply`] would answer at a moment to a request that bears this key, whatever it asks for: the
+    /// answer it had when it came first, with the withdrawal that answer stood for. `None` if it is new.
+    #[must_use]
+    pub fn repeated(&self, key: IdempotencyKey, now: ClusterTime) -> Option<(Answer, Option<LogIndex>)> {
+        let known = self.remembered.get(&key.key).filter(|known| known.expires > now)?;
+        Some(if known.request == key.request {
             (known.answer.clone(), known.withdrawal)
         } else {
             (Answer::Refused(Refusal::IdempotencyKeyReused), None)
-        };
-        Some(Applied { answer, withdrawal, changes: Changes::default() })
+        })
     }
 
     fn forget_expired(&mut self, now: ClusterTime, changes: &mut Changes) {

@@ -10,7 +10,7 @@ use model::event::{BEGINNING, What};
 use model::id::{CommandId, LogIndex, RootHandle, RootName, TenantHandle, TenantName};
 use model::refusal::{Limit, Refusal};
 use model::root::{ROOT_SETTINGS_BYTES_MAX, Root};
-use model::state::State;
+use model::state::{IDEMPOTENCY_MS, State};
 use model::tenant::Wrap;
 use model::time::ClusterTime;
 
@@ -111,4 +111,23 @@ fn a_repeated_request_replaces_them_once() {
         assert_eq!(bench.apply_as(key, replace(Some(2), &[9])), Answer::Root(ROOT));
         assert_eq!(bench.root().revision, LogIndex(3));
     }
+}
+
+#[test]
+fn what_was_answered_first_is_known_before_anything_is_proposed() {
+    let mut bench = Bench::new();
+    let now = ClusterTime(bench.1);
+    let [key, ending] = [5, 7].map(|key| IdempotencyKey { key: [key; 32], request: [6; 32] });
+    assert_eq!(bench.0.repeated(key, now), None, "it is new");
+    bench.apply_as(Some(key), replace(None, &[9]));
+    assert_eq!(bench.0.repeated(key, now), Some((Answer::Root(ROOT), None)));
+    let other = IdempotencyKey { request: [8; 32], ..key };
+    let reused = Answer::Refused(Refusal::IdempotencyKeyReused);
+    assert_eq!(bench.0.repeated(other, now), Some((reused, None)), "its key is another request's");
+    assert_eq!(bench.0.repeated(key, now.plus_ms(IDEMPOTENCY_MS)), None, "a day later it is new again");
+
+    let index = LogIndex(bench.1);
+    bench.apply_as(Some(ending), TerminateTenant { tenant: TENANT });
+    let told = bench.0.repeated(ending, ClusterTime(index.0));
+    assert_eq!(told, Some((Answer::Done, Some(index))), "with the withdrawal it stands for");
 }

@@ -278,6 +278,21 @@ impl FromRequestParts<App> for RootInPath {
     }
 }
 
+/// The name of a root that a path has, and its tenant: the root is gone when a request that removed it is repeated.
+pub(crate) struct RootToRemove {
+    tenant: Arc<Tenant>,
+    name: String,
+}
+
+impl FromRequestParts<App> for RootToRemove {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let TenantInPath(tenant) = TenantInPath::from_request_parts(parts, app).await?;
+        Ok(Self { tenant, name: in_path(parts, app, "root").await? })
+    }
+}
+
 impl Wish<RootInPath> {
     /// Begins the job that makes these roots the tenant's.
     async fn migrate(&self, to: Vec<RootHandle>) -> Result<Response, Problem> {
@@ -345,11 +360,15 @@ pub async fn deactivate(wish: Wish<RootInPath>) -> Result<Response, Problem> {
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/roots/{root}:remove",
     params(("tenant" = String, Path), ("root" = String, Path)), responses(
     (status = 204), (status = 409, body = Problem)))]
-pub async fn remove(wish: Wish<RootInPath>) -> Result<Response, Problem> {
-    let Some(root) = &wish.about.root else {
-        return Err(Problem::bad_request("the platform's root is not a tenant's to remove"));
-    };
-    wish.engine.remove_root(&wish.who, root, wish.key(&())?).await?;
+pub async fn remove(wish: Wish<RootToRemove>) -> Result<Response, Problem> {
+    let (engine, key, RootToRemove { tenant, name }) = (&wish.engine, wish.key(&())?, &wish.about);
+    let before = engine.answered_before(&wish.who, "remove_root", Some(tenant.handle), name, key).await?;
+    if before.is_none() {
+        let Some(root) = named(engine, tenant, name)? else {
+            return Err(Problem::bad_request("the platform's root is not a tenant's to remove"));
+        };
+        engine.remove_root(&wish.who, &root, key).await?;
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -53,7 +53,7 @@ const fn yes() -> bool {
 }
 
 /// A service to be.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterServiceRequest {
     /// The name its certificate carries: a DNS label.
@@ -179,6 +179,7 @@ pub async fn register(
     wish: Wish<TenantInPath>,
     Body(request): Body<RegisterServiceRequest>,
 ) -> Result<Response, Problem> {
+    let key = wish.key(&request)?;
     let service_name =
         ServiceName::parse(&request.name).map_err(|error| Problem::bad_request(error.to_string()))?;
     let service_type = ServiceType::parse(&request.service_type)
@@ -186,7 +187,7 @@ pub async fn register(
     let policy = request.policy.map_or_else(ServicePolicy::default, ServicePolicy::from);
     let (engine, tenant) = (&wish.engine, wish.tenant());
     let (service, created) =
-        engine.add_service(&wish.who, tenant.handle, &service_name, service_type, policy).await?;
+        engine.add_service(&wish.who, tenant.handle, &service_name, service_type, policy, key).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(tagged(status, shown(engine, tenant, &service).await, service.revision))
 }

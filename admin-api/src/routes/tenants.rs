@@ -341,10 +341,16 @@ pub async fn change(
     let &Tenant { handle: tenant, revision: now, .. } = wish.tenant();
     let action: Action = match (request.labels, request.approvals) {
         (Some(labels), None) => SetTenantLabels { tenant, labels, if_revision }.into(),
-        (None, Some(_)) if if_revision.is_some_and(|read| read != now) => {
-            return Err(Refused::from(Refusal::RevisionConflict { now }).into());
+        (None, Some(approvals)) => {
+            let (who, name, target) = (&wish.who, "set_approvals", wish.tenant().name.as_str());
+            if wish.engine.answered_before(who, name, Some(tenant), target, key).await?.is_some() {
+                return wish.shown(None).await;
+            }
+            if if_revision.is_some_and(|read| read != now) {
+                return Err(Refused::from(Refusal::RevisionConflict { now }).into());
+            }
+            SetApprovals { tenant, approvals }.into()
         }
-        (None, Some(approvals)) => SetApprovals { tenant, approvals }.into(),
         _ => return Err(Problem::bad_request("change one thing at a time: labels or approvals")),
     };
     wish.change(action, key).await

@@ -266,6 +266,42 @@ async fn one_key_is_one_effect(cluster: &Cluster, token: &str) {
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!(first.body["handle"], again.body["handle"]);
     assert_eq!(post(2, "another").send(cluster).await.status, 409, "the same key for something else");
+    what_took_effect_is_not_judged_again(cluster, token).await;
+}
+
+/// A request that is repeated is answered as the first, though what it insisted on holds no longer.
+async fn what_took_effect_is_not_judged_again(cluster: &Cluster, token: &str) {
+    let read = ask(cluster, "GET /v1/tenants/acme").await.headers["etag"].clone();
+    let rotate = |node: u16| {
+        let request = Request::new("POST /v1/tenants/acme:rotate").token(token).to(node);
+        request.header(format!("If-Match: {read}")).header("Idempotency-Key: rotate-once")
+    };
+    let first = rotate(0).send(cluster).await;
+    let again = rotate(1).send(cluster).await;
+    assert_eq!((first.status, again.status), (200, 200), "{} {}", first.body, again.body);
+    assert_eq!(first.body["l2_version"], again.body["l2_version"], "one rotation, not two");
+
+    let register = |node: u16| {
+        let request = Request::new("POST /v1/tenants/acme/services").token(token).to(node);
+        request.header("Idempotency-Key: register-once").json(&json!({ "name": "ledger" }))
+    };
+    let made = register(0).send(cluster).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(ask(cluster, "POST /v1/tenants/acme/services/ledger:shred").await.status, 200);
+    let again = register(1).send(cluster).await;
+    assert_eq!((again.status, &again.body["handle"]), (201, &made.body["handle"]), "{}", again.body);
+    assert_eq!(again.body["state"], "shredded", "it is not enabled again");
+
+    let approvals = |node: u16, tag: &str| {
+        let request = Request::new("PATCH /v1/tenants/acme").token(token).to(node);
+        let request = request.header(format!("If-Match: {tag}")).header("Idempotency-Key: approvals-once");
+        request.json(&json!({ "approvals": 1 }))
+    };
+    let read = ask(cluster, "GET /v1/tenants/acme").await.headers["etag"].clone();
+    for node in [0, 1] {
+        let reply = approvals(node, &read).send(cluster).await;
+        assert_eq!((reply.status, &reply.body["approvals"]), (200, &json!(1)), "{}", reply.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

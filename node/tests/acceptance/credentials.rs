@@ -116,7 +116,7 @@ async fn credentials_are_rotated_before_they_end_and_a_repeated_request_replaces
     let first = request.send(&cluster).await;
     assert_eq!(first.status, 200, "{}", first.body);
     assert_ne!(first.headers["etag"], tag);
-    let again = request.to(1).send(&cluster).await;
+    let again = request.clone().to(1).send(&cluster).await;
     assert_eq!((again.status, &again.headers["etag"]), (200, &first.headers["etag"]), "{}", again.body);
     let other = put(&cluster, &transit.credentials).header("Idempotency-Key: rotate-1").send(&cluster).await;
     assert_eq!(other.status, 409, "{}", other.body);
@@ -141,6 +141,10 @@ async fn credentials_are_rotated_before_they_end_and_a_repeated_request_replaces
         let reply = ask(&cluster, &line).json(&body).send(&cluster).await;
         assert_eq!(reply.status, status, "{}", reply.body);
     }
+    // Once more, when the new ones have ended as well: they are not tried again.
+    peers.fake("transit").tell(&json!({ "revoke": true }));
+    let late = request.to(2).send(&cluster).await;
+    assert_eq!((late.status, &late.headers["etag"]), (200, &first.headers["etag"]), "{}", late.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
