@@ -17,6 +17,7 @@ use crate::admin::{Administered, Administrator};
 use crate::described::Described;
 use crate::engine::{DRAWS_MAX, Engine};
 use crate::refused::Refused;
+use crate::root_tests::Place;
 use crate::roots::silent;
 
 /// What a tenant decides about all its roots; all in milliseconds.
@@ -51,8 +52,21 @@ impl Engine {
                 return Err(full);
             }
         };
+        self.test_root_in(&place, who, tenant, described).await
+    }
+
+    /// As [`Engine::test_root`], in a place that is taken, and kept for what follows the test.
+    ///
+    /// # Errors
+    /// [`Refused::Unaudited`].
+    pub(crate) async fn test_root_in(
+        &self,
+        _place: &Place<'_>,
+        who: &Administrator,
+        tenant: &Tenant,
+        described: &Described,
+    ) -> Result<Report, Refused> {
         let mut report = self.roots.test(described).await;
-        drop(place);
         if report.l1_ref.as_deref() == Some(self.roots.platform().l1_ref()) {
             report.passed = false;
             report.problem = Some(Problem::of(&RootError::Misconfigured {

@@ -10,6 +10,7 @@ use keystore::{Credentials, RootError};
 use model::command::IdempotencyKey;
 use model::commands::ReplaceRootCredentials;
 use model::id::LogIndex;
+use model::refusal::Refusal;
 use model::root::Root;
 use model::tenant::Tenant;
 
@@ -27,7 +28,7 @@ const HEAR_MAX: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Replaces what proves us to a root, once the new credentials have passed its test and opened its wraps here. With
-    /// `if_revision`, only if the root is still as it was read.
+    /// `if_revision`, only if the root is still as it was read; otherwise they are not even tried.
     ///
     /// # Errors
     /// [`Refused::CredentialsUnfit`] or [`Refused::KeyUnavailable`] if they did not pass, and nothing is changed then;
@@ -48,7 +49,11 @@ impl Engine {
         }
         let described = self.roots.described(root).map_err(unavailable)?;
         let described = Described { credentials, ..described };
-        if let Err(refused) = self.try_credentials(who, tenant, root, &described).await {
+        let tried = match as_read(root, if_revision) {
+            Ok(()) => self.try_credentials(who, tenant, root, &described).await,
+            Err(changed) => Err(changed),
+        };
+        if let Err(refused) = tried {
             self.note_admin(who, name, Some(tenant.handle), target, Err(&refused)).await?;
             return Err(refused);
         }
@@ -63,6 +68,7 @@ impl Engine {
         self.root_of(tenant.handle, &done.answer)
     }
 
+    /// Tries them in one place among the tests under way, to the end: what they open are connections as well.
     async fn try_credentials(
         &self,
         who: &Administrator,
@@ -70,7 +76,8 @@ impl Engine {
         root: &Root,
         described: &Described,
     ) -> Result<(), Refused> {
-        let report = self.test_root(who, tenant, described).await?;
+        let place = self.root_tests.begin(tenant.handle)?;
+        let report = self.test_root_in(&place, who, tenant, described).await?;
         if !report.passed {
             return Err(match not_passed(&report) {
                 Refused::RootUnfit { reason } => Refused::CredentialsUnfit { reason },
@@ -82,7 +89,7 @@ impl Engine {
                 format!("the new ones lead to another key, {other}; configure that as a root of its own");
             return Err(Refused::CredentialsUnfit { reason });
         }
-        match self.roots.opens_wraps(tenant, root, described).await {
+        match self.roots.opens_wraps(&place, tenant, root, described).await {
             Ok(()) => Ok(()),
             Err(error @ (RootError::Corrupt { .. } | RootError::Misconfigured { .. })) => {
                 Err(Refused::CredentialsUnfit { reason: error.to_string() })
@@ -106,6 +113,45 @@ impl Engine {
         };
         if !tokio::time::timeout(HEAR_MAX, heard).await.unwrap_or_default() {
             tracing::info!(root = %root.name, "the root is heard by its next probe");
+        }
+    }
+}
+
+/// Whether a root is as its caller has read it. Judged before anything is tried, and by the state machine once more
+/// when the command takes effect.
+fn as_read(root: &Root, if_revision: Option<LogIndex>) -> Result<(), Refused> {
+    match if_revision {
+        Some(read) if read != root.revision => {
+            Err(Refused::Refused(Refusal::RevisionConflict { now: root.revision }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::id::{RootHandle, RootName, TenantHandle};
+    use model::time::ClusterTime;
+
+    use super::*;
+
+    #[test]
+    fn a_root_that_changed_since_it_was_read_is_not_tried() {
+        let root = Root {
+            tenant: TenantHandle([1; 4]),
+            handle: RootHandle([2; 4]),
+            name: RootName::parse("own").unwrap(),
+            provider: "transit".to_owned(),
+            l1_ref: "transit:k".to_owned(),
+            settings: Vec::new(),
+            created: ClusterTime(1),
+            revision: LogIndex(7),
+        };
+        assert_eq!(as_read(&root, None), Ok(()), "nobody insists on a revision");
+        assert_eq!(as_read(&root, Some(LogIndex(7))), Ok(()));
+        let changed = Refused::Refused(Refusal::RevisionConflict { now: LogIndex(7) });
+        for other in [6, 8] {
+            assert_eq!(as_read(&root, Some(LogIndex(other))), Err(changed.clone()));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How many roots are tested on a node at once. A test opens connections to where its caller says, and may take half a
-//! minute: without a bound, whoever may test a root could have any number of them open.
+//! minute, or twice that where new credentials must open what a root wrapped as well: without a bound, whoever may test
+//! a root could have any number of them open. What a test does to a root asks for its [`Place`]: none goes without.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -18,6 +18,7 @@ use model::tenant::{Tenant, Wrap};
 use crate::described::Described;
 use crate::opened::Opened;
 use crate::refused::Refused;
+use crate::root_tests::Place;
 
 /// How long opening a root may take: it is a log-in and a look at the key, and a person waits for it.
 const OPEN_MAX: Duration = Duration::from_secs(25);
@@ -155,12 +156,14 @@ impl Roots {
     }
 
     /// Whether a root that is described so opens what the configured one wrapped: the newest version of its tenant's
-    /// key that it wraps. One that wraps nothing has nothing to show.
+    /// key that it wraps. One that wraps nothing has nothing to show. It is opened anew for this, which is part of a
+    /// test under way.
     ///
     /// # Errors
     /// What the root said; [`RootError::Corrupt`] if it gives something else.
     pub(crate) async fn opens_wraps(
         &self,
+        _place: &Place<'_>,
         tenant: &Tenant,
         root: &Root,
         described: &Described,

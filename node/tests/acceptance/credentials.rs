@@ -57,8 +57,8 @@ async fn credentials_that_ended_are_replaced_in_place_and_the_keys_are_the_same(
 
     // Those that do are in use everywhere at once.
     peers.fake("transit").tell(&json!({ "token": "hvs.next" }));
-    let stale = put(&cluster, &token("hvs.next")).header("If-Match: \"1\"").send(&cluster).await;
-    assert_eq!(stale.status, 412, "{}", stale.body);
+    let stale = put(&cluster, &token("hvs.unknown")).header("If-Match: \"1\"").send(&cluster).await;
+    assert_eq!(stale.status, 412, "it changed since it was read, so they are not tried: {}", stale.body);
     let output = replace(&cluster, &token("hvs.next"));
     assert!(output.status.success(), "{}", text(&output.stderr));
     let replaced = Instant::now();
