@@ -3,6 +3,7 @@
 //! `State::apply` is the only way it changes. It is deterministic: ordered maps only, time from the log
 //! entry, no randomness, no I/O. Every change names the row to write; the rows alone rebuild the state.
 
+mod approvals;
 mod rows;
 
 use imbl::OrdMap;
@@ -27,7 +28,7 @@ use crate::tenant::{Access, LEASE_MS_DEFAULT, Tenant, TenantState};
 use crate::ticket::Ticket;
 use crate::time::ClusterTime;
 use crate::uid::Uid;
-use crate::workflow::{Task, Workflow, WorkflowState};
+use crate::workflow::Workflow;
 
 /// The highest replicated format version this code knows (CONSISTENCY 9).
 pub const FORMAT: u32 = 1;
@@ -647,26 +648,6 @@ impl State {
             ServiceState::Suspended => Err(Refusal::ServiceSuspended { at: service.withdrawn_at }),
             ServiceState::Active | ServiceState::Shredded => Ok(service),
         }
-    }
-
-    /// Whether a dangerous deed may be done: its tenant wants no approvals, or a workflow that has them, and its
-    /// initiator's last word, is under way.
-    pub(crate) fn approved(
-        &self,
-        tenant: TenantHandle,
-        task: &Task,
-        now: ClusterTime,
-    ) -> Result<(), Refusal> {
-        let wanted = self.tenant(tenant).map_or(0, |tenant| tenant.approvals);
-        let approves = |workflow: &Arc<Workflow>| {
-            workflow.task == *task
-                && workflow.state_at(now) == WorkflowState::Executing
-                && workflow.approvals() >= wanted
-        };
-        if wanted == 0 || self.workflows(tenant).any(approves) {
-            return Ok(());
-        }
-        Err(Refusal::ApprovalWanted { wanted })
     }
 
     /// Room for one more row of a service.

@@ -1,7 +1,8 @@
 //! Workflows: dangerous deeds that one person asks for and others approve (four eyes).
 //!
 //! The state machine itself refuses such a deed while its tenant wants approvals and no approved workflow is
-//! under way: there is no route, command line or node by which one could go around it.
+//! under way: there is no route, command line or node by which one could go around it. The deed uses the approval up:
+//! done once, it is refused until others have said yes again.
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,9 @@ pub enum WorkflowState {
     Revoked,
     /// Nobody finished it in time.
     Expired,
+    /// Its deed was done, and whether that holds everywhere is not known yet. To people it is being done; it allows
+    /// nothing any more.
+    Settling,
 }
 
 impl WorkflowState {
@@ -79,7 +83,7 @@ impl WorkflowState {
             Self::Initial => "initial",
             Self::WaitingApproval => "waiting_approval",
             Self::WaitingConfirmation => "waiting_confirmation",
-            Self::Executing => "executing",
+            Self::Executing | Self::Settling => "executing",
             Self::Successful => "successful",
             Self::Failed => "failed",
             Self::Rejected => "rejected",
@@ -92,9 +96,19 @@ impl WorkflowState {
     #[must_use]
     pub const fn has_ended(self) -> bool {
         match self {
-            Self::Initial | Self::WaitingApproval | Self::WaitingConfirmation | Self::Executing => false,
+            Self::Initial
+            | Self::WaitingApproval
+            | Self::WaitingConfirmation
+            | Self::Executing
+            | Self::Settling => false,
             Self::Successful | Self::Failed | Self::Rejected | Self::Revoked | Self::Expired => true,
         }
+    }
+
+    /// Whether its initiator has confirmed it, and nobody has said yet how it went.
+    #[must_use]
+    pub const fn is_under_way(self) -> bool {
+        matches!(self, Self::Executing | Self::Settling)
     }
 }
 
@@ -183,7 +197,8 @@ impl Workflow {
     /// [`Blocked`]; nothing has changed.
     pub fn step(&self, step: &Step, by: &str, wanted: u8, now: ClusterTime) -> Result<Self, Blocked> {
         use WorkflowState::{
-            Executing, Failed, Initial, Rejected, Revoked, Successful, WaitingApproval, WaitingConfirmation,
+            Executing, Failed, Initial, Rejected, Revoked, Settling, Successful, WaitingApproval,
+            WaitingConfirmation,
         };
         let state = self.state_at(now);
         let own = self.initiator == by;
@@ -193,7 +208,9 @@ impl Workflow {
             Step::Approve | Step::Reject => (&[WaitingApproval], !own && !voted),
             Step::Confirm => (&[WaitingConfirmation], own),
             Step::Revoke => (&[Initial, WaitingApproval, WaitingConfirmation], own),
-            Step::Succeed | Step::Fail(_) => (&[Executing], own),
+            // What needs no approval, such as wanting more of them, settles nothing.
+            Step::Succeed => (&[Executing, Settling], own),
+            Step::Fail(_) => (&[Executing], own),
         };
         if !from.contains(&state) {
             return Err(Blocked::State(state));

@@ -10,13 +10,14 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use engine::{Administrator, Engine, Refused};
-use model::command::Action;
+use model::command::{Action, IdempotencyKey};
 use model::commands::{
     OpenWorkflow, SetApprovals, ShredService, StartJob, StepWorkflow, TerminateTenant, UnlinkTenant,
 };
 use model::id::{JobId, RootHandle, RootName, TenantHandle, WorkflowId};
 use model::job::JobKind;
 use model::refusal::Refusal;
+use model::sealer::lp;
 use model::service::ServiceState;
 use model::tenant::Tenant;
 use model::workflow::{Step, Task, Workflow, WorkflowState};
@@ -359,27 +360,47 @@ impl Wish<WorkflowInPath> {
         Ok(Json(self.about.view(&self.engine)))
     }
 
-    /// Does what was approved.
+    /// Does what was approved; done already, it is answered as it was then.
     async fn execute(&self) -> Result<(), Refused> {
         let WorkflowInPath { tenant, workflow } = &self.about;
-        let (tenant, name) = (tenant.handle, tenant.name.as_str());
+        let (tenant, name, key) = (tenant.handle, tenant.name.as_str(), deed_key(workflow));
         let action: Action = match &workflow.task {
             Task::TerminateTenant => TerminateTenant { tenant }.into(),
             Task::ShredService(service) => ShredService { tenant, service: *service }.into(),
             Task::SetApprovals(approvals) => SetApprovals { tenant, approvals: *approvals }.into(),
             Task::UnlinkTenant => UnlinkTenant { tenant }.into(),
             Task::SwitchRoots(to) => {
-                // The job bears the workflow's name: asked for twice, it is begun once.
                 let [a, b, c, d, e, f, g, h, ..] = workflow.id.0;
                 let id = JobId([a, b, c, d, e, f, g, h]);
-                if self.engine.job(tenant, id).is_some() {
-                    return Ok(());
-                }
                 StartJob { tenant, id, kind: JobKind::Migrate, to: to.clone() }.into()
             }
         };
-        self.engine.administer(&self.who, tenant, name, action, None).await.map(drop)
+        self.engine.administer(&self.who, tenant, name, action, Some(key)).await.map(drop)
     }
+
+    /// What its deed came to, where the state refused it now. It is refused a second time, a day after the first or
+    /// where somebody else did it by the same approval, and has been done all the same.
+    fn ended(&self, refusal: &Refusal) -> Result<Step, Problem> {
+        let WorkflowInPath { tenant, workflow } = &self.about;
+        let now = WorkflowInPath::find(&self.engine, tenant.handle, workflow.id)?;
+        Ok(outcome(now.workflow.state, refusal))
+    }
+}
+
+/// How a workflow ends whose deed the state has refused, by where the workflow is.
+fn outcome(state: WorkflowState, refusal: &Refusal) -> Step {
+    match (state, refusal) {
+        (WorkflowState::Settling, _)
+        | (_, Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. }) => Step::Succeed,
+        (_, refusal) => Step::Fail(refusal.to_string()),
+    }
+}
+
+/// A deed bears its workflow's name: it is done once, however often and on whatever node it is asked for.
+fn deed_key(workflow: &Workflow) -> IdempotencyKey {
+    let name = lp(&[b"keyraft/v1/workflow-deed", workflow.tenant.as_bytes(), workflow.id.as_bytes()]);
+    let key = crypto::digest::sha256(&[&name]);
+    IdempotencyKey { key, request: key }
 }
 
 /// Asks the others; only its initiator may.
@@ -422,21 +443,57 @@ pub async fn revoke(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Pr
     (status = 504, body = Problem)))]
 pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
     let workflow = &wish.about.workflow;
-    let begun = workflow.state_at(wish.engine.store().now()) == WorkflowState::Executing;
+    let begun = workflow.state_at(wish.engine.store().now()).is_under_way();
     if !begun || workflow.initiator != wish.who.subject {
         wish.take(Step::Confirm).await?;
     }
-    if wish.about.workflow.state != WorkflowState::Executing {
+    if !wish.about.workflow.state.is_under_way() {
         return Ok(Json(wish.about.view(&wish.engine)));
     }
     let ended = match wish.execute().await {
-        Ok(())
-        | Err(Refused::Refused(Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. })) => {
-            Step::Succeed
-        }
-        Err(Refused::Refused(refusal)) => Step::Fail(refusal.to_string()),
+        Ok(()) => Step::Succeed,
+        Err(Refused::Refused(refusal)) => wish.ended(&refusal)?,
         // Not known, or not everywhere yet: it stays under way until somebody asks again.
         Err(other) => return Err(other.into()),
     };
     wish.step(ended).await
+}
+
+#[cfg(test)]
+mod tests {
+    use model::id::LogIndex;
+    use model::time::ClusterTime;
+
+    use super::*;
+
+    #[test]
+    fn a_deed_has_one_name_and_no_two_workflows_share_it() {
+        let workflow = |tenant, id| Workflow {
+            id: WorkflowId([id; 16]),
+            tenant: TenantHandle([tenant; 4]),
+            task: Task::UnlinkTenant,
+            reason: String::new(),
+            initiator: "ann".to_owned(),
+            votes: Vec::new(),
+            state: WorkflowState::Executing,
+            outcome: String::new(),
+            created: ClusterTime(0),
+            expires: ClusterTime(1),
+            revision: LogIndex(1),
+        };
+        let key = deed_key(&workflow(1, 1));
+        let settling = Workflow { state: WorkflowState::Settling, ..workflow(1, 1) };
+        assert_eq!(deed_key(&settling), key);
+        assert_ne!(deed_key(&workflow(1, 2)), key);
+        assert_ne!(deed_key(&workflow(2, 1)), key);
+    }
+
+    #[test]
+    fn a_deed_that_was_done_has_not_failed() {
+        let wanted = Refusal::ApprovalWanted { wanted: 1 };
+        assert_eq!(outcome(WorkflowState::Settling, &wanted), Step::Succeed);
+        assert_eq!(outcome(WorkflowState::Executing, &wanted), Step::Fail(wanted.to_string()));
+        let ended = Refusal::TenantTerminated { at: LogIndex(3) };
+        assert_eq!(outcome(WorkflowState::Executing, &ended), Step::Succeed);
+    }
 }

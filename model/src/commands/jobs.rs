@@ -137,6 +137,9 @@ impl Apply for StartJob {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        if self.kind == JobKind::Migrate {
+            state.use_up_approval(self.tenant, &Task::SwitchRoots(self.to.clone()), at, changes);
+        }
         let from = state.tenants[&self.tenant].roots.clone();
         forget_oldest(state, self.tenant, changes);
         let job = Job {

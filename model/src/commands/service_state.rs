@@ -66,6 +66,7 @@ impl Apply for ShredService {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        state.use_up_approval(self.tenant, &Task::ShredService(self.service), at, changes);
         withdraw(state, self.tenant, self.service, ServiceState::Shredded, at, changes);
         Answer::Done
     }

@@ -52,8 +52,11 @@ impl Apply for UnlinkTenant {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
-        let access = state.tenants[&self.tenant].access.unlinked();
-        allow(state, self.tenant, access, at, changes);
+        let access = state.tenants[&self.tenant].access;
+        if !access.is_unlinked() {
+            state.use_up_approval(self.tenant, &Task::UnlinkTenant, at, changes);
+        }
+        allow(state, self.tenant, access.unlinked(), at, changes);
         changes.effects.push(Effect::PurgeTenant(self.tenant));
         Answer::Done
     }

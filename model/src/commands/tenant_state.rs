@@ -61,6 +61,7 @@ impl Apply for TerminateTenant {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        state.use_up_approval(self.tenant, &Task::TerminateTenant, at, changes);
         withdraw(state, self.tenant, TenantState::Terminated, at, changes);
         state.forget_roots(self.tenant, at, changes);
         Answer::Done

@@ -150,6 +150,7 @@ impl Apply for SetApprovals {
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {
+        state.use_up_approval(self.tenant, &Task::SetApprovals(self.approvals), at, changes);
         let tenant = state.tenants[&self.tenant].as_ref().clone();
         state.put_tenant(Tenant { approvals: self.approvals, revision: at.index, ..tenant }, changes);
         Answer::Done

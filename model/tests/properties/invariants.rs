@@ -91,6 +91,11 @@ fn dangerous_deeds_have_the_approvals_they_want(m: &Moment<'_>) {
             && people.len() >= usize::from(wanted)
     });
     assert!(approved, "{task:?} was done without {wanted} other people's approval");
+    let under_way = |state: &State| {
+        let same = state.workflows(tenant).filter(|workflow| workflow.task == task);
+        same.filter(|workflow| workflow.state == WorkflowState::Executing).count()
+    };
+    assert_eq!(under_way(m.after) + 1, under_way(m.before), "the approval of {task:?} serves once");
 }
 
 fn events_are_told_once_and_in_order(m: &Moment<'_>) {

@@ -119,6 +119,8 @@ async fn the_kill_switch_and_a_move_take_the_same_eyes(bench: &Bench<'_>) {
             assert_eq!(access().await, "unlinked");
             let relink = bench.ask("key-admin-strong", "POST /v1/tenants/tenant-a:relink", None).await;
             assert_eq!((relink.status, access().await.as_str()), (200, "linked"));
+            let again = bench.ask("key-admin-strong", "POST /v1/tenants/tenant-a:unlink", None).await;
+            assert_eq!(again.body["type"], "urn:keyraft:problem:approval-wanted", "they approved it once");
         }
     }
     let deadline = Instant::now() + PATIENCE;
