@@ -18,6 +18,7 @@ use crate::commands::{
 };
 use crate::id::{
     BootId, CommandId, JobId, L2Version, LogIndex, NodeId, RootHandle, ServiceHandle, TenantHandle,
+    WorkflowId,
 };
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
@@ -313,6 +314,8 @@ pub enum Answer {
     Root(RootHandle),
     /// The job has begun.
     Job(JobId),
+    /// The workflow is drafted.
+    Workflow(WorkflowId),
 }
 
 /// The outcome of applying one log entry.

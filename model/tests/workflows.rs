@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::command::{Action, Answer, Command, Stamp};
+use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::{
     ConfigureRoot, CreateTenant, OpenWorkflow, RelinkTenant, RollBackJob, SetApprovals, StartJob,
     StepWorkflow, TerminateTenant, UnlinkTenant,
@@ -52,8 +52,12 @@ impl Bench {
     }
 
     fn act(&mut self, action: impl Into<Action>) -> Answer {
+        self.act_as(None, action)
+    }
+
+    fn act_as(&mut self, key: Option<IdempotencyKey>, action: impl Into<Action>) -> Answer {
         let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(self.1) };
-        let command = Command { stamp, idempotency: None, action: action.into() };
+        let command = Command { stamp, idempotency: key, action: action.into() };
         let applied = self.0.apply(LogIndex(self.1), &command);
         self.1 += 1;
         applied.answer
@@ -65,8 +69,7 @@ impl Bench {
 
     /// A workflow that Ann asked for, Bob approved and Ann confirmed.
     fn confirm(&mut self, number: u8, task: Task) {
-        let (reason, by) = ("moved away".to_owned(), "ann".to_owned());
-        self.act(OpenWorkflow { id: id(number), tenant: TENANT, task, reason, by });
+        assert_eq!(self.act(open(number, task)), Answer::Workflow(id(number)));
         self.step(number, Step::Submit, "ann");
         self.step(number, Step::Approve, "bob");
         assert_eq!(self.step(number, Step::Confirm, "ann"), Answer::Done);
@@ -80,6 +83,11 @@ impl Bench {
 
 fn id(number: u8) -> WorkflowId {
     WorkflowId([number; 16])
+}
+
+fn open(number: u8, task: Task) -> OpenWorkflow {
+    let (reason, by) = ("moved away".to_owned(), "ann".to_owned());
+    OpenWorkflow { id: id(number), tenant: TENANT, task, reason, by }
 }
 
 fn unlink() -> UnlinkTenant {
@@ -152,4 +160,24 @@ fn an_approval_that_nobody_wanted_any_more_is_used_up_as_well() {
     bench.act(SetApprovals { tenant: TENANT, approvals: 1 });
     assert_eq!(bench.act(unlink()), WANTED, "it was given for what has been done");
     assert_eq!(bench.act(TerminateTenant { tenant: TENANT }), WANTED);
+}
+
+#[test]
+fn what_is_asked_for_twice_under_one_key_is_one_workflow_and_one_step() {
+    let mut bench = Bench::new();
+    let key = |number| Some(IdempotencyKey { key: [number; 32], request: [number; 32] });
+    for number in [1, 2] {
+        let answer = bench.act_as(key(1), open(number, Task::UnlinkTenant));
+        assert_eq!(answer, Answer::Workflow(id(1)), "the second is the first");
+    }
+    assert_eq!(bench.0.workflows(TENANT).count(), 1);
+    let steps = [(2, Step::Submit, "ann"), (3, Step::Approve, "bob"), (4, Step::Confirm, "ann")];
+    for (number, step, by) in steps {
+        let command = StepWorkflow { tenant: TENANT, id: id(1), step, by: by.to_owned() };
+        for _ in 0..2 {
+            assert_eq!(bench.act_as(key(number), command.clone()), Answer::Done, "{:?}", command.step);
+        }
+    }
+    assert_eq!(bench.0.workflow(TENANT, id(1)).unwrap().approvals(), 1);
+    assert_eq!(bench.state_of(1), WorkflowState::Executing);
 }

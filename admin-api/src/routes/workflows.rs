@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use engine::{Administrator, Engine, Refused};
-use model::command::{Action, IdempotencyKey};
+use model::command::{Action, Answer, IdempotencyKey};
 use model::commands::{
     OpenWorkflow, SetApprovals, ShredService, StartJob, StepWorkflow, TerminateTenant, UnlinkTenant,
 };
@@ -34,7 +34,7 @@ use crate::problem::Problem;
 use crate::wish::Wish;
 
 /// A workflow to be.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenWorkflowRequest {
     /// `terminate_tenant`, `shred_service`, `set_approvals`, `unlink_tenant` or `switch_roots`.
@@ -282,14 +282,24 @@ pub async fn open(
     Body(request): Body<OpenWorkflowRequest>,
 ) -> Result<(StatusCode, Json<WorkflowView>), Problem> {
     let (engine, who, tenant) = (&wish.engine, &wish.who, wish.tenant());
-    let task = task(engine, tenant, &request)?;
-    if request.dry_run {
-        return Ok((StatusCode::OK, Json(dry(engine, tenant, &task, who, request.reason))));
-    }
-    let (id, tenant) = (WorkflowId(crypto::random::bytes()), tenant.handle);
-    let command = OpenWorkflow { id, tenant, task, reason: request.reason, by: who.subject.clone() };
-    engine.administer(who, tenant, &id.to_string(), command, None).await?;
-    Ok((StatusCode::CREATED, Json(WorkflowInPath::find(engine, tenant, id)?.view(engine))))
+    let (handle, name) = (tenant.handle, tenant.name.as_str());
+    let key = wish.key(&request)?.filter(|_| !request.dry_run);
+    let answer = match engine.answered_before(who, "open_workflow", Some(handle), name, key).await? {
+        Some(answer) => answer,
+        None => {
+            let task = task(engine, tenant, &request)?;
+            if request.dry_run {
+                return Ok((StatusCode::OK, Json(dry(engine, tenant, &task, who, request.reason))));
+            }
+            let (id, by) = (WorkflowId(crypto::random::bytes()), who.subject.clone());
+            let command = OpenWorkflow { id, tenant: handle, task, reason: request.reason, by };
+            engine.administer(who, handle, &id.to_string(), command, key).await?.answer
+        }
+    };
+    let Answer::Workflow(id) = answer else {
+        return Err(Refused::Internal { cause: "unexpected_answer" }.into());
+    };
+    Ok((StatusCode::CREATED, Json(WorkflowInPath::find(engine, handle, id)?.view(engine))))
 }
 
 fn task(engine: &Engine, tenant: &Tenant, request: &OpenWorkflowRequest) -> Result<Task, Problem> {
@@ -346,24 +356,39 @@ fn dry(engine: &Engine, tenant: &Tenant, task: &Task, who: &Administrator, reaso
 
 impl Wish<WorkflowInPath> {
     /// Takes a step; the wish is then about the workflow as it has become.
-    async fn take(&mut self, step: Step) -> Result<(), Problem> {
+    async fn take(&mut self, step: Step, key: Option<IdempotencyKey>) -> Result<(), Problem> {
         let Workflow { id, tenant, .. } = *self.about.workflow;
         let command = StepWorkflow { tenant, id, step, by: self.who.subject.clone() };
-        self.engine.administer(&self.who, tenant, &id.to_string(), command, None).await?;
+        self.engine.administer(&self.who, tenant, &id.to_string(), command, key).await?;
         self.about = WorkflowInPath::find(&self.engine, tenant, id)?;
         Ok(())
     }
 
     /// Takes a step; answers the workflow as it is then.
-    async fn step(mut self, step: Step) -> Result<Json<WorkflowView>, Problem> {
-        self.take(step).await?;
+    async fn step(mut self, step: Step, key: Option<IdempotencyKey>) -> Result<Json<WorkflowView>, Problem> {
+        self.take(step, key).await?;
         Ok(Json(self.about.view(&self.engine)))
+    }
+
+    /// Takes the step that a request asks for; repeated, it is taken once.
+    async fn asked(self, step: Step) -> Result<Json<WorkflowView>, Problem> {
+        let key = self.key(&())?;
+        self.step(step, key).await
+    }
+
+    /// Whether this very request has been answered before; the wish is then about the workflow as it is by now.
+    async fn repeated(&mut self, key: Option<IdempotencyKey>) -> Result<bool, Problem> {
+        let Workflow { id, tenant, .. } = *self.about.workflow;
+        let (who, name) = (&self.who, "step_workflow");
+        let before = self.engine.answered_before(who, name, Some(tenant), &id.to_string(), key).await?;
+        self.about = WorkflowInPath::find(&self.engine, tenant, id)?;
+        Ok(before.is_some())
     }
 
     /// Does what was approved; done already, it is answered as it was then.
     async fn execute(&self) -> Result<(), Refused> {
         let WorkflowInPath { tenant, workflow } = &self.about;
-        let (tenant, name, key) = (tenant.handle, tenant.name.as_str(), deed_key(workflow));
+        let (tenant, name, key) = (tenant.handle, tenant.name.as_str(), own_key(workflow, "deed"));
         let action: Action = match &workflow.task {
             Task::TerminateTenant => TerminateTenant { tenant }.into(),
             Task::ShredService(service) => ShredService { tenant, service: *service }.into(),
@@ -396,10 +421,10 @@ fn outcome(state: WorkflowState, refusal: &Refusal) -> Step {
     }
 }
 
-/// A deed bears its workflow's name: it is done once, however often and on whatever node it is asked for.
-fn deed_key(workflow: &Workflow) -> IdempotencyKey {
-    let name = lp(&[b"keyraft/v1/workflow-deed", workflow.tenant.as_bytes(), workflow.id.as_bytes()]);
-    let key = crypto::digest::sha256(&[&name]);
+/// What comes of a workflow bears its name: it is done once, however often and on whatever node it is asked for.
+fn own_key(workflow: &Workflow, what: &str) -> IdempotencyKey {
+    let (tenant, id) = (workflow.tenant.as_bytes(), workflow.id.as_bytes());
+    let key = crypto::digest::sha256(&[&lp(&[b"keyraft/v1/workflow", what.as_bytes(), tenant, id])]);
     IdempotencyKey { key, request: key }
 }
 
@@ -408,7 +433,7 @@ fn deed_key(workflow: &Workflow) -> IdempotencyKey {
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 409, body = Problem)))]
 pub async fn submit(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
-    wish.step(Step::Submit).await
+    wish.asked(Step::Submit).await
 }
 
 /// Says yes; its initiator may not, and nobody twice.
@@ -416,7 +441,7 @@ pub async fn submit(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Pr
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn approve(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
-    wish.step(Step::Approve).await
+    wish.asked(Step::Approve).await
 }
 
 /// Says no, which ends it.
@@ -424,7 +449,7 @@ pub async fn approve(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, P
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn reject(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
-    wish.step(Step::Reject).await
+    wish.asked(Step::Reject).await
 }
 
 /// Takes it back; only its initiator may.
@@ -432,7 +457,7 @@ pub async fn reject(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Pr
     params(("tenant" = String, Path), ("workflow" = String, Path)),
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn revoke(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
-    wish.step(Step::Revoke).await
+    wish.asked(Step::Revoke).await
 }
 
 /// Confirms an approved workflow and carries it out; only its initiator may. Repeated after an unknown outcome, it
@@ -442,10 +467,16 @@ pub async fn revoke(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Pr
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem),
     (status = 504, body = Problem)))]
 pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
+    // Of the commands that come of it, one bears the request's key: the first that moves the workflow.
+    let mut key = wish.key(&())?;
+    let repeated = wish.repeated(key).await?;
     let workflow = &wish.about.workflow;
-    let begun = workflow.state_at(wish.engine.store().now()).is_under_way();
-    if !begun || workflow.initiator != wish.who.subject {
-        wish.take(Step::Confirm).await?;
+    let own = workflow.initiator == wish.who.subject;
+    let begun = own && workflow.state_at(wish.engine.store().now()).is_under_way();
+    if repeated {
+        key = None;
+    } else if !begun {
+        wish.take(Step::Confirm, key.take()).await?;
     }
     if !wish.about.workflow.state.is_under_way() {
         return Ok(Json(wish.about.view(&wish.engine)));
@@ -456,7 +487,9 @@ pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView
         // Not known, or not everywhere yet: it stays under way until somebody asks again.
         Err(other) => return Err(other.into()),
     };
-    wish.step(ended).await
+    // Two who finish it at once say the same, and hear the same.
+    let key = key.unwrap_or_else(|| own_key(&wish.about.workflow, "end"));
+    wish.step(ended, Some(key)).await
 }
 
 #[cfg(test)]
@@ -481,11 +514,13 @@ mod tests {
             expires: ClusterTime(1),
             revision: LogIndex(1),
         };
-        let key = deed_key(&workflow(1, 1));
+        let key = own_key(&workflow(1, 1), "deed");
         let settling = Workflow { state: WorkflowState::Settling, ..workflow(1, 1) };
-        assert_eq!(deed_key(&settling), key);
-        assert_ne!(deed_key(&workflow(1, 2)), key);
-        assert_ne!(deed_key(&workflow(2, 1)), key);
+        assert_eq!(own_key(&settling, "deed"), key);
+        let others = [(workflow(1, 2), "deed"), (workflow(2, 1), "deed"), (workflow(1, 1), "end")];
+        for (other, what) in others {
+            assert_ne!(own_key(&other, what), key);
+        }
     }
 
     #[test]

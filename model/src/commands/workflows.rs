@@ -100,7 +100,7 @@ impl Apply for OpenWorkflow {
             revision: at.index,
         };
         state.put_workflow(workflow, changes);
-        Answer::Done
+        Answer::Workflow(self.id)
     }
 }
 

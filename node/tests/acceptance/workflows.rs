@@ -28,6 +28,16 @@ impl Bench<'_> {
         request.send(self.cluster).await
     }
 
+    /// The same request on two nodes, under one key.
+    async fn twice(&self, who: &str, line: &str, key: &str, body: Option<Value>) -> [Reply; 2] {
+        let request = |node: u16| {
+            let request = Request::new(line).token(&self.provider.token(who)).to(node);
+            let request = request.header(format!("Idempotency-Key: {key}"));
+            if let Some(body) = &body { request.json(body) } else { request }
+        };
+        [request(0).send(self.cluster).await, request(1).send(self.cluster).await]
+    }
+
     async fn open(&self, who: &str, body: Value) -> String {
         let reply = self.ask(who, "POST /v1/tenants/tenant-a/workflows", Some(body)).await;
         assert_eq!(reply.status, 201, "{}", reply.body);
@@ -221,6 +231,31 @@ async fn a_no_is_a_no_and_lists_come_in_pages() {
         let reply = bench.ask("key-admin", "POST /v1/tenants/tenant-a/workflows", Some(bad)).await;
         assert_eq!(reply.status, 400);
     }
+    what_is_repeated_is_done_once(&bench).await;
+}
+
+async fn what_is_repeated_is_done_once(bench: &Bench<'_>) {
+    bench.ask("tenant-admin", "PATCH /v1/tenants/tenant-a", Some(json!({ "approvals": 1 }))).await;
+    let all = "POST /v1/tenants/tenant-a/workflows";
+    let wish = |reason: &str| Some(json!({ "task": "set_approvals", "approvals": 0, "reason": reason }));
+    let [first, again] = bench.twice("key-admin-strong", all, "open-once", wish("nobody left")).await;
+    assert_eq!((first.status, again.status), (201, 201), "{} {}", first.body, again.body);
+    assert_eq!(first.body["id"], again.body["id"], "one workflow, not two");
+    let [other, _] = bench.twice("key-admin-strong", all, "open-once", wish("another")).await;
+    assert_eq!(other.status, 409, "the same key for something else: {}", other.body);
+    let id = first.body["id"].as_str().expect("an id");
+    let mut last = Value::Null;
+    for (who, verb, state) in [
+        ("key-admin-strong", "submit", "waiting_approval"),
+        ("key-admin-2-strong", "approve", "waiting_confirmation"),
+        ("key-admin-strong", "confirm", "successful"),
+    ] {
+        for reply in bench.twice(who, &format!("{all}/{id}:{verb}"), &format!("{verb}-once"), None).await {
+            assert_eq!((reply.status, &reply.body["state"]), (200, &json!(state)), "{verb}: {}", reply.body);
+            last = reply.body;
+        }
+    }
+    assert_eq!(last["votes"].as_array().map(Vec::len), Some(1), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
