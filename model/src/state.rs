@@ -466,6 +466,13 @@ impl State {
         self.events.range(after).map(|(_, event)| event)
     }
 
+    /// The oldest event that is kept, where older ones have made room.
+    #[must_use]
+    pub fn events_begin(&self) -> Option<&Arc<Event>> {
+        let full = self.events.len() >= EVENTS_MAX;
+        self.events.get_min().filter(|_| full).map(|(_, oldest)| oldest)
+    }
+
     /// The denial of a certificate.
     #[must_use]
     pub fn denial(&self, id: &CertificateId) -> Option<&Arc<Denial>> {

@@ -1,5 +1,6 @@
 //! What happened: as a list, or as a stream that is resumed where it broke off.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,11 @@ use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use engine::Engine;
 use futures::stream::{self, Stream};
-use model::event::{BEGINNING, Event, What, WhichName};
+use model::event::{BEGINNING, EVENTS_MAX, Event, What, WhichName};
 use model::id::{LogIndex, TenantName};
 use model::object::Place;
 use model::state::State as Cluster;
+use model::time::ClusterTime;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
@@ -27,17 +29,23 @@ use crate::problem::Problem;
 const STREAM_LIFE: Duration = Duration::from_secs(15 * 60);
 /// A sign of life on a silent stream, for proxies that would cut it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What is told to whoever comes back to a place that is kept no more.
+const EVENTS_LOST: &str = "events_lost";
+/// A stream that passes over so many events says where it is, by a frame that has a number and nothing else: whoever
+/// listens to rare ones comes back to a place that is still kept. A quarter of what is.
+const PASSED_OVER_MAX: usize = EVENTS_MAX / 4;
 
 /// Something happened.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct EventView {
     /// Its number among all events; `after` and `Last-Event-ID` take it.
     id: String,
-    /// What: `key_rotation`, `tenant_created`, `workflow_moved`, …
+    /// What: `key_rotation`, `tenant_created`, `workflow_moved`, …; `events_lost` where events after the place asked
+    /// for are kept no more.
     event: &'static str,
     /// To whom; none for the cluster as a whole.
     tenant_id: Option<String>,
-    /// When it took effect, in seconds since the epoch.
+    /// When it took effect, in seconds since the epoch; for `events_lost`, when the oldest that is kept did.
     effective_time: u64,
     /// For `key_rotation`: whose key, `L2_internal` or `L2_customer`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,12 +143,29 @@ impl Filter {
     }
 }
 
-fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
-    let mut view = EventView {
-        id: number(event.place),
-        event: event.what.as_str(),
-        tenant_id: tenant,
-        effective_time: event.time.as_secs(),
+/// The last place before another: nothing lies between.
+fn before(place: Place) -> Place {
+    match place.item.checked_sub(1) {
+        Some(item) => Place { item, ..place },
+        None => Place { index: LogIndex(place.index.0.saturating_sub(1)), item: u16::MAX },
+    }
+}
+
+/// What whoever asks for what came after a place is told first, if that place is kept no more: what lay between it and
+/// the oldest event that is kept is gone. Whether any of it was theirs nobody can say by now, so no filter keeps it back.
+fn lost(state: &Cluster, after: Place) -> Option<EventView> {
+    let oldest = state.events_begin()?;
+    let place = before(oldest.place);
+    (after != BEGINNING && after < place).then(|| blank(place, EVENTS_LOST, oldest.time, None))
+}
+
+/// An event that says nothing beside what every one says.
+fn blank(place: Place, event: &'static str, time: ClusterTime, tenant_id: Option<String>) -> EventView {
+    EventView {
+        id: number(place),
+        event,
+        tenant_id,
+        effective_time: time.as_secs(),
         level: None,
         version: None,
         service: None,
@@ -154,7 +179,11 @@ fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
         node: None,
         term: None,
         certificates: None,
-    };
+    }
+}
+
+fn view(state: &Cluster, event: &Event, tenant: Option<String>) -> EventView {
+    let mut view = blank(event.place, event.what.as_str(), event.time, tenant);
     match &event.what {
         What::KeyRotation(version, level) => {
             view.level = Some(level.as_str());
@@ -217,7 +246,8 @@ fn name(root: &WhichName) -> Option<String> {
 }
 
 /// What happened to the caller's tenants, oldest first. With `Accept: text/event-stream` it goes on as things
-/// happen, from `Last-Event-ID` if that is given.
+/// happen, from `Last-Event-ID` if that is given. Where events after that place, or after `after`, are kept no more,
+/// the first one is `events_lost`.
 #[utoipa::path(get, path = "/v1/events", params(("limit" = Option<usize>, Query), ("after" = Option<String>, Query),
     ("tenant" = Option<String>, Query), ("event" = Option<String>, Query)),
     responses((status = 200, body = EventList)))]
@@ -238,9 +268,9 @@ pub async fn list(
         return Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response());
     }
     let generation = engine.store().read_index().await.map_err(engine::Refused::from)?;
-    let shown =
-        generation.state.events_after(after).filter_map(|event| filter.show(&generation.state, event));
-    let (items, next) = page(shown, query.limit, |event| event.id.clone())?;
+    let state = &generation.state;
+    let shown = state.events_after(after).filter_map(|event| filter.show(state, event));
+    let (items, next) = page(lost(state, after).into_iter().chain(shown), query.limit, |it| it.id.clone())?;
     Ok(Json(EventList { items, next }).into_response())
 }
 
@@ -249,8 +279,26 @@ struct Following {
     engine: Arc<Engine>,
     filter: Filter,
     after: Place,
-    waiting: std::collections::VecDeque<EventView>,
+    /// How many events were not shown since the last frame.
+    passed_over: usize,
+    waiting: VecDeque<Told>,
     until: Instant,
+}
+
+/// What a stream says.
+enum Told {
+    Event(EventView),
+    /// It has come so far, and showed nothing.
+    Place(Place),
+}
+
+impl Told {
+    fn frame(&self) -> Option<Frame> {
+        match self {
+            Self::Event(event) => Frame::default().id(&event.id).event(event.event).json_data(event).ok(),
+            Self::Place(place) => Some(Frame::default().id(number(*place))),
+        }
+    }
 }
 
 fn follow(
@@ -259,21 +307,20 @@ fn follow(
     after: Place,
 ) -> impl Stream<Item = Result<Frame, Infallible>> {
     let until = Instant::now() + STREAM_LIFE;
-    let start = Following { engine, filter, after, waiting: std::collections::VecDeque::new(), until };
+    let start = Following { engine, filter, after, passed_over: 0, waiting: VecDeque::new(), until };
     stream::unfold(start, |mut following| async move {
-        let event = following.next().await?;
-        let frame = Frame::default().id(&event.id).event(event.event).json_data(&event).ok()?;
+        let frame = following.next().await?.frame()?;
         Some((Ok(frame), following))
     })
 }
 
 impl Following {
-    /// The next event, once there is one; `None` when the stream's time is over.
-    async fn next(&mut self) -> Option<EventView> {
+    /// What is said next, once there is something; `None` when the stream's time is over.
+    async fn next(&mut self) -> Option<Told> {
         let mut changes = self.engine.store().changes();
         loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Some(event);
+            if let Some(told) = self.waiting.pop_front() {
+                return Some(told);
             }
             // Before looking: what is applied after the look wakes the wait.
             changes.mark_unchanged();
@@ -289,9 +336,85 @@ impl Following {
     /// Takes what has happened since the last look.
     fn look(&mut self) {
         let generation = self.engine.store().generation();
-        for event in generation.state.events_after(self.after) {
+        let state = &generation.state;
+        // Also of a stream that goes on: a node that was away for long takes up the whole state at once.
+        self.waiting.extend(lost(state, self.after).map(Told::Event));
+        for event in state.events_after(self.after) {
             self.after = event.place;
-            self.waiting.extend(self.filter.show(&generation.state, event));
+            self.passed_over += 1;
+            if let Some(shown) = self.filter.show(state, event) {
+                self.say(Told::Event(shown));
+            } else if self.passed_over >= PASSED_OVER_MAX {
+                self.say(Told::Place(event.place));
+            }
         }
+    }
+
+    fn say(&mut self, told: Told) {
+        self.passed_over = 0;
+        self.waiting.push_back(told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::command::{Action, Command, Stamp};
+    use model::commands::{CreateTenant, ResumeTenant, SuspendTenant};
+    use model::id::{CommandId, TenantHandle};
+
+    use super::*;
+
+    const TENANT: TenantHandle = TenantHandle([1; 4]);
+
+    /// A cluster with so many events, one for each index of its log.
+    fn busy(events: usize) -> Cluster {
+        let create = CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("acme").expect("a name"),
+            region: "eu-1".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps: Vec::new(),
+        };
+        let turn = |index: u64| -> Action {
+            match index {
+                1 => create.clone().into(),
+                index if index % 2 == 0 => SuspendTenant { tenant: TENANT }.into(),
+                _ => ResumeTenant { tenant: TENANT }.into(),
+            }
+        };
+        let mut state = Cluster::new("eu-1");
+        for index in 1..=events as u64 {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index * 1_000) };
+            state.apply(LogIndex(index), &Command { stamp, idempotency: None, action: turn(index) });
+        }
+        state
+    }
+
+    fn place(index: u64) -> Place {
+        Place { index: LogIndex(index), item: 0 }
+    }
+
+    #[test]
+    fn whoever_comes_back_too_late_is_told_so_once() {
+        assert!(lost(&busy(10), place(3)).is_none(), "nothing has made room yet");
+        let state = busy(EVENTS_MAX + 100);
+        let told = lost(&state, place(7)).expect("a hundred events are gone");
+        assert_eq!((told.event, told.id.as_str(), told.effective_time), (EVENTS_LOST, "100-65535", 101));
+        let resumed = parse_number(&told.id).expect("a number");
+        assert!(lost(&state, resumed).is_none(), "whoever goes on from there is not told again");
+        assert_eq!(state.events_after(resumed).count(), EVENTS_MAX, "and misses nothing that is kept");
+        assert!(lost(&state, place(101)).is_none(), "the oldest is kept");
+        assert!(lost(&state, BEGINNING).is_none(), "whoever begins has missed nothing");
+    }
+
+    #[test]
+    fn the_place_before_another_has_none_between() {
+        assert_eq!(before(Place { item: 3, ..place(9) }), Place { item: 2, ..place(9) });
+        assert_eq!(before(place(9)), Place { item: u16::MAX, ..place(8) });
     }
 }

@@ -52,6 +52,13 @@ fn about(event: &Value) -> Value {
     if said.is_empty() { Value::Null } else { said.join(", ").into() }
 }
 
+/// One sentence, where events after the number asked for are kept no more.
+fn lost(events: &Value) -> Option<String> {
+    let gap = events.as_array()?.iter().find(|event| event["event"] == "events_lost")?;
+    let since = output::moment(gap["effective_time"].as_f64().unwrap_or_default());
+    Some(format!("events were lost: those before {since} are kept no more"))
+}
+
 const GRANT_COLUMNS: &[output::Column] = &[("ROLE", "/role"), ("TENANT", "/tenant")];
 
 /// Lists what happened, oldest first.
@@ -66,6 +73,9 @@ pub fn run(args: &EventsArgs) -> anyhow::Result<ExitCode> {
         Some(after) => api.get(&format!("/v1/events?{query}&after={after}"))?["items"].take(),
         None => api.list(&format!("/v1/events?{query}"))?,
     };
+    if let Some(told) = lost(&events) {
+        eprintln!("keyraft: {told}");
+    }
     if args.connection.output == output::Format::Table {
         for event in events.as_array_mut().into_iter().flatten() {
             event["about"] = about(event);
@@ -103,5 +113,13 @@ mod tests {
         assert_eq!(about(&json!({ "event": "service_shredded", "service": "orders" })), "orders");
         assert_eq!(about(&json!({ "event": "node_joined", "node": 7 })), "node 7");
         assert_eq!(about(&json!({ "event": "tenant_created" })), Value::Null);
+    }
+
+    #[test]
+    fn lost_events_are_told_in_one_sentence() {
+        let gap = json!({ "id": "100-65535", "event": "events_lost", "effective_time": 1_795_324_200 });
+        let told = lost(&json!([gap, { "event": "tenant_created" }])).expect("a sentence");
+        assert_eq!(told, "events were lost: those before 2026-11-22T05:10:00Z are kept no more");
+        assert_eq!(lost(&json!([{ "event": "tenant_created" }])), None);
     }
 }
