@@ -28,7 +28,7 @@ pub struct LoginArgs {
     #[arg(long)]
     client_id: String,
     /// File with the client's secret
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     client_secret_file: PathBuf,
     /// Authority of the provider's certificate (PEM); else the system's
     #[arg(long)]

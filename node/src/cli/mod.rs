@@ -64,6 +64,8 @@ enum Command {
     /// Lists what happened
     Events(events::EventsArgs),
     /// Gets a token from an identity provider for the next commands
+    #[command(override_usage = "keyraft login [OPTIONS] --issuer <ISSUER> --client-id <CLIENT_ID>\n       \
+                                --client-secret-file <FILE>")]
     Login(login::LoginArgs),
     /// Shows who one is to the cluster
     Whoami(Connection),
@@ -195,4 +197,30 @@ fn idempotency_key() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a command is used, and each below it.
+    fn usages(command: &mut clap::Command, all: &mut Vec<String>) {
+        all.push(command.render_usage().to_string());
+        command.get_subcommands_mut().for_each(|below| usages(below, all));
+    }
+
+    #[test]
+    fn how_a_command_is_used_fits_a_terminal() {
+        let mut cli = <Cli as clap::CommandFactory>::command();
+        cli.build();
+        let mut all = Vec::new();
+        usages(&mut cli, &mut all);
+        for usage in &all {
+            assert!(usage.lines().all(|line| line.chars().count() <= 80), "{usage}");
+        }
+        let policy = all.iter().find(|usage| usage.contains("root policy")).expect("a usage");
+        for part in ["<TENANT>", "--grace-minutes <", "--rotate-after-days <"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+    }
 }

@@ -16,6 +16,9 @@ pub enum Format {
 /// A column: its heading and the JSON pointer (RFC 6901) of its value.
 pub type Column = (&'static str, &'static str);
 
+/// Letters in a line of the terminal that everybody has.
+const TERMINAL: usize = 80;
+
 /// What stands for nothing.
 const ABSENT: &str = "-";
 
@@ -49,6 +52,51 @@ fn lines(value: &Value, columns: &[Column]) -> String {
         .collect()
 }
 
+/// Prints a table, and below it what single rows say in whole sentences (`note`), each after the row's first column.
+#[allow(clippy::print_stdout)] // the answer of a command
+pub fn print_with_notes(format: Format, value: &Value, columns: &[Column], note: &str) {
+    print(format, value, columns);
+    if format == Format::Table {
+        print!("{}", notes(value, columns, note));
+    }
+}
+
+fn notes(value: &Value, columns: &[Column], note: &str) -> String {
+    let first = columns.first().map_or("", |(_, pointer)| *pointer);
+    let said = |row: &Value| {
+        let text = row.pointer(note)?.as_str().filter(|text| !text.is_empty())?;
+        Some(format!("\n{}\n", folded(&format!("{}: {text}", cell(row, first)))))
+    };
+    rows(value).into_iter().filter_map(said).collect()
+}
+
+/// A sentence in lines that fit a terminal, the later ones indented. A word longer than that stays whole, to be copied.
+fn folded(sentence: &str) -> String {
+    let (mut out, mut width) = (String::new(), 0);
+    for word in sentence.split_whitespace() {
+        let letters = word.chars().count();
+        if width > 0 && width + 1 + letters > TERMINAL {
+            out += "\n  ";
+            width = 2;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out += word;
+        width += letters;
+    }
+    out
+}
+
+/// A length of time for people, by its two largest units.
+pub fn span(seconds: u64) -> String {
+    match (seconds / 3_600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min {:02} s", seconds % 60),
+        (hours, minutes) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
 /// Something that turns on a terminal while one waits; nothing for programs.
 pub fn spinner(format: Format, what: &'static str) -> indicatif::ProgressBar {
     if format != Format::Table {
@@ -59,11 +107,16 @@ pub fn spinner(format: Format, what: &'static str) -> indicatif::ProgressBar {
     spinner
 }
 
-fn table(value: &Value, columns: &[Column]) -> String {
-    let rows: Vec<&Value> = match value {
+/// One object, or each of a list.
+fn rows(value: &Value) -> Vec<&Value> {
+    match value {
         Value::Array(rows) => rows.iter().collect(),
         one => vec![one],
-    };
+    }
+}
+
+fn table(value: &Value, columns: &[Column]) -> String {
+    let rows = rows(value);
     let width = |(heading, pointer): &Column| {
         let longest = rows.iter().map(|row| cell(row, pointer).chars().count()).max().unwrap_or(0);
         longest.max(heading.len())
@@ -176,6 +229,31 @@ mod tests {
         let report = json!({ "passed": false, "problem": { "cause": "the PIN is wrong" } });
         let columns = [("PASSED", "/passed"), ("KEY", "/l1_ref"), ("PROBLEM", "/problem/cause")];
         assert_eq!(lines(&report, &columns), "PASSED   no\nPROBLEM  the PIN is wrong\n");
+    }
+
+    #[test]
+    fn sentences_stand_below_a_table_in_lines_that_fit_a_terminal() {
+        let detail = "the root transit:https://bao.example:8200/transit/keys/k1 did not answer within 30 s";
+        let jobs = json!([{ "id": "a1", "detail": "" }, { "id": "b2", "detail": detail }, { "id": "c3" }]);
+        let told = notes(&jobs, &[("JOB", "/id")], "/detail");
+        assert_eq!(
+            told,
+            "\nb2: the root transit:https://bao.example:8200/transit/keys/k1 did not answer\n  within 30 s\n"
+        );
+        assert!(told.lines().all(|line| line.chars().count() <= TERMINAL), "{told}");
+        assert_eq!(folded(&"x".repeat(100)), "x".repeat(100), "a word stays whole");
+        assert_eq!(notes(&json!([]), &[("JOB", "/id")], "/detail"), "");
+    }
+
+    #[test]
+    fn a_span_is_told_by_its_two_largest_units() {
+        let check = |seconds, expected| assert_eq!(span(seconds), expected);
+        check(0, "0 s");
+        check(59, "59 s");
+        check(65, "1 min 05 s");
+        check(3_720, "1 h 02 min");
+        check(86_399, "23 h 59 min");
+        check(90_000, "25 h 00 min");
     }
 
     #[test]

@@ -69,7 +69,7 @@ enum Command {
         /// The root
         name: String,
         /// File with what proves us there from now on, as JSON: {"kind": "pin", …}
-        #[arg(long)]
+        #[arg(long, value_name = "FILE")]
         credentials: PathBuf,
     },
     /// Makes a root the tenant's only one; `platform` goes back
@@ -86,17 +86,19 @@ enum Command {
         name: String,
     },
     /// Sets the grace while roots are silent, probes, and the age of rotation
+    #[command(override_usage = "keyraft root policy [OPTIONS] <TENANT> --grace-minutes <MINUTES>\n       \
+                                --rotate-after-days <DAYS>")]
     Policy {
         /// The tenant
         tenant: String,
         /// Minutes, at most 1440
-        #[arg(long)]
+        #[arg(long, value_name = "MINUTES")]
         grace_minutes: u64,
         /// Seconds between two probes of a root, 2 to 20
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 20)]
         probe_every_seconds: u64,
         /// Days, at least 1
-        #[arg(long)]
+        #[arg(long, value_name = "DAYS")]
         rotate_after_days: u64,
     },
     /// Lists the jobs of a tenant, newest first
@@ -164,8 +166,7 @@ const TEST_COLUMNS: &[output::Column] = &[
     ("NEXT STEP", "/problem/next_step"),
 ];
 
-/// Columns of jobs.
-pub const JOB_COLUMNS: &[output::Column] = &[
+const JOB_COLUMNS: &[output::Column] = &[
     ("JOB", "/id"),
     ("KIND", "/kind"),
     ("STATE", "/state"),
@@ -173,8 +174,12 @@ pub const JOB_COLUMNS: &[output::Column] = &[
     ("DONE", "/done"),
     ("OF", "/total"),
     ("TO", "/to"),
-    ("DETAIL", "/detail"),
 ];
+
+/// Prints one job or several; why one was rolled back is a sentence, and stands below.
+pub fn print_jobs(format: output::Format, jobs: &Value) {
+    output::print_with_notes(format, jobs, JOB_COLUMNS, "/detail");
+}
 
 /// Acts on the root named.
 ///
@@ -192,6 +197,9 @@ pub fn run(args: &RootArgs) -> anyhow::Result<ExitCode> {
     let (answer, columns) = remote(args)?;
     match args.command {
         Command::Test { .. } => output::print_one(args.connection.output, &answer, columns),
+        Command::Switch(_) | Command::Activate(_) | Command::Deactivate(_) | Command::Jobs { .. } => {
+            print_jobs(args.connection.output, &answer);
+        }
         _ => output::print(args.connection.output, &answer, columns),
     }
     let failed = answer["state"] == "rolled back" || answer["passed"] == false;

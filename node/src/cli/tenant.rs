@@ -293,12 +293,11 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
             act(name, "terminate")?
         }
     };
-    let columns = match args.command {
-        Command::Versions { .. } => VERSION_COLUMNS,
-        Command::Rewrap { .. } => super::root::JOB_COLUMNS,
-        _ => COLUMNS,
-    };
-    output::print(args.connection.output, &answer, columns);
+    match args.command {
+        Command::Versions { .. } => output::print(args.connection.output, &answer, VERSION_COLUMNS),
+        Command::Rewrap { .. } => super::root::print_jobs(args.connection.output, &answer),
+        _ => output::print(args.connection.output, &answer, COLUMNS),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

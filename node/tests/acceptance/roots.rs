@@ -253,6 +253,9 @@ async fn a_root_that_will_not_work_is_rolled_back_and_nothing_is_kept() {
         job["detail"].as_str().is_some_and(|detail| detail.contains("its file may not be read")),
         "{job}"
     );
+    let shown = text(&cluster.keyraft(&["root", "jobs", "tenant-a"]).stdout);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "wider than a terminal: {shown}");
+    assert!(shown.replace("\n  ", " ").contains("its file may not be read"), "{shown}");
     assert_eq!(cluster.json(&["tenant", "versions", "tenant-a"]), before, "as if it had never begun");
     assert_eq!(asked(&cluster, 1, "tenant-a", &key).await.expect("the key"), bytes.expose());
     fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("and on again");
