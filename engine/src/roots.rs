@@ -97,11 +97,7 @@ impl Roots {
     ///
     /// # Errors
     /// What the root said when it was opened.
-    pub async fn root(
-        &self,
-        state: &State,
-        root: Option<&Root>,
-    ) -> Result<Arc<dyn RootKeystore>, RootError> {
+    pub async fn root(&self, state: &State, root: Option<&Root>) -> Result<Arc<dyn RootKeystore>, RootError> {
         let Some(root) = root else { return Ok(Arc::clone(&self.platform)) };
         let which = Some((root.tenant, root.handle));
         if state.pin_refused(which) {
@@ -378,11 +374,7 @@ impl Roots {
 
 /// Passes an answer of a root on, and keeps in mind that a tenant's own refused its PIN: the platform's is each node's
 /// own affair.
-fn noted<T>(
-    refused: &PinRefused,
-    root: WhichRoot,
-    answer: Result<T, RootError>,
-) -> Result<T, RootError> {
+fn noted<T>(refused: &PinRefused, root: WhichRoot, answer: Result<T, RootError>) -> Result<T, RootError> {
     if let Err(RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. }) = &answer
         && root.is_some()
     {

@@ -136,12 +136,8 @@ fn wanting_fewer_and_moving_are_approved_for_once_too() {
     for (approvals, answer) in [(0, Answer::Done), (1, Answer::Done), (0, WANTED)] {
         assert_eq!(bench.act(set(approvals)), answer, "{approvals}");
     }
-    let start = |number| StartJob {
-        tenant: TENANT,
-        id: JobId([number; 8]),
-        kind: JobKind::Migrate,
-        to: vec![ROOT],
-    };
+    let start =
+        |number| StartJob { tenant: TENANT, id: JobId([number; 8]), kind: JobKind::Migrate, to: vec![ROOT] };
     bench.confirm(2, Task::SwitchRoots(vec![ROOT]));
     assert_eq!(bench.act(start(1)), Answer::Job(JobId([1; 8])));
     let reason = "it did not answer".to_owned();

@@ -77,11 +77,7 @@ fn in_error(cluster: &Value, now: u64) -> Vec<String> {
         let whose = root["tenant"].as_str().unwrap_or("every tenant without one of its own");
         let left = root["serves_until"].as_u64().map(|until| output::span(until.saturating_sub(now)));
         let left = left.map_or("closed".to_owned(), |left| format!("hot keys serve {left} more"));
-        format!(
-            "root {} is {}: {left}\n  of {whose}, see keyraft root list",
-            text("root"),
-            text("key_state")
-        )
+        format!("root {} is {}: {left}\n  of {whose}, see keyraft root list", text("root"), text("key_state"))
     };
     roots.iter().map(say).collect()
 }
