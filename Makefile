@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim sim-long proofs planted-bugs chaos chaos-long scan migrations fuzz example setup
+.PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim sim-long proofs planted-bugs chaos chaos-long scan migrations owner fuzz example setup
 
 help: ## lists these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -78,6 +78,9 @@ scan: setup ## searches memory, cores, disks and logs for keys
 
 migrations: setup ## moves tenants to roots of every provider while nodes die
 	@ACCEPTANCE_MIGRATIONS=all scripts/test --test acceptance -- migrations --nocapture $(ARGS)
+
+owner: setup ## an owner's no, and its silence, at default pace
+	@ACCEPTANCE_OWNER=all scripts/test --test acceptance -- owner:: --nocapture $(ARGS)
 
 fuzz: setup ## feeds the decoders with anything (ARGS='request 600')
 	@scripts/fuzz $(ARGS)

@@ -33,6 +33,7 @@ mod members;
 mod migrations;
 mod misuse;
 mod outages;
+mod owner;
 mod peers;
 mod published;
 mod refusals;

@@ -123,12 +123,17 @@ async fn a_no_closes_everywhere_and_silence_is_outlived_for_the_grace() {
     assert_eq!(handed(&cluster, 2, "keys_taken"), 0);
 }
 
-async fn asked(cluster: &Cluster, node: usize, tenant: &str, key: &str) -> Result<Vec<u8>, client::Error> {
+pub async fn asked(
+    cluster: &Cluster,
+    node: usize,
+    tenant: &str,
+    key: &str,
+) -> Result<Vec<u8>, client::Error> {
     cluster.client(node, tenant).get(key).await.map(|key| key.expose().to_vec())
 }
 
 /// The same, where a refusal is expected: its words, if it is one.
-async fn refused(cluster: &Cluster, node: usize, tenant: &str, key: &str) -> Option<String> {
+pub async fn refused(cluster: &Cluster, node: usize, tenant: &str, key: &str) -> Option<String> {
     loop {
         let told = cluster.impatient_client(node, tenant).get(key).await.err()?.to_string();
         // The last attempt of several may find its time over before it is answered.
@@ -148,25 +153,30 @@ async fn policy(cluster: &Cluster, tenant: &str, grace_ms: u64) {
 
 /// Moves a tenant to a root of its own that is probed often, and waits for the first probe.
 async fn move_to(cluster: &Cluster, tenant: &str, config: &Value, credentials: &Value) {
+    policy(cluster, tenant, GRACE_MS).await;
+    switch_to(cluster, tenant, config, credentials).await;
+}
+
+/// Moves a tenant to a root of its own, and waits for the first probe.
+pub async fn switch_to(cluster: &Cluster, tenant: &str, config: &Value, credentials: &Value) {
     let root = json!({ "name": "own", "config": config, "credentials": credentials });
     let configure = Request::new(format!("POST /v1/tenants/{tenant}/roots")).json(&root);
     let answer = configure.token(&cluster.env()["KEYRAFT_TOKEN"]).send(cluster).await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    policy(cluster, tenant, GRACE_MS).await;
     let job = cluster.json(&["root", "switch", tenant, "own", "--wait"]);
     assert_eq!(job["state"], "succeeded", "{job}");
     until("the root was probed", || own(cluster, tenant)["key_state"] == "enabled");
 }
 
 /// The tenant's own root, as node 0 shows it.
-fn own(cluster: &Cluster, tenant: &str) -> Value {
+pub fn own(cluster: &Cluster, tenant: &str) -> Value {
     let roots = cluster.json(&["root", "list", tenant]);
     let found = roots.as_array().and_then(|roots| roots.iter().find(|root| root["name"] == "own")).cloned();
     found.unwrap_or_default()
 }
 
 /// How many keys a node says it gave or took over; the list has the nodes in the order of their ids.
-fn handed(cluster: &Cluster, node: usize, what: &str) -> u64 {
+pub fn handed(cluster: &Cluster, node: usize, what: &str) -> u64 {
     let status = cluster.status(0).expect("a status");
     let address = format!("127.0.0.1:{}", usize::from(cluster.ports.kmip) + node);
     let nodes = status["nodes"].as_array().expect("nodes");
@@ -175,7 +185,7 @@ fn handed(cluster: &Cluster, node: usize, what: &str) -> u64 {
 }
 
 /// What is wrong with a tenant's root stands in the status, for machines and for people.
-fn told(cluster: &Cluster, tenant: &str, key_state: &str) {
+pub fn told(cluster: &Cluster, tenant: &str, key_state: &str) {
     let status = cluster.status(0).expect("a status");
     let roots = status["roots_in_error"].as_array().expect("a list");
     let found = roots.iter().find(|root| root["tenant"] == tenant).unwrap_or_else(|| panic!("{status}"));
@@ -186,6 +196,6 @@ fn told(cluster: &Cluster, tenant: &str, key_state: &str) {
 }
 
 /// Records of the audit logs of all nodes about one operation.
-fn audited(cluster: &Cluster, operation: &str) -> Vec<String> {
+pub fn audited(cluster: &Cluster, operation: &str) -> Vec<String> {
     cluster.audited().lines().filter(|line| line.contains(operation)).map(str::to_owned).collect()
 }
