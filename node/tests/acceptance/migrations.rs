@@ -22,6 +22,8 @@ use crate::support::{Cluster, NODES};
 const PACE: usize = 1_050;
 /// What the proof demands.
 const PACE_MIN: f64 = 1_000.0;
+/// How soon the last node must serve by the roots that a job left, in seconds.
+const IN_USE_WITHIN_S: f64 = 5.0;
 /// The steps of a job that something is left to do in.
 const STEPS: [&str; 5] = ["validate", "wrap", "prove", "switch", "drop"];
 
@@ -136,15 +138,18 @@ impl<'a> Mover<'a> {
     async fn moves_and_comes_back(&mut self) -> Served {
         let load = self.load(&[0, 1, 2]);
         let mut took = Vec::new();
+        let mut in_use: f64 = 0.0;
         for root in ["own", "platform"] {
             let began = Instant::now();
             let job = self.switch(root);
             assert_eq!(job["state"], "succeeded", "{job}");
             took.push(began.elapsed().as_secs_f64());
+            in_use = in_use.max(in_use_after(&job));
         }
         let served = load.stop().await;
         println!(
-            "{:<16} moved in {:.1} s and back in {:.1} s: 0 of {} requests failed, {:.0}/s",
+            "{:<16} moved in {:.1} s and back in {:.1} s, in use by the last node after {in_use:.1} s at most: \
+             0 of {} requests failed, {:.0}/s",
             self.provider.name, took[0], took[1], served.requests, served.per_second
         );
         served
@@ -189,7 +194,9 @@ impl<'a> Mover<'a> {
             served.per_second
         );
         if ended["event"] == "job_finished" {
-            assert_eq!(self.switch("platform")["state"], "succeeded");
+            let back = self.switch("platform");
+            assert_eq!(back["state"], "succeeded", "{back}");
+            in_use_after(&back);
         }
     }
 
@@ -244,6 +251,15 @@ async fn at_end(events: &mut Events) -> Value {
             return event;
         }
     }
+}
+
+/// Seconds from the end of a job, which is told in whole seconds, until the last node served by what it left.
+fn in_use_after(job: &Value) -> f64 {
+    let (ended, everywhere) = (job["updated"].as_f64(), job["applied_everywhere_at"].as_f64());
+    let after = everywhere.zip(ended).map(|(everywhere, ended)| everywhere - ended);
+    let after = after.unwrap_or_else(|| panic!("not in use everywhere yet: {job}"));
+    assert!(after < IN_USE_WITHIN_S, "in use by the last node after {after:.1} s: {job}");
+    after
 }
 
 fn path(file: &std::path::Path) -> &str {
