@@ -599,8 +599,10 @@ impl State {
     pub(crate) fn growing_tenant(&self, handle: TenantHandle) -> Result<&Arc<Tenant>, Refusal> {
         let tenant = self.active_tenant(handle)?;
         match tenant.access {
-            Access::ReadOnly => Err(Refusal::TenantReadOnly { at: tenant.withdrawn_at }),
-            Access::Open | Access::Unlinked | Access::UnlinkedReadOnly => Ok(tenant),
+            Access::ReadOnly | Access::UnlinkedReadOnly => {
+                Err(Refusal::TenantReadOnly { at: tenant.withdrawn_at })
+            }
+            Access::Open | Access::Unlinked => Ok(tenant),
         }
     }
 

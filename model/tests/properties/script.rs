@@ -236,7 +236,7 @@ fn roots() -> impl Strategy<Value = Action> {
     let access = prop_oneof![
         1 => handle().prop_map(|h| UnlinkTenant { tenant: tenant(h) }.into()),
         3 => handle().prop_map(|h| RelinkTenant { tenant: tenant(h) }.into()),
-        1 => handle().prop_map(|h| DisableTenant { tenant: tenant(h) }.into()),
+        2 => handle().prop_map(|h| DisableTenant { tenant: tenant(h) }.into()),
         2 => handle().prop_map(|h| EnableTenant { tenant: tenant(h) }.into()),
     ];
     prop_oneof![
