@@ -55,6 +55,14 @@ impl Inner {
     /// Hands leadership to a voter that acknowledged within a heartbeat and has our last entry. From the
     /// moment it begins, this node proposes nothing more in its term.
     pub async fn step_down(&self) -> Result<NodeId, StepDownError> {
+        self.step_down_to(None).await
+    }
+
+    /// [`Inner::step_down`] to one of these alone.
+    pub(super) async fn step_down_to(
+        &self,
+        heirs: Option<&BTreeSet<NodeId>>,
+    ) -> Result<NodeId, StepDownError> {
         let View { role, term, .. } = self.raft.view();
         if role != Role::Leader {
             return Err(StepDownError::NotLeader);
@@ -64,7 +72,7 @@ impl Inner {
             let led = timeout(SUCCESSOR_MAX + TRANSFER_MAX, self.another_leads(term)).await;
             return led.map_err(|_| StepDownError::NoSuccessor);
         }
-        let Some(successor) = self.successor().await else {
+        let Some(successor) = self.successor(heirs).await else {
             self.handed_over.store(0, Ordering::Release); // nothing was begun: this node leads on
             return Err(StepDownError::NoSuccessor);
         };
@@ -94,11 +102,11 @@ impl Inner {
         }
     }
 
-    async fn successor(&self) -> Option<NodeId> {
+    async fn successor(&self, heirs: Option<&BTreeSet<NodeId>>) -> Option<NodeId> {
         let deadline = Instant::now() + SUCCESSOR_MAX;
         loop {
             let view = self.raft.view();
-            let fit = fit_to_lead(&view, self.me());
+            let fit = fit_to_lead(&view, self.me(), heirs);
             if fit.is_some() || Instant::now() >= deadline {
                 return fit;
             }
@@ -156,13 +164,14 @@ impl Inner {
     }
 }
 
-/// The voter heard of last among those that have everything.
-fn fit_to_lead(view: &View, me: NodeId) -> Option<NodeId> {
+/// The voter heard of last among those that have everything, and are among the heirs if these are chosen.
+fn fit_to_lead(view: &View, me: NodeId, heirs: Option<&BTreeSet<NodeId>>) -> Option<NodeId> {
     // Heard of counts from when the acknowledged heartbeat was sent: one interval, and the way back.
     let recently = Duration::from_millis(2 * HEARTBEAT_MS);
     view.voters()
         .into_iter()
-        .filter(|node| *node != me && view.matched.get(node).is_some_and(|at| *at >= view.last_log))
+        .filter(|node| *node != me && heirs.is_none_or(|heirs| heirs.contains(node)))
+        .filter(|node| view.matched.get(node).is_some_and(|at| *at >= view.last_log))
         .filter_map(|node| Some((*view.heard.get(&node).filter(|ago| **ago < recently)?, node)))
         .min()
         .map(|(_, node)| node)

@@ -185,7 +185,9 @@ impl Inner {
         tracing::info!(?change, "the membership changes");
         let changing = async {
             match change.clone() {
-                Change::StepDown => self.step_down().await.map(drop).map_err(|error| error.to_string()),
+                Change::StepDown(to) => {
+                    self.step_down_to(Some(&to)).await.map(drop).map_err(|error| error.to_string())
+                }
                 Change::Voters(voters) => self.raft.set_voters(voters).await,
                 Change::Remove(nodes) => self.raft.remove(nodes).await,
             }

@@ -2,8 +2,10 @@
 //!
 //! Voters grow from one odd number to the next, because an even number survives no more failures and needs
 //! one more answer. Whoever leaves is replaced in the same joint change wherever somebody stands ready: the
-//! cluster never passes through a weaker membership on its way. Nothing is planned from memory, so that any
-//! leader takes up what another left.
+//! cluster does not pass through a weaker membership on its way. There is one exception: a leader that leaves,
+//! where nobody who is to vote after it votes yet, has them vote beside it until one of them leads. Of one
+//! voter and one spare that makes two which must both live. Nothing is planned from memory, so that any leader
+//! takes up what another left.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +41,8 @@ pub(crate) struct Seen {
 /// The next change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The leader itself is to vote no longer: another must lead first.
-    StepDown,
+    /// The leader itself is to vote no longer: one of these, who go on voting, must lead first.
+    StepDown(Nodes),
     /// These vote, by one joint change; the others stay as learners.
     Voters(Nodes),
     /// These are members no longer.
@@ -51,7 +53,16 @@ pub(crate) enum Change {
 pub(crate) fn next(seen: &Seen) -> Option<Change> {
     if let Some(target) = voters(seen) {
         let handing_over = !target.contains(&seen.me) && seen.old_voters.contains(&seen.me);
-        return Some(if handing_over { Change::StepDown } else { Change::Voters(target) });
+        if !handing_over {
+            return Some(Change::Voters(target));
+        }
+        let successors: Nodes = target.intersection(&seen.voters).copied().collect();
+        return Some(if successors.is_disjoint(&seen.alive) {
+            // Nobody of those who are to vote votes yet, or lives: they do beside the leader first.
+            Change::Voters(target.into_iter().chain([seen.me]).collect())
+        } else {
+            Change::StepDown(successors)
+        });
     }
     let gone: Nodes = seen
         .leaving
@@ -129,6 +140,10 @@ mod tests {
         Some(Change::Voters(nodes(ids)))
     }
 
+    fn step_down(to: &[u64]) -> Option<Change> {
+        Some(Change::StepDown(nodes(to)))
+    }
+
     #[test]
     fn voters_grow_from_one_odd_number_to_the_next() {
         check(seen(&[1], &[]), None);
@@ -165,8 +180,12 @@ mod tests {
 
     #[test]
     fn a_leader_that_leaves_hands_over_first() {
-        check(Seen { leaving: nodes(&[1]), ..seen(&[1, 2, 3], &[8]) }, Some(Change::StepDown));
+        check(Seen { leaving: nodes(&[1]), ..seen(&[1, 2, 3], &[8]) }, step_down(&[2, 3]));
         check(Seen { leaving: nodes(&[1]), ..seen(&[1], &[]) }, None);
+        check(Seen { leaving: nodes(&[1]), ..seen(&[1], &[8]) }, vote(&[1, 8]));
+        check(Seen { leaving: nodes(&[1]), ..seen(&[1, 8], &[]) }, step_down(&[8]));
+        // Not to one that is to vote no longer either: the two would hand over to each other for ever.
+        check(Seen { may_vote: nodes(&[3, 8]), ..seen(&[1, 2, 3], &[8]) }, step_down(&[3]));
     }
 
     #[test]
@@ -190,5 +209,88 @@ mod tests {
         let half =
             Seen { old_voters: nodes(&[1, 2, 3]), voters: nodes(&[1, 2, 8]), ..seen(&[1, 2, 8], &[3]) };
         check(Seen { leaving: nodes(&[3]), ..half }, vote(&[1, 2, 8]));
+    }
+
+    impl Seen {
+        /// Something happens to a node that a leader sees.
+        fn happens(&mut self, what: u8, node: NodeId) {
+            let known = self.members.contains(&node);
+            match what {
+                0 if !known && !self.leaving.contains(&node) => {
+                    self.members.insert(node);
+                    self.may_vote.insert(node);
+                    self.alive.insert(node);
+                }
+                1 if known && self.alive.contains(&node) && !self.voters.contains(&node) => {
+                    self.ready.insert(node);
+                }
+                2 if known => drop(self.leaving.insert(node)),
+                3 if known => drop(self.may_vote.remove(&node)),
+                4 if known => drop(self.may_vote.insert(node)),
+                5 if known && node != self.me => {
+                    self.alive.remove(&node);
+                    self.ready.remove(&node);
+                }
+                6 if known && !self.alive.contains(&node) => drop(self.given_up.insert(node)),
+                7 if known => {
+                    self.alive.insert(node);
+                    self.given_up.remove(&node);
+                }
+                _ => {}
+            }
+        }
+
+        /// A change is carried out; false where nobody can take over.
+        fn changed(&mut self, change: Change) -> bool {
+            match change {
+                Change::StepDown(successors) => {
+                    let Some(successor) = successors.intersection(&self.alive).next().copied() else {
+                        return false;
+                    };
+                    assert!(self.voters.contains(&successor), "{successor} of {self:?}");
+                    self.me = successor;
+                }
+                Change::Voters(target) => {
+                    assert!(has_quorum(&target, &self.alive), "{target:?} of {self:?}");
+                    assert!(target.is_subset(&self.members), "{target:?} of {self:?}");
+                    self.ready.retain(|node| !target.contains(node));
+                    (self.voters, self.old_voters) = (target.clone(), target);
+                }
+                Change::Remove(gone) => {
+                    assert!(gone.is_subset(&self.leaving) && gone.is_disjoint(&self.voters), "{gone:?}");
+                    for set in [&mut self.members, &mut self.may_vote, &mut self.alive, &mut self.ready] {
+                        set.retain(|node| !gone.contains(node));
+                    }
+                    self.given_up.retain(|node| !gone.contains(node));
+                }
+            }
+            true
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::with_cases(2_000)
+        })]
+        #[test]
+        fn whatever_happens_the_changes_end_and_never_weaken_the_quorum(
+            events in proptest::collection::vec((0_u8..8, 1_u64..8), 1..60),
+        ) {
+            const CHANGES_MAX: usize = 16;
+            let mut world = seen(&[1], &[]);
+            for (what, node) in events {
+                world.happens(what, NodeId(node));
+                let mut changes = 0;
+                while let Some(change) = next(&world) {
+                    changes += 1;
+                    assert!(changes < CHANGES_MAX, "no end: {change:?} in {world:?}");
+                    if !world.changed(change) {
+                        break;
+                    }
+                }
+                assert!(world.voters.contains(&world.me), "{world:?}");
+            }
+        }
     }
 }
