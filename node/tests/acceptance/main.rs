@@ -3,6 +3,7 @@
 //!
 //! `ACCEPTANCE_ROUNDS` sets how often the races between nodes are run (200; a release runs 10,000).
 //! `ACCEPTANCE_MIGRATIONS=all` moves tenants to roots of every provider, and kills nodes at every step of that.
+//! `ACCEPTANCE_OWNER=all` disables a root, forbids its use and has it fall silent, at the pace of default probes.
 
 mod administration;
 mod backup;

@@ -1,5 +1,5 @@
-//! What the owner of a key in a cloud's key service does to it, met at the pace at which nodes probe by default: the key
-//! is disabled, the service falls silent.
+//! What the owner of a key in a cloud's key service does to it, met at the pace at which nodes probe by default: the
+//! key is disabled, its use is forbidden, the service falls silent.
 //!
 //! `ACCEPTANCE_OWNER=all` is the proof (`make owner`); it takes some minutes. `outages` shows the same at a quicker
 //! pace, and every time.
@@ -19,9 +19,21 @@ use crate::support::{Cluster, NODES, until};
 const CLOSED_WITHIN: Duration = Duration::from_secs(32);
 /// And one that hears nobody: its lease runs out besides.
 const LEASE: Duration = Duration::from_secs(3);
-/// How often the key is disabled: the answer depends on where between two probes that falls.
-const TIMES: usize = 5;
+/// How often there is a no: how long it takes depends on where between two probes it falls.
+const TIMES: usize = 6;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A no, as it is said, unsaid, and shown.
+struct No {
+    said: (&'static str, &'static str),
+    unsaid: (&'static str, &'static str),
+    key_state: &'static str,
+}
+
+const DISABLED: No = No { said: ("state", "disable"), unsaid: ("state", "enable"), key_state: "disabled" };
+const FORBIDDEN: No =
+    No { said: ("deny", "kms:Decrypt"), unsaid: ("allow", "kms:Decrypt"), key_state: "forbidden" };
+const NOES: [No; 2] = [DISABLED, FORBIDDEN];
 
 fn owner() -> Option<Provider> {
     if std::env::var("ACCEPTANCE_OWNER").as_deref() != Ok("all") {
@@ -47,21 +59,22 @@ async fn a_disabled_key_closes_every_node_in_time_and_silence_is_outlived() {
     for time in 0..TIMES {
         owned.serves(&cluster, &key, &bytes).await;
         tokio::time::sleep(Duration::from_secs(u64::try_from(time).expect("few") * 5)).await;
-        let disabled = owned.turns("disable");
+        let no = &NOES[time % NOES.len()];
+        let said = owned.tells(no.said);
         let mut closed = Vec::new();
         for node in 0..NODES {
-            closed.push(owned.closes(&cluster, node, &key, disabled, CLOSED_WITHIN).await);
+            closed.push(owned.closes(&cluster, node, &key, said, CLOSED_WITHIN).await);
         }
-        println!("disabled: the nodes closed after {closed:.1?} s");
-        told(&cluster, owned.tenant, "disabled");
-        owned.turns("enable");
+        println!("{}: the nodes closed after {closed:.1?} s", no.key_state);
+        told(&cluster, owned.tenant, no.key_state);
+        owned.tells(no.unsaid);
     }
     let noted = audited(&cluster, "note_probes");
     assert!(noted.iter().any(|record| record.contains("disabled")), "{noted:?}");
 
     // One node hears nobody: the others are stopped at the moment at which the key is disabled.
     owned.serves(&cluster, &key, &bytes).await;
-    let disabled = owned.turns("disable");
+    let disabled = owned.tells(DISABLED.said);
     [0, 1].into_iter().for_each(|node| cluster.tell(node, Signal::STOP));
     let alone = owned.closes(&cluster, 2, &key, disabled, CLOSED_WITHIN + LEASE).await;
     println!("disabled: the node that is cut off closed after {alone:.1} s");
@@ -69,7 +82,7 @@ async fn a_disabled_key_closes_every_node_in_time_and_silence_is_outlived() {
     for node in 0..NODES {
         owned.closes(&cluster, node, &key, disabled, CLOSED_WITHIN + LEASE).await;
     }
-    owned.turns("enable");
+    owned.tells(DISABLED.unsaid);
     owned.serves(&cluster, &key, &bytes).await;
 
     // The service falls silent, and a node is killed meanwhile.
@@ -92,9 +105,9 @@ struct Owned<'a> {
 }
 
 impl Owned<'_> {
-    /// The owner changes the state of the key.
-    fn turns(&self, state: &str) -> Instant {
-        self.service.fake("aws_kms").tell(&json!({ "state": state }));
+    /// The owner tells the key's service something.
+    fn tells(&self, (word, what): (&str, &str)) -> Instant {
+        self.service.fake("aws_kms").tell(&json!({ word: what }));
         Instant::now()
     }
 
