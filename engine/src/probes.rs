@@ -148,6 +148,9 @@ async fn tell(engine: &Engine, state: &State, probes: Vec<Probe>) -> bool {
 
 /// What is known by a probe, if it is something else than was; that a new root works is nothing new.
 fn news(state: &State, by: NodeId, probe: &Probe) -> Option<L1State> {
+    if probe.described != state.described(probe.root) {
+        return None;
+    }
     let (was, is) = match state.l1(probe.root) {
         Some(l1) => (l1.state, l1.after(by, probe.state)),
         None => (L1State::Enabled, probe.state),
@@ -173,8 +176,12 @@ async fn record(engine: &Engine, state: &State, news: &[(Probe, L1State)]) -> bo
     recorded
 }
 
-/// How late the probe of a root is, in milliseconds; `None` while it is not due.
+/// How late the probe of a root is, in milliseconds; `None` while it is not due. One whose PIN was refused is not asked
+/// by that one again: what would be told of it is what is known already, and might come after it was replaced.
 fn overdue(state: &State, root: WhichRoot, now: ClusterTime) -> Option<u64> {
+    if state.pin_refused(root) {
+        return None;
+    }
     let Some(l1) = state.l1(root) else { return Some(0) };
     let every = every(state, root);
     let due = l1.probed_at.plus_ms(every + spread(root, 0) % (every / JITTER));
@@ -207,7 +214,10 @@ fn spread(root: WhichRoot, salt: u64) -> u64 {
 
 async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
     let generation = engine.store.generation();
-    let began = engine.store.now();
+    if generation.state.pin_refused(root) {
+        return None;
+    }
+    let (described, began) = (generation.state.described(root), engine.store.now());
     let asked = async {
         let configured = match root {
             None => None,
@@ -229,7 +239,7 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
     if state == L1State::Refused {
         tracing::warn!(%detail, "a root refuses this node: see that its clock and identity are right");
     }
-    Some(Probe { root, began, state, detail })
+    Some(Probe { root, described, began, state, detail })
 }
 
 /// What an error says about the key. Only the root's own word is a withdrawal, and what it says of us is this node's
@@ -266,9 +276,16 @@ fn short(mut text: String) -> String {
 mod tests {
     use super::*;
     use keystore::Who;
-    use model::command::{Command, Stamp};
+    use model::command::{Action, Command, Stamp};
+    use model::commands::ReplaceRootCredentials;
     use model::id::{CommandId, LogIndex, RootHandle, TenantHandle};
     use model::root::REFUSED_MS;
+
+    use crypto::L2Commitment;
+
+    use crate::roots::fake::{OWN as ROOT, TENANT, with_own};
+
+    const OWN: WhichRoot = Some((TENANT, ROOT));
 
     #[test]
     fn no_answer_is_never_a_no() {
@@ -292,12 +309,16 @@ mod tests {
         assert_eq!(no(None, Withdrawal::PinRefused), L1State::Refused, "the others have files of their own");
     }
 
+    fn of_platform(began: ClusterTime, state: L1State) -> Probe {
+        Probe { root: None, described: None, began, state, detail: String::new() }
+    }
+
     /// The platform's root after it was heard by node 1 and then, a second later, had this answer for node 2.
     fn state_after(answer: L1State) -> State {
         let mut state = State::new("eu");
         for (second, by, answer) in [(1, 1, L1State::Enabled), (2, 2, answer)] {
             let time = ClusterTime(second * 1_000);
-            let probe = Probe { root: None, began: time, state: answer, detail: String::new() };
+            let probe = of_platform(time, answer);
             let action = NoteProbes { by: NodeId(by), probes: vec![probe] }.into();
             let stamp = Stamp { id: CommandId([0; 16]), time };
             state.apply(LogIndex(second), &Command { stamp, idempotency: None, action });
@@ -327,6 +348,29 @@ mod tests {
     }
 
     #[test]
+    fn a_root_whose_pin_was_refused_is_due_once_that_is_replaced() {
+        let mut state = with_own(L2Commitment([0; 32]), Vec::new(), Vec::new());
+        let late = |state: &State| overdue(state, OWN, ClusterTime(100_000)).is_some();
+        let mut act = |index, action: Action| {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
+            state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
+            late(&state)
+        };
+        let refused = |described| {
+            let (began, answer, detail) = (ClusterTime(described + 1), L1State::PinRefused, String::new());
+            let described = Some(LogIndex(described));
+            let probe = Probe { root: OWN, described, began, state: answer, detail };
+            NoteProbes { by: NodeId(1), probes: vec![probe] }.into()
+        };
+        let (tenant, root) = (TENANT, ROOT);
+        let replaced = ReplaceRootCredentials { tenant, root, if_revision: None, settings: vec![1] };
+        assert!(!act(3, refused(2)), "nobody has another PIN to try");
+        assert!(act(4, replaced.into()));
+        assert!(act(5, refused(2)), "the earlier one was refused");
+        assert!(!act(6, refused(4)));
+    }
+
+    #[test]
     fn a_no_closes_every_node_in_time_whatever_happens_on_the_way() {
         let every = PROBE_EVERY_MS_MAX;
         // Nodes look every second, for what a voter missed and for what refused another.
@@ -339,13 +383,16 @@ mod tests {
 
     #[test]
     fn what_is_put_on_record_is_what_is_known_then() {
-        let probe = |state| Probe { root: None, began: ClusterTime(3_000), state, detail: String::new() };
+        let probe = |state| of_platform(ClusterTime(3_000), state);
         let news = |was, by, answer| news(&state_after(was), NodeId(by), &probe(answer));
         assert_eq!(news(L1State::Enabled, 3, L1State::Refused), Some(L1State::Refused));
         assert_eq!(news(L1State::Refused, 2, L1State::Refused), None);
         assert_eq!(news(L1State::Refused, 3, L1State::Refused), Some(L1State::Forbidden));
         assert_eq!(news(L1State::Refused, 3, L1State::Enabled), Some(L1State::Enabled));
         assert_eq!(news(L1State::Disabled, 3, L1State::Unreachable), None);
+        let earlier = Probe { described: Some(LogIndex(1)), ..probe(L1State::Disabled) };
+        let none = super::news(&state_after(L1State::Enabled), NodeId(3), &earlier);
+        assert_eq!(none, None, "what was said to an earlier description");
     }
 
     #[test]

@@ -404,14 +404,52 @@ fn corrupt(l1_ref: &str) -> RootError {
     }
 }
 
-/// A root for tests.
+/// A root for tests, and a state that has one.
 #[cfg(test)]
 pub(crate) mod fake {
     use super::*;
+    use std::collections::BTreeMap;
+
     use keystore::{BoxFuture, Health};
+    use model::command::{Action, Answer, Command, Stamp};
+    use model::commands::{ConfigureRoot, CreateTenant};
+    use model::id::{CommandId, LogIndex, RootName, TenantName};
+    use model::time::ClusterTime;
 
     /// How long a test waits for nothing.
     pub const SHORT: Duration = Duration::from_millis(20);
+    pub const TENANT: TenantHandle = TenantHandle([7; 4]);
+    pub const OWN: RootHandle = RootHandle([8; 4]);
+
+    /// A tenant with an own root whose key is wrapped so by the platform's root and by its own.
+    pub fn with_own(commitment: L2Commitment, platform: Vec<u8>, own: Vec<u8>) -> State {
+        let wrap = |l1_ref: &str, wrapped| Wrap { revision: 1, l1_ref: l1_ref.to_owned(), wrapped };
+        let create = CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: commitment.0,
+            wraps: vec![wrap("fake:platform", platform), wrap("fake:own", own)],
+        };
+        let configure = ConfigureRoot {
+            tenant: TENANT,
+            handle: OWN,
+            name: RootName::parse("own").expect("a name"),
+            provider: "fake".to_owned(),
+            l1_ref: "fake:own".to_owned(),
+            settings: Vec::new(),
+        };
+        let mut state = State::new("eu");
+        for (index, action) in (1..).zip([Action::from(create), configure.into()]) {
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
+            let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
+            assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
+        }
+        state
+    }
 
     /// Its wraps are the bytes themselves; an empty one meets silence.
     pub struct Fake(pub &'static str);
@@ -443,57 +481,23 @@ pub(crate) mod fake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
-    use model::command::{Action, Answer, Command, Stamp};
-    use model::commands::{ConfigureRoot, CreateTenant, NoteProbes, Probe};
-    use model::id::{CommandId, LogIndex, NodeId, RootName, TenantName};
+    use model::command::{Command, Stamp};
+    use model::commands::{NoteProbes, Probe};
+    use model::id::{CommandId, LogIndex, NodeId};
     use model::time::ClusterTime;
 
-    use super::fake::Fake;
+    use super::fake::{Fake, OWN, TENANT, with_own};
     use crate::opened::Outcome;
 
     const REALM: Realm = Realm([1; 16]);
-    const TENANT: TenantHandle = TenantHandle([7; 4]);
-    const OWN: RootHandle = RootHandle([8; 4]);
-
-    /// A tenant with an own root whose key is wrapped so by the platform's root and by its own.
-    fn state(commitment: L2Commitment, platform: Vec<u8>, own: Vec<u8>) -> State {
-        let wrap = |l1_ref: &str, wrapped| Wrap { revision: 1, l1_ref: l1_ref.to_owned(), wrapped };
-        let create = CreateTenant {
-            handle: TENANT,
-            name: TenantName::parse("tenant-a").expect("a name"),
-            region: "eu".to_owned(),
-            labels: BTreeMap::new(),
-            lease_ms: 3_000,
-            auto_register: true,
-            l2_commitment: commitment.0,
-            wraps: vec![wrap("fake:platform", platform), wrap("fake:own", own)],
-        };
-        let configure = ConfigureRoot {
-            tenant: TENANT,
-            handle: OWN,
-            name: RootName::parse("own").expect("a name"),
-            provider: "fake".to_owned(),
-            l1_ref: "fake:own".to_owned(),
-            settings: Vec::new(),
-        };
-        let mut state = State::new("eu");
-        for (index, action) in (1..).zip([Action::from(create), configure.into()]) {
-            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
-            let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
-            assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
-        }
-        state
-    }
-
     /// What comes of unwrapping by a platform's and a root of one's own that hold this.
     async fn unwrapped(l2: &L2, platform: &[u8], own: &[u8]) -> Result<(), NoL2> {
         let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
         let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
         let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
         drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
-        let state = state(l2.commitment(), platform.to_vec(), own.to_vec());
+        let state = with_own(l2.commitment(), platform.to_vec(), own.to_vec());
         let tenant = state.tenant(TENANT).expect("it was made");
         roots.unwrap_l2(&state, tenant, L2Version(1)).await.map(drop)
     }
@@ -530,12 +534,13 @@ mod tests {
         let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
         let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
         drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
-        let mut state = state(L2Commitment([0; 32]), Vec::new(), Vec::new());
+        let mut state = with_own(L2Commitment([0; 32]), Vec::new(), Vec::new());
         let own = Arc::clone(state.root(TENANT, OWN).expect("it was configured"));
         assert!(roots.root(&state, Some(&own)).await.is_ok(), "it is open");
 
         let (root, time) = (Some((TENANT, OWN)), ClusterTime(3));
-        let probe = Probe { root, began: time, state: L1State::PinRefused, detail: String::new() };
+        let (described, answer) = (state.described(root), L1State::PinRefused);
+        let probe = Probe { root, described, began: time, state: answer, detail: String::new() };
         let action = NoteProbes { by: NodeId(1), probes: vec![probe] }.into();
         let stamp = Stamp { id: CommandId([0; 16]), time };
         state.apply(LogIndex(3), &Command { stamp, idempotency: None, action });

@@ -297,7 +297,8 @@ mod tests {
         }
 
         fn probe(&mut self, ms: u64, root: WhichRoot, state: L1State) -> Vec<What> {
-            let probe = Probe { root, began: ClusterTime(ms), state, detail: String::new() };
+            let described = self.state.described(root);
+            let probe = Probe { root, described, began: ClusterTime(ms), state, detail: String::new() };
             self.act(ms, NoteProbes { by: NodeId(1), probes: vec![probe] })
         }
     }

@@ -508,12 +508,17 @@ impl State {
         self.l1.get(&root)
     }
 
+    /// The revision of a root's description; none of the platform's, which each node has in a file.
+    #[must_use]
+    pub fn described(&self, root: WhichRoot) -> Option<LogIndex> {
+        root.and_then(|(tenant, handle)| Some(self.root(tenant, handle)?.revision))
+    }
+
     /// Whether a root's token refused the very PIN that the root is described with.
     #[must_use]
     pub fn pin_refused(&self, root: WhichRoot) -> bool {
-        let described = root.and_then(|(tenant, handle)| self.root(tenant, handle));
         let refused = self.l1(root).filter(|l1| l1.state == L1State::PinRefused);
-        described.zip(refused).is_some_and(|(root, l1)| root.revision < l1.closed_at)
+        self.described(root).zip(refused).is_some_and(|(described, l1)| described < l1.closed_at)
     }
 
     /// Every root that wraps a tenant's keys, with the tenants' own ones in the order of their tenants.

@@ -186,7 +186,8 @@ fn roots() -> Vec<(Action, bool)> {
     let name = RootName::parse("hsm").unwrap();
     let (provider, l1_ref) = ("software".to_owned(), "software:1".to_owned());
     let probe = |state| {
-        let probe = Probe { root: None, began: ClusterTime(1), state, detail: String::new() };
+        let (began, detail) = (ClusterTime(1), String::new());
+        let probe = Probe { root: None, described: None, began, state, detail };
         NoteProbes { by: NodeId(1), probes: vec![probe] }.into()
     };
     vec![

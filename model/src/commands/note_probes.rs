@@ -13,7 +13,8 @@ use crate::time::ClusterTime;
 /// Most probes of one entry: an apply touches a bounded number of rows.
 pub const PROBES_MAX: usize = 256;
 
-/// Evidence about roots. Older evidence than what is known changes nothing.
+/// Evidence about roots. Older evidence than what is known changes nothing, and neither does what a root said to
+/// credentials that were replaced meanwhile: it says nothing of those it has now, which nobody may have tried yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoteProbes {
     /// The node that probed.
@@ -27,6 +28,8 @@ pub struct NoteProbes {
 pub struct Probe {
     /// The root.
     pub root: WhichRoot,
+    /// The revision of the description it was asked by; none for the platform's.
+    pub described: Option<LogIndex>,
     /// Cluster time *before* the probe was sent.
     pub began: ClusterTime,
     /// What the root said.
@@ -66,6 +69,9 @@ impl Apply for NoteProbes {
 }
 
 fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Changes) {
+    if probe.described != state.described(probe.root) {
+        return;
+    }
     let before = state.l1(probe.root).cloned();
     if before.as_ref().is_some_and(|before| probe.began <= before.probed_at) {
         return;
@@ -167,7 +173,8 @@ mod tests {
         let mut state = State::new("eu");
         for (second, (by, answer)) in (1..).zip(answers) {
             let time = ClusterTime(second * 1_000);
-            let probe = Probe { root: None, began: time, state: *answer, detail: answer.as_str().to_owned() };
+            let (described, detail) = (None, answer.as_str().to_owned());
+            let probe = Probe { root: None, described, began: time, state: *answer, detail };
             let action = NoteProbes { by: NodeId(*by), probes: vec![probe] }.into();
             let stamp = Stamp { id: CommandId([0; 16]), time };
             state.apply(LogIndex(second), &Command { stamp, idempotency: None, action });
@@ -229,19 +236,17 @@ mod tests {
             settings: Vec::new(),
         };
         let mut state = State::new("eu");
-        let made = [Action::from(tenant), root.into()];
-        for (index, action) in (1..).zip(made.into_iter().chain(happens.iter().map(Happens::action))) {
+        let mut act = |index: u64, action: &dyn Fn(&State, ClusterTime) -> Action| {
             let time = ClusterTime(index * 1_000);
             let stamp = Stamp { id: CommandId([0; 16]), time };
-            let action = match action {
-                Action::NoteProbes(mut note) => {
-                    note.probes[0].began = time;
-                    Action::NoteProbes(note)
-                }
-                action => action,
-            };
+            let action = action(&state, time);
             let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
             assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
+        };
+        act(1, &|_, _| tenant.clone().into());
+        act(2, &|_, _| root.clone().into());
+        for (index, happens) in (3..).zip(happens) {
+            act(index, &|state, now| happens.action(state, now));
         }
         state
     }
@@ -249,18 +254,21 @@ mod tests {
     enum Happens {
         /// This node has this answer.
         Heard(u64, L1State),
+        /// This node has this answer to the credentials that the root was configured with.
+        HeardByFirst(u64, L1State),
         Replaced,
     }
 
     impl Happens {
-        fn action(&self) -> Action {
+        fn action(&self, known: &State, began: ClusterTime) -> Action {
+            let root = Some((TENANT, ROOT));
+            let heard = |by: u64, described, state| {
+                let probe = Probe { root, described, began, state, detail: String::new() };
+                NoteProbes { by: NodeId(by), probes: vec![probe] }.into()
+            };
             match self {
-                Self::Heard(by, state) => {
-                    let root = Some((TENANT, ROOT));
-                    let (began, detail) = (ClusterTime(0), String::new());
-                    let probe = Probe { root, began, state: *state, detail };
-                    NoteProbes { by: NodeId(*by), probes: vec![probe] }.into()
-                }
+                Self::Heard(by, state) => heard(*by, known.described(root), *state),
+                Self::HeardByFirst(by, state) => heard(*by, Some(LogIndex(2)), *state),
                 Self::Replaced => {
                     let (if_revision, settings) = (None, vec![1]);
                     ReplaceRootCredentials { tenant: TENANT, root: ROOT, if_revision, settings }.into()
@@ -271,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_pin_that_was_refused_is_nobodys_until_it_is_replaced() {
-        use Happens::{Heard, Replaced};
+        use Happens::{Heard, HeardByFirst, Replaced};
         use L1State::{Enabled, PinRefused, Unreachable};
         let check = |happens: &[Happens], expected: L1State, closed_at: u64, refused: bool| {
             let state = own(happens);
@@ -289,5 +297,12 @@ mod tests {
         check(&[Heard(2, PinRefused), Replaced, Heard(1, Enabled)], Enabled, 3, false);
         check(&[Heard(2, PinRefused), Replaced, Heard(1, Unreachable)], PinRefused, 3, false);
         check(&[Heard(2, PinRefused), Replaced, Heard(1, PinRefused)], PinRefused, 5, true);
+
+        // What was on its way while the PIN was replaced says nothing of the new one, which is tried all the same.
+        let late = |answer| [Heard(2, PinRefused), Replaced, HeardByFirst(1, answer), Heard(1, Enabled)];
+        check(&late(PinRefused)[..3], PinRefused, 3, false);
+        check(&late(PinRefused), Enabled, 3, false);
+        check(&late(Enabled)[..3], PinRefused, 3, false);
+        check(&[Heard(1, Enabled), Replaced, HeardByFirst(2, PinRefused)], Enabled, 0, false);
     }
 }

@@ -204,7 +204,8 @@ mod tests {
     }
 
     fn heard(second: u64, state: L1State) -> (u64, Action) {
-        let probe = Probe { root: None, began: ClusterTime(second * 1_000), state, detail: String::new() };
+        let (began, detail) = (ClusterTime(second * 1_000), String::new());
+        let probe = Probe { root: None, described: None, began, state, detail };
         (second, NoteProbes { by: NodeId(1), probes: vec![probe] }.into())
     }
 

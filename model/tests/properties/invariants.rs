@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::command::{Action, Answer};
+use model::commands::NoteProbes;
 use model::departure::Departure;
 use model::event::{BEGINNING, What};
 use model::id::{LogIndex, NodeId, TenantHandle};
 use model::job::{JobKind, Step};
 use model::object::{Body, KeyState, Object, Place};
 use model::refusal::Refusal;
-use model::root::Gate;
+use model::root::{Gate, L1State};
 use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
@@ -57,6 +58,21 @@ pub fn judge(moment: &Moment<'_>) {
     dangerous_deeds_have_the_approvals_they_want(moment);
     events_are_told_once_and_in_order(moment);
     events_tell_what_became_of_jobs_and_roots(moment);
+    a_pin_is_refused_by_its_own_word_alone(moment);
+}
+
+/// What an earlier PIN was refused says nothing of the one that a root has now.
+fn a_pin_is_refused_by_its_own_word_alone(m: &Moment<'_>) {
+    for root in m.after.roots_in_use().filter(|root| m.after.pin_refused(*root)) {
+        let described = m.after.described(root);
+        let refused = |note: &NoteProbes| {
+            let its_own = note.probes.iter().filter(|probe| probe.root == root);
+            its_own.into_iter().any(|it| (it.described, it.state) == (described, L1State::PinRefused))
+        };
+        let told = matches!(&m.entry.command.action, Action::NoteProbes(note) if refused(note));
+        let known = m.before.pin_refused(root) && m.before.described(root) == described;
+        assert!(known || told, "{root:?} is barred by {:?}", m.entry.command.action);
+    }
 }
 
 /// Four eyes: whoever proposed it, wherever, and whatever else happened.

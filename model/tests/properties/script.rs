@@ -233,6 +233,7 @@ fn roots() -> impl Strategy<Value = Action> {
         2 => Just(L1State::Refused),
         1 => Just(L1State::PinRefused),
     ];
+    let described = prop_oneof![6 => Just(ITS_REVISION), 1 => (0..40_u64).prop_map(LogIndex)];
     let access = prop_oneof![
         1 => handle().prop_map(|h| UnlinkTenant { tenant: tenant(h) }.into()),
         3 => handle().prop_map(|h| RelinkTenant { tenant: tenant(h) }.into()),
@@ -265,15 +266,18 @@ fn roots() -> impl Strategy<Value = Action> {
             probe_every_ms: 20_000,
             rotate_after_ms: 2 * l1_grace_ms,
         }.into()),
-        2 => (option::of((handle(), root())), state, 1..3_u64).prop_map(|(root, state, by)| NoteProbes {
-            by: NodeId(by),
-            probes: vec![Probe {
-                root: root.map(|(h, root)| (tenant(h), root_handle(root))),
-                began: crate::world::NOW,
-                state,
-                detail: String::new(),
-            }],
-        }.into()),
+        2 => (option::of((handle(), root())), described, state, 1..3_u64).prop_map(
+            |(root, described, state, by)| NoteProbes {
+                by: NodeId(by),
+                probes: vec![Probe {
+                    root: root.map(|(h, root)| (tenant(h), root_handle(root))),
+                    described: Some(described),
+                    began: crate::world::NOW,
+                    state,
+                    detail: String::new(),
+                }],
+            }.into()
+        ),
         5 => (handle(), any::<u8>(), kind, to).prop_map(|(h, id, kind, to)| StartJob {
             tenant: tenant(h),
             id: JobId([id; 8]),

@@ -170,6 +170,9 @@ impl World {
             Action::NoteProbes(command) => {
                 for probe in command.probes.iter_mut().filter(|probe| probe.began == NOW) {
                     probe.began = self.stamp().time;
+                    if probe.described == Some(ITS_REVISION) {
+                        probe.described = self.state.described(probe.root);
+                    }
                 }
             }
             _ => self.resolve_job(&mut action),

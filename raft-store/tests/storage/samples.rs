@@ -219,6 +219,7 @@ pub fn actions() -> Vec<Action> {
             by: NodeId(3),
             probes: vec![Probe {
                 root: Some((tenant, ROOT)),
+                described: Some(LogIndex(13)),
                 began: ClusterTime(1_700_000_000_000),
                 state: L1State::Unreachable,
                 detail: "no route".into(),
