@@ -23,6 +23,7 @@ mod members;
 mod objects;
 mod older;
 mod opened;
+mod pin_refused;
 mod probes;
 mod refused;
 mod repeated;

@@ -21,6 +21,7 @@ use model::time::ClusterTime;
 use raft_store::Role;
 
 use crate::engine::Engine;
+use crate::pin_refused::as_described;
 use crate::root_admin::probe;
 
 /// Roots are not probed all at once: each begins later by up to this part of the time between two probes.
@@ -92,7 +93,7 @@ pub(crate) fn doubted(engine: &Engine, state: &State) -> Vec<WhichRoot> {
         Role::Learner | Role::Stopped => Vec::new(),
         Role::Leader | Role::Follower | Role::Candidate => refused_others(state, node, engine.store.now()),
     };
-    for root in engine.roots.pin_refused_here(state) {
+    for root in engine.roots.pin_refused().untold(state) {
         if roots.len() < PROBES_MAX && !roots.contains(&root) {
             roots.push(root);
         }
@@ -115,12 +116,19 @@ pub(crate) async fn second_opinions(engine: &Engine) -> bool {
     if roots.is_empty() {
         return true;
     }
-    engine.roots.forget_pin_refused();
+    let mut untold = engine.roots.pin_refused().take(&roots);
     let probes: Vec<Option<Probe>> =
         stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
     // Silence is no opinion: the root is asked again while the doubt lasts.
     let says = |probe: &Probe| !matches!(probe.state, L1State::Unreachable | L1State::Unknown);
-    tell(engine, &generation.state, probes.into_iter().flatten().filter(says).collect()).await
+    let opinions: Vec<Probe> = probes.into_iter().flatten().filter(says).collect();
+    let of: Vec<WhichRoot> = opinions.iter().map(|probe| probe.root).collect();
+    let told = tell(engine, &generation.state, opinions).await;
+    if told {
+        untold.retain(|own, _| !of.contains(&Some(*own)));
+    }
+    engine.roots.pin_refused().keep(untold);
+    told
 }
 
 /// Probes one root now, whosever turn it is; whether the cluster was told.
@@ -227,7 +235,8 @@ async fn ask(engine: &Engine, root: WhichRoot) -> Option<Probe> {
             Ok(opened) => opened,
             Err(error) => return Some(Err(error)),
         };
-        Some(probe(opened.as_ref(), PROBE_MAX).await.map(drop))
+        let answer = probe(opened.as_ref(), PROBE_MAX).await.map(drop);
+        Some(engine.roots.pin_refused().noted(configured.map(|root| as_described(root)), answer))
     };
     let late = || RootError::Unreachable { root: String::new(), detail: "no answer in time".to_owned() };
     let answer = tokio::time::timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| Some(Err(late())))?;

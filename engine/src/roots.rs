@@ -4,8 +4,8 @@
 //! configuration when it is first needed here, and must then tell the very key reference it told when it was
 //! tested: a wrap never meets another key because somebody edited something.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crypto::{Keyring, L1Payload, L2, L2Commitment};
@@ -17,6 +17,7 @@ use model::tenant::{Tenant, Wrap};
 
 use crate::described::Described;
 use crate::opened::Opened;
+use crate::pin_refused::{PinRefused, as_described};
 use crate::refused::Refused;
 use crate::root_tests::Place;
 
@@ -49,12 +50,8 @@ pub struct Roots {
     keyring: Arc<Keyring>,
     opened: Arc<Opened>,
     resting: Mutex<HashMap<WhichRoot, (Instant, RootError)>>,
-    /// Roots whose tokens refused their PIN here, of which the cluster has to be told.
     pin_refused: Arc<PinRefused>,
 }
-
-/// Roots whose tokens refused their PIN to this process.
-type PinRefused = Mutex<BTreeSet<WhichRoot>>;
 
 impl Roots {
     /// With the platform's root for tenants that brought none, and what this node allows theirs.
@@ -110,36 +107,22 @@ impl Roots {
         let open = || {
             let described = self.described(root)?;
             let (l1_ref, site) = (root.l1_ref.clone(), Arc::clone(&self.site));
-            let refused = Arc::clone(&self.pin_refused);
+            let (refused, described_so) = (Arc::clone(&self.pin_refused), Some(as_described(root)));
             Ok(async move {
                 // What it refuses now it has withdrawn, also from a node that has only just started.
                 let opening = keystore::reopen(&l1_ref, &described.config, &described.credentials, &site);
                 let within = tokio::time::timeout(OPEN_MAX, opening).await;
                 let opened = within.unwrap_or_else(|_| Err(silent(&l1_ref, OPEN_MAX)));
                 // Here, since whoever asked may have left.
-                noted(&refused, which, opened)
+                refused.noted(described_so, opened)
             })
         };
         self.opened.root((root.tenant, root.handle), root.revision, &root.l1_ref, open).await
     }
 
-    fn pin_refused(&self) -> MutexGuard<'_, BTreeSet<WhichRoot>> {
-        self.pin_refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The roots in use whose tokens refused their PIN here, and of which the cluster does not know it.
-    pub(crate) fn pin_refused_here(&self, state: &State) -> Vec<WhichRoot> {
-        let here: Vec<WhichRoot> = self.pin_refused().iter().copied().collect();
-        if here.is_empty() {
-            return here;
-        }
-        let used: BTreeSet<WhichRoot> = state.roots_in_use().collect();
-        here.into_iter().filter(|root| used.contains(root) && !state.pin_refused(*root)).collect()
-    }
-
-    /// They are asked now; one that refuses its PIN still is remembered anew.
-    pub(crate) fn forget_pin_refused(&self) {
-        self.pin_refused().clear();
+    /// The roots whose tokens refused their PIN here, of which the cluster has to be told.
+    pub(crate) fn pin_refused(&self) -> &PinRefused {
+        &self.pin_refused
     }
 
     /// Closes roots that are configured no more, those whose credentials were replaced, since they hold the earlier
@@ -310,8 +293,9 @@ impl Roots {
         let configured = which.and_then(|(tenant, root)| state.root(tenant, root));
         let wrapped = Wrapped { l1_ref: wrap.l1_ref.clone(), blob: wrap.wrapped.clone() };
         let context = Context::tenant_l2(self.realm, tenant, version);
+        let described_so = configured.map(|root| as_described(root));
         let answer = match self.root(state, configured.map(AsRef::as_ref)).await {
-            Ok(root) => noted(&self.pin_refused, which, root.unwrap(context, &wrapped).await),
+            Ok(root) => self.pin_refused.noted(described_so, root.unwrap(context, &wrapped).await),
             Err(error) => Err(error),
         };
         if let Err(error @ RootError::Unreachable { .. }) = &answer {
@@ -370,17 +354,6 @@ impl Roots {
         }
         Ok(open)
     }
-}
-
-/// Passes an answer of a root on, and keeps in mind that a tenant's own refused its PIN: the platform's is each node's
-/// own affair.
-fn noted<T>(refused: &PinRefused, root: WhichRoot, answer: Result<T, RootError>) -> Result<T, RootError> {
-    if let Err(RootError::Withdrawn { withdrawal: Withdrawal::PinRefused, .. }) = &answer
-        && root.is_some()
-    {
-        refused.lock().unwrap_or_else(PoisonError::into_inner).insert(root);
-    }
-    answer
 }
 
 /// No answer within a time that is ours, not the provider's.
@@ -451,6 +424,9 @@ pub(crate) mod fake {
         state
     }
 
+    /// What meets a token that refuses its PIN.
+    pub const PIN_REFUSED: &[u8] = b"refused";
+
     /// Its wraps are the bytes themselves; an empty one meets silence.
     pub struct Fake(pub &'static str);
 
@@ -469,7 +445,13 @@ pub(crate) mod fake {
             _: Context,
             wrapped: &'a Wrapped,
         ) -> BoxFuture<'a, Result<L1Payload, RootError>> {
-            Box::pin(async { L1Payload::from_bytes(&wrapped.blob).map_err(|_| silent(self.0, SHORT)) })
+            Box::pin(async {
+                if wrapped.blob == PIN_REFUSED {
+                    let (root, detail) = (self.0.to_owned(), String::new());
+                    return Err(RootError::Withdrawn { root, withdrawal: Withdrawal::PinRefused, detail });
+                }
+                L1Payload::from_bytes(&wrapped.blob).map_err(|_| silent(self.0, SHORT))
+            })
         }
 
         fn probe(&self) -> BoxFuture<'_, Result<Health, RootError>> {
@@ -482,24 +464,30 @@ pub(crate) mod fake {
 mod tests {
     use super::*;
 
-    use model::command::{Command, Stamp};
-    use model::commands::{NoteProbes, Probe};
+    use model::command::{Action, Command, Stamp};
+    use model::commands::{NoteProbes, Probe, ReplaceRootCredentials};
     use model::id::{CommandId, LogIndex, NodeId};
+    use model::row::Row;
     use model::time::ClusterTime;
 
-    use super::fake::{Fake, OWN, TENANT, with_own};
+    use super::fake::{Fake, OWN, PIN_REFUSED, TENANT, with_own};
     use crate::opened::Outcome;
 
     const REALM: Realm = Realm([1; 16]);
-    /// What comes of unwrapping by a platform's and a root of one's own that hold this.
-    async fn unwrapped(l2: &L2, platform: &[u8], own: &[u8]) -> Result<(), NoL2> {
+    /// Roots of which a tenant's own is open.
+    async fn opened() -> Roots {
         let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
         let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
         let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
         drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
+        roots
+    }
+
+    /// What comes of unwrapping by a platform's and a root of one's own that hold this.
+    async fn unwrapped(l2: &L2, platform: &[u8], own: &[u8]) -> Result<(), NoL2> {
         let state = with_own(l2.commitment(), platform.to_vec(), own.to_vec());
         let tenant = state.tenant(TENANT).expect("it was made");
-        roots.unwrap_l2(&state, tenant, L2Version(1)).await.map(drop)
+        opened().await.unwrap_l2(&state, tenant, L2Version(1)).await.map(drop)
     }
 
     #[tokio::test]
@@ -530,10 +518,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pin_that_any_node_was_refused_is_not_tried_here() {
-        let keyring = Arc::new(Keyring::generate(REALM).expect("a keyring"));
-        let roots = Roots::new(keyring, Arc::new(Fake("fake:platform")), Arc::default());
-        let open = || Ok(async { Ok(Arc::new(Fake("fake:own")) as Arc<dyn RootKeystore>) });
-        drop(roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", open).await.expect("it opens"));
+        let roots = opened().await;
         let mut state = with_own(L2Commitment([0; 32]), Vec::new(), Vec::new());
         let own = Arc::clone(state.root(TENANT, OWN).expect("it was configured"));
         assert!(roots.root(&state, Some(&own)).await.is_ok(), "it is open");
@@ -551,5 +536,39 @@ mod tests {
         let nothing = || Err::<std::future::Ready<Outcome>, _>(silent("fake:own", fake::SHORT));
         let let_go = roots.opened.root((TENANT, OWN), LogIndex(2), "fake:own", nothing).await;
         assert!(let_go.is_err(), "what is open logs in again one day");
+    }
+    #[tokio::test]
+    async fn a_pin_that_is_refused_here_is_told_until_the_cluster_knows_it() {
+        let roots = opened().await;
+        let in_use = |row| match row {
+            Row::Tenant(tenant) => Row::Tenant(Tenant { roots: vec![OWN], ..tenant }),
+            row => row,
+        };
+        let state = with_own(L2Commitment([0; 32]), Vec::new(), PIN_REFUSED.to_vec());
+        let mut state = State::from_rows(state.rows().map(|(key, row)| (key, in_use(row)))).expect("a state");
+        let root = Some((TENANT, OWN));
+        assert_eq!(roots.pin_refused().untold(&state), []);
+        let tenant = Arc::clone(state.tenant(TENANT).expect("it was made"));
+        assert!(roots.unwrap_l2(&state, &tenant, L2Version(1)).await.is_err());
+        assert_eq!(roots.pin_refused().untold(&state), [root]);
+
+        // Nobody could be told.
+        let taken = roots.pin_refused().take(&[root]);
+        assert_eq!(roots.pin_refused().untold(&state), [], "it is being asked");
+        roots.pin_refused().keep(taken);
+        assert_eq!(roots.pin_refused().untold(&state), [root]);
+
+        let mut act = |action: Action| {
+            let index = state.described(root).map_or(0, |described| described.0 + 100);
+            let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
+            state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
+            roots.pin_refused().untold(&state)
+        };
+        let (described, began) = (Some(LogIndex(2)), ClusterTime(9));
+        let probe = Probe { root, described, began, state: L1State::PinRefused, detail: String::new() };
+        assert_eq!(act(NoteProbes { by: NodeId(1), probes: vec![probe] }.into()), [], "it is known");
+        let (if_revision, settings) = (None, Vec::new());
+        let replaced = ReplaceRootCredentials { tenant: TENANT, root: OWN, if_revision, settings };
+        assert_eq!(act(replaced.into()), [], "that was the one before");
     }
 }
