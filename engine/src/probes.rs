@@ -8,10 +8,12 @@
 //! node's own trouble: a wrong clock, an identity that nobody renewed. So a refusal has the other voters ask at once.
 //! One that is answered ends the doubt; another refusal, or a few seconds in which nobody is answered, closes.
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _};
 use keystore::{RootError, Withdrawal};
 use model::commands::{NoteProbes, PROBES_MAX, Probe};
 use model::id::NodeId;
@@ -117,18 +119,27 @@ pub(crate) async fn second_opinions(engine: &Engine) -> bool {
         return true;
     }
     let mut untold = engine.roots.pin_refused().take(&roots);
-    let probes: Vec<Option<Probe>> =
-        stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(AT_ONCE).collect().await;
-    // Silence is no opinion: the root is asked again while the doubt lasts.
-    let says = |probe: &Probe| !matches!(probe.state, L1State::Unreachable | L1State::Unknown);
-    let opinions: Vec<Probe> = probes.into_iter().flatten().filter(says).collect();
-    let of: Vec<WhichRoot> = opinions.iter().map(|probe| probe.root).collect();
-    let told = tell(engine, &generation.state, opinions).await;
-    if told {
-        untold.retain(|own, _| !of.contains(&Some(*own)));
+    // All at once: a doubt lasts for seconds, and none of them is to wait for another to answer.
+    let answers = stream::iter(roots).map(|root| ask(engine, root)).buffer_unordered(PROBES_MAX);
+    let mut opinions = pin!(opinions(answers));
+    let mut all_told = true;
+    while let Some(opinions) = opinions.next().await {
+        let of: Vec<WhichRoot> = opinions.iter().map(|probe| probe.root).collect();
+        if tell(engine, &generation.state, opinions).await {
+            untold.retain(|own, _| !of.contains(&Some(*own)));
+        } else {
+            all_told = false;
+        }
     }
     engine.roots.pin_refused().keep(untold);
-    told
+    all_told
+}
+
+/// What roots say, as they say it: one that answers at once does not wait for one that does not at all. Silence is no
+/// opinion: the root is asked again while the doubt lasts.
+fn opinions(answers: impl Stream<Item = Option<Probe>>) -> impl Stream<Item = Vec<Probe>> {
+    let says = |probe: &Probe| !matches!(probe.state, L1State::Unreachable | L1State::Unknown);
+    answers.filter_map(move |probe| ready(probe.filter(says))).ready_chunks(PROBES_MAX)
 }
 
 /// Probes one root now, whosever turn it is; whether the cluster was told.
@@ -388,6 +399,30 @@ mod tests {
         let heard = every + every / JITTER + MISSED_MS + look + probe;
         assert!(look + probe < REFUSED_MS, "the others have time to contradict");
         assert!(heard + REFUSED_MS < 32_000, "{heard} ms, and nobody contradicts for {REFUSED_MS} ms");
+    }
+
+    #[test]
+    fn an_opinion_does_not_wait_for_others_nor_for_the_silent() {
+        use futures::FutureExt as _;
+        use futures::channel::mpsc::unbounded;
+
+        let (send, answers) = unbounded();
+        let answer = |state| send.unbounded_send(Some(of_platform(ClusterTime(1), state))).expect("awaited");
+        let mut opinions = pin!(opinions(answers));
+        let mut told = || {
+            let told = opinions.next().now_or_never().flatten().unwrap_or_default();
+            told.iter().map(|probe| probe.state).collect::<Vec<L1State>>()
+        };
+        assert_eq!(told(), []);
+        answer(L1State::Unreachable);
+        answer(L1State::Enabled);
+        assert_eq!(told(), [L1State::Enabled], "others are awaited still");
+        answer(L1State::Refused);
+        answer(L1State::Disabled);
+        assert_eq!(told(), [L1State::Refused, L1State::Disabled], "in one entry");
+        answer(L1State::Unknown);
+        send.unbounded_send(None).expect("awaited");
+        assert_eq!(told(), []);
     }
 
     #[test]
