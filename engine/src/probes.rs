@@ -205,7 +205,7 @@ fn overdue(state: &State, root: WhichRoot, now: ClusterTime) -> Option<u64> {
     let every = every(state, root);
     let due = l1.probed_at.plus_ms(every + spread(root, 0) % (every / JITTER));
     // When a doubt closed, its tenants' keys are still in memory: the next evidence has them let go.
-    let closed = l1.doubted_until().filter(|until| l1.probed_at < *until);
+    let closed = l1.doubted_until().filter(|until| l1.noted_at < *until);
     let due = closed.map_or(due, |closed| due.min(closed));
     (now >= due).then(|| now.0 - due.0)
 }

@@ -133,6 +133,8 @@ pub struct L1 {
     pub ok_at: ClusterTime,
     /// When the newest probe of all began.
     pub probed_at: ClusterTime,
+    /// When the cluster was told of it: what was told and purged by then is known to have been.
+    pub noted_at: ClusterTime,
     /// Since when it has been in this state.
     pub since: ClusterTime,
     /// The node that probed last; while it is refused, the node that was.
@@ -230,6 +232,7 @@ mod tests {
             state,
             ok_at: at(1_000),
             probed_at: at(5_000),
+            noted_at: at(5_000),
             since: at(5_000),
             by: NodeId(1),
             detail: String::new(),

@@ -86,7 +86,7 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
         // It stands as it is, whatever this probe brought. A doubt remains that of the node that was refused.
         Some(stands) if stands.state == known && probe.state != known => {
             let by = if known == L1State::Refused { stands.by } else { by };
-            L1 { probed_at: probe.began, by, ..stands.clone() }
+            L1 { probed_at: probe.began, noted_at: at.time, by, ..stands.clone() }
         }
         before => {
             // A PIN that replaced one that was refused, and is refused as well, closes anew.
@@ -98,7 +98,7 @@ fn note(state: &mut State, by: NodeId, probe: &Probe, at: &At, changes: &mut Cha
     };
     let closes = |l1: &L1, grace_ms, now| matches!(l1.gate(grace_ms, now), Gate::Closed { .. });
     let newly_closed = |grace_ms| {
-        let was = before.as_ref().is_some_and(|before| closes(before, grace_ms, before.probed_at));
+        let was = before.as_ref().is_some_and(|before| closes(before, grace_ms, before.noted_at));
         !was && closes(&l1, grace_ms, at.time)
     };
     let tenants: Vec<(TenantHandle, u64)> =
@@ -126,6 +126,7 @@ fn found(by: NodeId, probe: &Probe, known: L1State, before: Option<&L1>, same: O
         // A root that never answered has its grace from the first look on.
         ok_at: ok_at.unwrap_or(probe.began),
         probed_at: probe.began,
+        noted_at: at.time,
         since: same.map_or(at.time, |before| before.since),
         by,
         detail: probe.detail.clone(),
@@ -140,7 +141,7 @@ fn tell(state: &State, root: WhichRoot, before: Option<&L1>, after: &L1, at: &At
         Some((tenant, root)) => (tenant.l1_grace_ms, Some(root.name.clone())),
         None => (u64::MAX, None),
     };
-    let was = before.map_or(Gate::Open, |before| before.gate(grace_ms, before.probed_at));
+    let was = before.map_or(Gate::Open, |before| before.gate(grace_ms, before.noted_at));
     let what = match (was, after.gate(grace_ms, at.time)) {
         (Gate::Open, Gate::Open) | (Gate::Grace { .. }, Gate::Grace { .. }) => return,
         (Gate::Closed { state: was, .. }, Gate::Closed { state: is, .. }) if was == is => return,
@@ -182,13 +183,18 @@ mod tests {
         L1::clone(state.l1(None).expect("evidence"))
     }
 
+    /// The same, looked at once more.
+    fn seen(ms: u64, by: NodeId, l1: L1) -> L1 {
+        L1 { probed_at: ClusterTime(ms), noted_at: ClusterTime(ms), by, ..l1 }
+    }
+
     #[test]
     fn a_no_stands_until_the_root_is_heard_again() {
         use L1State::{Deleted, Disabled, Enabled, Unknown, Unreachable};
         let no = after(&[Enabled, Disabled]);
         assert_eq!((no.state, no.since, no.closed_at), (Disabled, ClusterTime(2_000), LogIndex(2)));
         let silent = after(&[Enabled, Disabled, Unreachable, Unknown]);
-        assert_eq!(silent, L1 { probed_at: ClusterTime(4_000), by: NodeId(4), ..no }, "silence is no yes");
+        assert_eq!(silent, seen(4_000, NodeId(4), no), "silence is no yes");
         assert_eq!(after(&[Enabled, Disabled, Unreachable, Deleted]).state, Deleted);
         assert_eq!(after(&[Enabled, Disabled, Unreachable, Enabled]).state, Enabled);
         let silent = after(&[Enabled, Unreachable, Unreachable]);
@@ -201,13 +207,13 @@ mod tests {
         let one = after(&[Enabled, Refused]);
         assert_eq!((one.state, one.ok_at, one.closed_at), (Refused, ClusterTime(1_000), LogIndex(0)));
         let silent = after(&[Enabled, Refused, Unreachable]);
-        assert_eq!(silent, L1 { probed_at: ClusterTime(3_000), ..one }, "it remains the word of node 2");
+        assert_eq!(silent, seen(3_000, one.by, one), "it remains the word of node 2");
         let again = after_asking(&[(1, Enabled), (2, Refused), (3, Unreachable), (2, Refused)]);
         assert_eq!((again.state, again.since), (Refused, ClusterTime(2_000)), "and one word");
         let both = after(&[Enabled, Refused, Refused]);
         assert_eq!((both.state, both.since, both.closed_at), (Forbidden, ClusterTime(3_000), LogIndex(3)));
         let third = after(&[Enabled, Refused, Refused, Refused]);
-        assert_eq!(third, L1 { probed_at: ClusterTime(4_000), by: NodeId(4), ..both });
+        assert_eq!(third, seen(4_000, NodeId(4), both));
         assert_eq!(after(&[Enabled, Refused, Enabled]).state, Enabled, "it was that node's own trouble");
     }
 

@@ -204,7 +204,12 @@ mod tests {
     }
 
     fn heard(second: u64, state: L1State) -> (u64, Action) {
-        let (began, detail) = (ClusterTime(second * 1_000), String::new());
+        heard_late(second, second, state)
+    }
+
+    /// What a probe brought that began before the cluster could be told.
+    fn heard_late(began: u64, second: u64, state: L1State) -> (u64, Action) {
+        let (began, detail) = (ClusterTime(began * 1_000), String::new());
         let probe = Probe { root: None, described: None, began, state, detail };
         (second, NoteProbes { by: NodeId(1), probes: vec![probe] }.into())
     }
@@ -244,6 +249,8 @@ mod tests {
         assert_eq!(and(vec![heard(22, Unreachable)]), [0_u64; 0], "somebody may contradict it still");
         let silent = vec![heard(22, Unreachable), heard(24, Unreachable), heard(25, Unreachable)];
         assert_eq!(and(silent), [24]);
+        let late = vec![heard_late(23, 25, Unreachable), heard(26, Unreachable)];
+        assert_eq!(and(late), [25], "once, although it began before");
         assert_eq!(and(vec![heard(21, Enabled), heard(25, Unreachable)]), [0_u64; 0]);
     }
 

@@ -459,6 +459,7 @@ fn l1(time: ClusterTime) -> L1 {
         state: L1State::Disabled,
         ok_at: time,
         probed_at: time,
+        noted_at: time.plus_ms(1),
         since: time,
         by: NodeId(3),
         detail: "its owner said so".into(),
