@@ -66,7 +66,7 @@ fn judge(state: &State, tenant: &Tenant, now: ClusterTime) -> Result<ClusterTime
     if let Gate::Closed { .. } = state.gate(tenant, now) {
         return Err("the tenant's root of trust keeps it closed");
     }
-    let heard = state.heard(tenant).ok_or("no root of the tenant was ever heard")?;
+    let heard = state.heard(tenant, now).ok_or("no root of the tenant was ever heard")?;
     if now < heard.plus_ms(tenant.l1_grace_ms) { Ok(heard) } else { Err("the grace is over") }
 }
 

@@ -544,11 +544,12 @@ impl State {
         &self.barrier
     }
 
-    /// When the roots that hold a tenant open were last heard to, in cluster time; `None` if none does, or none was
-    /// probed yet.
+    /// When the roots that hold a tenant open at a moment were last heard to, in cluster time; `None` if none does, or
+    /// none was probed yet. One that is closed says nothing for the others, however lately it was heard before.
     #[must_use]
-    pub fn heard(&self, tenant: &Tenant) -> Option<ClusterTime> {
-        let of = |root: WhichRoot| self.l1(root).filter(|l1| !l1.state.is_withdrawn()).map(|l1| l1.ok_at);
+    pub fn heard(&self, tenant: &Tenant, now: ClusterTime) -> Option<ClusterTime> {
+        let holds = |l1: &L1| !matches!(l1.gate(tenant.l1_grace_ms, now), Gate::Closed { .. });
+        let of = |root: WhichRoot| self.l1(root).filter(|l1| holds(l1)).map(|l1| l1.ok_at);
         if tenant.roots.is_empty() {
             return of(None);
         }

@@ -1,17 +1,20 @@
-//! New credentials of a root: another description of the same key, and nothing else.
+//! New credentials of a root: another description of the same key, and nothing else. And which of several roots was heard.
 
 #![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
 
 use std::collections::BTreeMap;
 
 use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
-use model::commands::{ConfigureRoot, CreateTenant, ReplaceRootCredentials, TerminateTenant};
+use model::commands::{
+    ConfigureRoot, CreateTenant, NoteProbes, Probe, ReplaceRootCredentials, TerminateTenant,
+};
 use model::event::{BEGINNING, What};
-use model::id::{CommandId, LogIndex, RootHandle, RootName, TenantHandle, TenantName};
+use model::id::{CommandId, LogIndex, NodeId, RootHandle, RootName, TenantHandle, TenantName};
 use model::refusal::{Limit, Refusal};
-use model::root::{ROOT_SETTINGS_BYTES_MAX, Root};
+use model::root::{L1State, REFUSED_MS, ROOT_SETTINGS_BYTES_MAX, Root};
+use model::row::Row;
 use model::state::{IDEMPOTENCY_MS, State};
-use model::tenant::Wrap;
+use model::tenant::{Tenant, Wrap};
 use model::time::ClusterTime;
 
 const TENANT: TenantHandle = TenantHandle([1; 4]);
@@ -130,4 +133,38 @@ fn what_was_answered_first_is_known_before_anything_is_proposed() {
     bench.apply_as(Some(ending), TerminateTenant { tenant: TENANT });
     let told = bench.0.repeated(ending, ClusterTime(index.0));
     assert_eq!(told, Some((Answer::Done, Some(index))), "with the withdrawal it stands for");
+}
+
+#[test]
+fn a_root_that_is_closed_is_not_heard_for_the_others() {
+    let other = RootHandle([3; 4]);
+    let mut bench = Bench::new();
+    let (name, l1_ref) = (RootName::parse("other").unwrap(), "transit:other".to_owned());
+    let (provider, settings) = ("transit".to_owned(), vec![1]);
+    bench.apply(ConfigureRoot { tenant: TENANT, handle: other, name, provider, l1_ref, settings });
+    let in_use = |row| match row {
+        Row::Tenant(tenant) => Row::Tenant(Tenant { roots: vec![ROOT, other], ..tenant }),
+        row => row,
+    };
+    bench.0 = State::from_rows(bench.0.rows().map(|(key, row)| (key, in_use(row)))).unwrap();
+
+    // The other one was heard later, and is refused now.
+    let known = [
+        (ROOT, 10, L1State::Enabled),
+        (other, 20, L1State::Enabled),
+        (ROOT, 30, L1State::Unreachable),
+        (other, 40, L1State::Refused),
+    ];
+    for (root, ms, state) in known {
+        bench.1 = ms;
+        let (which, began) = (Some((TENANT, root)), ClusterTime(ms));
+        let described = bench.0.described(which);
+        let probe = Probe { root: which, described, began, state, detail: String::new() };
+        assert_eq!(bench.apply(NoteProbes { by: NodeId(1), probes: vec![probe] }), Answer::Done);
+    }
+    let tenant = bench.0.tenant(TENANT).unwrap();
+    let heard = |ms| bench.0.heard(tenant, ClusterTime(ms)).map(|heard| heard.0);
+    assert_eq!(heard(40 + REFUSED_MS - 1), Some(20));
+    assert_eq!(heard(40 + REFUSED_MS), Some(10), "nobody contradicted it");
+    assert_eq!(heard(20 + tenant.l1_grace_ms), None, "neither holds it open");
 }
