@@ -7,12 +7,10 @@
 //! It is the token that counts. So an entry is of a token by its serial number, which the worker tells,
 //! however a root names it; and roots that try one PIN at one token do so one after the other.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::MutexGuard;
+use tokio::sync::OwnedMutexGuard;
 
 use super::super::login::Attempt;
 use crate::SecretText;
@@ -43,8 +41,12 @@ static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 /// Most entries. Beyond it the oldest that was taken is forgotten; refused ones stay.
 const ENTRIES_MAX: usize = 4_096;
 
-/// Whose turn it is to open a root: many, so that hardly ever one token waits for another.
-static TURNS: [tokio::sync::Mutex<()>; 256] = [const { tokio::sync::Mutex::const_new(()) }; 256];
+/// Whose turn it is to open a root: one for each PIN at tokens of one label, for as long as anybody has it or waits for
+/// it. No two share one, since a token that hangs may take its whole time, and others' roots must not.
+static TURNS: Mutex<Vec<(Page, Weak<Turn>)>> = Mutex::new(Vec::new());
+
+/// Had by one at a time.
+type Turn = tokio::sync::Mutex<()>;
 
 /// A PIN that is to be tried, and where, as far as that is known before.
 #[derive(Clone, Debug)]
@@ -64,11 +66,21 @@ impl Page {
     }
 
     /// Waits until nobody else tries this PIN at a token of this label. Given back when dropped.
-    pub async fn turn(&self) -> MutexGuard<'static, ()> {
-        let mut hasher = DefaultHasher::new();
-        (&self.module, &self.label, self.pin.expose()).hash(&mut hasher);
-        let [place, ..] = hasher.finish().to_be_bytes();
-        TURNS[usize::from(place)].lock().await
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.place_in_turn().lock_owned().await
+    }
+
+    fn place_in_turn(&self) -> Arc<Turn> {
+        let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|(_, turn)| turn.strong_count() > 0);
+        let same =
+            |page: &Page| self.module == page.module && self.label == page.label && self.pin == page.pin;
+        let known = turns.iter().find(|(page, _)| same(page)).and_then(|(_, turn)| turn.upgrade());
+        known.unwrap_or_else(|| {
+            let turn = Arc::default();
+            turns.push((self.clone(), Arc::downgrade(&turn)));
+            turn
+        })
     }
 
     /// What is known of it: the worst of what is known of the tokens that may be meant.
@@ -157,5 +169,21 @@ mod tests {
         assert!(tokio::time::timeout(soon, page(Some("7")).turn()).await.is_err(), "two try it at once");
         drop(first);
         drop(tokio::time::timeout(soon, page(Some("7")).turn()).await.expect("it is free"));
+    }
+
+    #[test]
+    fn no_token_waits_for_another() {
+        // More than there could be places for, were these shared.
+        let page = |number: u32| page("others", &number.to_string(), None, "1");
+        let held: Vec<_> = (0..1_000)
+            .map(|number| page(number).place_in_turn().try_lock_owned().expect("nobody has this one's turn"))
+            .collect();
+        drop(held);
+        drop(page(0).place_in_turn());
+        let turns = TURNS.lock().expect("nobody panicked");
+        let kept = turns
+            .iter()
+            .filter(|(page, turn)| page.module.ends_with("ledger-test-others.so") && turn.strong_count() > 0);
+        assert_eq!(kept.count(), 0, "no turn outlives who has it");
     }
 }
