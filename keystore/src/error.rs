@@ -152,7 +152,9 @@ impl Withdrawal {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Denied => "grant the permission that the cause names, or renew the credentials",
-            Self::PinRefused => "replace the credentials by the token's PIN",
+            Self::PinRefused => {
+                "give the root its token's PIN: as new credentials, or in the file that the node's `pin_file` names"
+            }
             Self::Disabled => "enable the key",
             Self::PendingDeletion => "cancel the key's deletion and enable it",
             Self::Destroyed => "name another key: this one cannot come back",
