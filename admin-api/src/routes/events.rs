@@ -152,7 +152,8 @@ fn before(place: Place) -> Place {
 }
 
 /// What whoever asks for what came after a place is told first, if that place is kept no more: what lay between it and
-/// the oldest event that is kept is gone. Whether any of it was theirs nobody can say by now, so no filter keeps it back.
+/// the oldest event that is kept is gone. Whether any of it was theirs nobody can say by now, so no filter keeps it
+/// back.
 fn lost(state: &Cluster, after: Place) -> Option<EventView> {
     let oldest = state.events_begin()?;
     let place = before(oldest.place);
