@@ -15,7 +15,7 @@ use model::root::{Gate, L1State};
 use model::row::RowKey;
 use model::service::{Service, ServiceState};
 use model::state::{Changes, Effect, State};
-use model::tenant::{Tenant, TenantState};
+use model::tenant::{Access, Tenant, TenantState};
 use model::ticket::Purpose;
 use model::time::ClusterTime;
 use model::uid::Uid;
@@ -59,6 +59,29 @@ pub fn judge(moment: &Moment<'_>) {
     events_are_told_once_and_in_order(moment);
     events_tell_what_became_of_jobs_and_roots(moment);
     a_pin_is_refused_by_its_own_word_alone(moment);
+    what_an_owner_decided_ends_by_its_own_word_alone(moment);
+}
+
+/// That no new keys are made, and that nothing is given, are two decisions: neither is taken or taken back with the other.
+fn what_an_owner_decided_ends_by_its_own_word_alone(m: &Moment<'_>) {
+    let disabled = |tenant: &Tenant| matches!(tenant.access, Access::ReadOnly | Access::UnlinkedReadOnly);
+    let locked = |tenant: &Tenant| tenant.access.is_unlinked();
+    for old in m.before.tenants() {
+        let new = m.after.tenant(old.handle).expect("a tenant's handle stays for ever");
+        let action = &m.entry.command.action;
+        let by = match (disabled(old), disabled(new)) {
+            (false, true) => matches!(action, Action::DisableTenant(it) if it.tenant == old.handle),
+            (true, false) => matches!(action, Action::EnableTenant(it) if it.tenant == old.handle),
+            (false, false) | (true, true) => true,
+        };
+        assert!(by, "{action:?} decided whether new keys are made");
+        let by = match (locked(old), locked(new)) {
+            (false, true) => matches!(action, Action::UnlinkTenant(it) if it.tenant == old.handle),
+            (true, false) => matches!(action, Action::RelinkTenant(it) if it.tenant == old.handle),
+            (false, false) | (true, true) => true,
+        };
+        assert!(by, "{action:?} decided whether anything is given");
+    }
 }
 
 /// What an earlier PIN was refused says nothing of the one that a root has now.

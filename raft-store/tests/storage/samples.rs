@@ -319,7 +319,8 @@ fn object(body: Body) -> Object {
     }
 }
 
-/// Every kind of row once, and objects with every kind of body.
+/// Every kind of row once, and again with what was added at the end of an enumeration, where it has to stay; objects with
+/// every kind of body.
 pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let time = ClusterTime(1_700_000_000_123);
     let tenant = Tenant {
@@ -343,6 +344,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         withdrawn_at: LogIndex(4),
         approvals: 2,
     };
+    let locked = Tenant { access: Access::UnlinkedReadOnly, ..tenant.clone() };
     let service = Service {
         tenant: TENANT,
         handle: SERVICE,
@@ -363,6 +365,9 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         withdrawal: Some(LogIndex(6)),
         expires: time,
     };
+    let workflow_answer = Remembered { answer: Answer::Workflow(WORKFLOW), ..remembered.clone() };
+    let settling = Workflow { state: WorkflowState::Settling, ..workflow(time) };
+    let l1_of = |state| Row::L1(L1 { state, ..l1(time) });
     let joined =
         Joined { node: NodeId(3), attempt: [4; 16], name: "node-b".into(), voter: true, joined: time };
     let cluster = Cluster { format: 1, region: "eu-1".into(), last_boot: BootId(8), time };
@@ -378,12 +383,14 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     vec![
         ("cluster", RowKey::Cluster, Row::Cluster(cluster)),
         ("tenant", RowKey::Tenant(TENANT), Row::Tenant(tenant)),
+        ("tenant_unlinked_read_only", RowKey::Tenant(TENANT), Row::Tenant(locked)),
         ("service", RowKey::Service(TENANT, SERVICE), Row::Service(service)),
         ("object_override", key, Row::Object(object(Body::Override))),
         ("object_derived", key, Row::Object(object(Body::Derived { salt: [5; 32] }))),
         ("object_material", key, Row::Object(object(material))),
         ("object_erased", key, Row::Object(object(Body::Erased))),
         ("idempotency", RowKey::Idempotency([0xd1; 32]), Row::Idempotency(remembered)),
+        ("idempotency_workflow", RowKey::Idempotency([0xd1; 32]), Row::Idempotency(workflow_answer)),
         ("node", RowKey::Node(NodeId(3)), Row::Node(joined)),
         ("boot", RowKey::Boot(NodeId(3)), Row::Boot(Booted { boot: BootId(8), inbox: Some([0x5a; 32]) })),
         ("ticket_answer", RowKey::Ticket(TENANT, ticket().uid), Row::Ticket(ticket())),
@@ -405,6 +412,8 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ("root", RowKey::Root(TENANT, ROOT), Row::Root(root(time))),
         ("job", RowKey::Job(TENANT, JOB), Row::Job(job(time))),
         ("l1", RowKey::L1(Some((TENANT, ROOT))), Row::L1(l1(time))),
+        ("l1_refused", RowKey::L1(Some((TENANT, ROOT))), l1_of(L1State::Refused)),
+        ("l1_pin_refused", RowKey::L1(Some((TENANT, ROOT))), l1_of(L1State::PinRefused)),
         ("l1_platform", RowKey::L1(None), Row::L1(l1(time))),
         (
             "join_token",
@@ -413,6 +422,7 @@ pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
         ),
         ("voter", RowKey::Voter(NodeId(3)), Row::Voter(false)),
         ("workflow", RowKey::Workflow(TENANT, WORKFLOW), Row::Workflow(workflow(time))),
+        ("workflow_settling", RowKey::Workflow(TENANT, WORKFLOW), Row::Workflow(settling)),
         ("event", RowKey::Event(event.place), Row::Event(event)),
         ("barrier", RowKey::Barrier, Row::Barrier(barrier(time))),
     ]
