@@ -153,7 +153,7 @@ impl Withdrawal {
         match self {
             Self::Denied => "grant the permission that the cause names, or renew the credentials",
             Self::PinRefused => {
-                "give the root its token's PIN: as new credentials, or in the file that the node's `pin_file` names"
+                "give it the token's PIN: by new credentials, or in the file that a node's `pin_file` names"
             }
             Self::Disabled => "enable the key",
             Self::PendingDeletion => "cancel the key's deletion and enable it",
@@ -187,5 +187,17 @@ impl fmt::Display for Who {
             Self::Operator => "operator",
             Self::KeyOwner => "key owner",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_pin_is_set_right_wherever_it_stands() {
+        let advice = Withdrawal::PinRefused.advice();
+        assert!(advice.contains("new credentials"), "a tenant's own root: {advice}");
+        assert!(advice.contains("`pin_file`"), "the platform's: {advice}");
     }
 }
