@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
 use model::commands::{
-    ConfigureRoot, CreateTenant, OpenWorkflow, RelinkTenant, RollBackJob, SetApprovals, StartJob,
-    StepWorkflow, TerminateTenant, UnlinkTenant,
+    ConfigureRoot, CreateTenant, DisableTenant, EnableTenant, OpenWorkflow, RelinkTenant, RollBackJob,
+    SetApprovals, StartJob, StepWorkflow, TerminateTenant, UnlinkTenant,
 };
 use model::id::{CommandId, JobId, LogIndex, RootHandle, RootName, TenantHandle, TenantName, WorkflowId};
 use model::job::JobKind;
 use model::refusal::Refusal;
 use model::state::State;
-use model::tenant::Wrap;
+use model::tenant::{Access, Wrap};
 use model::time::ClusterTime;
 use model::workflow::{Step, Task, WorkflowState};
 
@@ -76,6 +76,10 @@ impl Bench {
         assert_eq!(self.state_of(number), WorkflowState::Executing);
     }
 
+    fn access(&self) -> Access {
+        self.0.tenant(TENANT).unwrap().access
+    }
+
     fn state_of(&self, number: u8) -> WorkflowState {
         self.0.workflow(TENANT, id(number)).unwrap().state
     }
@@ -111,6 +115,24 @@ fn an_approval_is_used_up_by_its_deed() {
     assert_eq!(failed, Answer::Refused(Refusal::WorkflowState { state }), "it was done");
     assert_eq!(bench.step(1, Step::Succeed, "ann"), Answer::Done);
     assert_eq!(bench.act(unlink()), WANTED);
+    assert_eq!(State::from_rows(bench.0.rows()), Ok(bench.0));
+}
+
+#[test]
+fn the_lock_of_a_disabled_tenant_is_approved_for_once_and_leaves_it_disabled() {
+    let (mut bench, relink) = (Bench::new(), RelinkTenant { tenant: TENANT });
+    assert_eq!(bench.act(DisableTenant { tenant: TENANT }), Answer::Done);
+    bench.confirm(1, Task::UnlinkTenant);
+    assert_eq!(bench.act(unlink()), Answer::Done);
+    assert_eq!((bench.state_of(1), bench.access()), (WorkflowState::Settling, Access::UnlinkedReadOnly));
+    assert_eq!(bench.act(relink.clone()), Answer::Done);
+    assert_eq!((bench.state_of(1), bench.access()), (WorkflowState::Settling, Access::ReadOnly));
+    assert_eq!((bench.act(unlink()), bench.access()), (WANTED, Access::ReadOnly), "a second time");
+    bench.confirm(2, Task::UnlinkTenant);
+    assert_eq!((bench.act(unlink()), bench.act(relink)), (Answer::Done, Answer::Done));
+    assert_eq!((bench.state_of(2), bench.access()), (WorkflowState::Settling, Access::ReadOnly));
+    assert_eq!(bench.act(EnableTenant { tenant: TENANT }), Answer::Done);
+    assert_eq!((bench.act(unlink()), bench.access()), (WANTED, Access::Open));
     assert_eq!(State::from_rows(bench.0.rows()), Ok(bench.0));
 }
 
