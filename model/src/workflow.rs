@@ -7,10 +7,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{LogIndex, RootHandle, ServiceHandle, TenantHandle, WorkflowId};
+use crate::tenant::LEASE_MS_MAX;
 use crate::time::ClusterTime;
 
 /// How long a workflow may take from its opening: a week covers holidays, not oblivion.
 pub const WORKFLOW_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// How long a deed that was done settles once the workflow's time is over: it was done before that, and no node answers by
+/// what was before for ten times the longest lease.
+const SETTLED_MS: u64 = 10 * LEASE_MS_MAX as u64;
 /// Workflows kept of one tenant: those that ended make room for new ones.
 pub const WORKFLOWS_PER_TENANT_MAX: usize = 64;
 /// Most approvals a tenant may want.
@@ -179,10 +183,22 @@ pub enum Blocked {
 }
 
 impl Workflow {
-    /// Where it is at a moment: what nobody finished in time has expired.
+    /// Where it is at a moment: what nobody finished in time has expired, unless its deed was done. That has been
+    /// successful by then, though its initiator never came back to hear it.
     #[must_use]
     pub fn state_at(&self, now: ClusterTime) -> WorkflowState {
-        if !self.state.has_ended() && now >= self.expires { WorkflowState::Expired } else { self.state }
+        match self.state {
+            WorkflowState::Settling if now >= self.expires.plus_ms(SETTLED_MS) => WorkflowState::Successful,
+            WorkflowState::Initial
+            | WorkflowState::WaitingApproval
+            | WorkflowState::WaitingConfirmation
+            | WorkflowState::Executing
+                if now >= self.expires =>
+            {
+                WorkflowState::Expired
+            }
+            state => state,
+        }
     }
 
     /// How many said yes.
@@ -296,6 +312,20 @@ mod tests {
         let late = ClusterTime(WORKFLOW_MS);
         assert_eq!(draft().state_at(late), WorkflowState::Expired);
         assert_eq!(draft().step(&Submit, "ann", 0, late), Err(Blocked::State(WorkflowState::Expired)));
+    }
+
+    #[test]
+    fn time_does_not_undo_what_was_done() {
+        let settling = Workflow { state: WorkflowState::Settling, ..draft() };
+        let last = ClusterTime(WORKFLOW_MS + SETTLED_MS - 1);
+        assert_eq!(settling.state_at(last), WorkflowState::Settling, "a node may still answer as before");
+        assert_eq!(
+            settling.step(&Step::Succeed, "ann", 0, last).map(|done| done.state),
+            Ok(WorkflowState::Successful)
+        );
+        assert_eq!(settling.state_at(ClusterTime(last.0 + 1)), WorkflowState::Successful);
+        let left = Workflow { state: WorkflowState::Executing, ..draft() };
+        assert_eq!(left.state_at(draft().expires), WorkflowState::Expired, "nobody did it");
     }
 
     #[test]
