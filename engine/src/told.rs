@@ -39,7 +39,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refused::NotEverywhereYet`], or [`Refused::NotNow`] where no leader says so.
-    pub(crate) async fn until_everywhere(
+    pub async fn until_everywhere(
         &self,
         withdrawal: LogIndex,
         tenant: Option<TenantHandle>,

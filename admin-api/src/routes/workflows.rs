@@ -14,12 +14,13 @@ use model::command::{Action, Answer, IdempotencyKey};
 use model::commands::{
     OpenWorkflow, SetApprovals, ShredService, StartJob, StepWorkflow, TerminateTenant, UnlinkTenant,
 };
-use model::id::{JobId, RootHandle, RootName, TenantHandle, WorkflowId};
+use model::id::{JobId, LogIndex, RootHandle, RootName, TenantHandle, WorkflowId};
 use model::job::JobKind;
 use model::refusal::Refusal;
 use model::sealer::lp;
 use model::service::ServiceState;
 use model::tenant::Tenant;
+use model::time::ClusterTime;
 use model::workflow::{Step, Task, Workflow, WorkflowState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -385,39 +386,84 @@ impl Wish<WorkflowInPath> {
         Ok(before.is_some())
     }
 
-    /// Does what was approved; done already, it is answered as it was then.
-    async fn execute(&self) -> Result<(), Refused> {
-        let WorkflowInPath { tenant, workflow } = &self.about;
-        let (tenant, name, key) = (tenant.handle, tenant.name.as_str(), own_key(workflow, "deed"));
-        let action: Action = match &workflow.task {
-            Task::TerminateTenant => TerminateTenant { tenant }.into(),
-            Task::ShredService(service) => ShredService { tenant, service: *service }.into(),
-            Task::SetApprovals(approvals) => SetApprovals { tenant, approvals: *approvals }.into(),
-            Task::UnlinkTenant => UnlinkTenant { tenant }.into(),
-            Task::SwitchRoots(to) => {
-                let [a, b, c, d, e, f, g, h, ..] = workflow.id.0;
-                let id = JobId([a, b, c, d, e, f, g, h]);
-                StartJob { tenant, id, kind: JobKind::Migrate, to: to.clone() }.into()
-            }
-        };
-        self.engine.administer(&self.who, tenant, name, action, Some(key)).await.map(drop)
+    /// What is left of what was approved, as this node knows it now.
+    fn left(&self) -> Left {
+        let (workflow, store) = (&self.about.workflow, self.engine.store());
+        left(workflow, store.now())
     }
 
-    /// What its deed came to, where the state refused it now. It is refused a second time, a day after the first or
-    /// where somebody else did it by the same approval, and has been done all the same.
-    fn ended(&self, refusal: &Refusal) -> Result<Step, Problem> {
+    /// Does what is left; repeated, it is answered as it was first.
+    async fn execute(&self) -> Result<(), Refused> {
         let WorkflowInPath { tenant, workflow } = &self.about;
-        let now = WorkflowInPath::find(&self.engine, tenant.handle, workflow.id)?;
-        Ok(outcome(now.workflow.state, refusal))
+        match self.left() {
+            Left::Deed(action) => {
+                let (name, key) = (tenant.name.as_str(), own_key(workflow, "deed"));
+                self.engine.administer(&self.who, tenant.handle, name, action, Some(key)).await.map(drop)
+            }
+            Left::Barrier(at) => self.engine.until_everywhere(at, Some(tenant.handle)).await,
+            Left::Nothing => Ok(()),
+        }
+    }
+
+    /// What its deed came to, where the state refused it now. It has been done all the same where somebody else was
+    /// quicker, by the same approval.
+    async fn ended(&mut self, refusal: &Refusal) -> Result<Step, Problem> {
+        let Workflow { id, tenant, .. } = *self.about.workflow;
+        self.about = WorkflowInPath::find(&self.engine, tenant, id)?;
+        if matches!(self.left(), Left::Deed(_)) {
+            return Ok(outcome(refusal));
+        }
+        self.execute().await?;
+        Ok(Step::Succeed)
     }
 }
 
-/// How a workflow ends whose deed the state has refused, by where the workflow is.
-fn outcome(state: WorkflowState, refusal: &Refusal) -> Step {
-    match (state, refusal) {
-        (WorkflowState::Settling, _)
-        | (_, Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. }) => Step::Succeed,
-        (_, refusal) => Step::Fail(refusal.to_string()),
+/// What is left to do of a workflow that its initiator has confirmed.
+#[derive(Debug, PartialEq)]
+enum Left {
+    /// Its deed.
+    Deed(Action),
+    /// The withdrawal of this entry, which was its deed, is to hold on every node.
+    Barrier(LogIndex),
+    /// To say that it was done.
+    Nothing,
+}
+
+/// See [`Left`]. What was done is not done again: it may have
+/// been undone since, and the same people's yes does not count for a second time.
+fn left(workflow: &Workflow, now: ClusterTime) -> Left {
+    let deed = deed(workflow);
+    if workflow.state != WorkflowState::Settling {
+        return Left::Deed(deed);
+    }
+    // Nothing has changed the workflow since its deed did.
+    if deed.withdraws(now) { Left::Barrier(workflow.revision) } else { Left::Nothing }
+}
+
+fn deed(workflow: &Workflow) -> Action {
+    let tenant = workflow.tenant;
+    match &workflow.task {
+        Task::TerminateTenant => TerminateTenant { tenant }.into(),
+        Task::ShredService(service) => ShredService { tenant, service: *service }.into(),
+        Task::SetApprovals(approvals) => SetApprovals { tenant, approvals: *approvals }.into(),
+        Task::UnlinkTenant => UnlinkTenant { tenant }.into(),
+        Task::SwitchRoots(to) => {
+            StartJob { tenant, id: job_of(workflow), kind: JobKind::Migrate, to: to.clone() }.into()
+        }
+    }
+}
+
+/// The job that a workflow begins bears its name.
+fn job_of(workflow: &Workflow) -> JobId {
+    let [a, b, c, d, e, f, g, h, ..] = workflow.id.0;
+    JobId([a, b, c, d, e, f, g, h])
+}
+
+/// How a workflow ends whose deed the state has refused. What has ended by other means has ended.
+fn outcome(refusal: &Refusal) -> Step {
+    match refusal {
+        Refusal::TenantTerminated { .. } | Refusal::ServiceShredded { .. } => Step::Succeed,
+        refusal => Step::Fail(refusal.to_string()),
     }
 }
 
@@ -483,7 +529,7 @@ pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView
     }
     let ended = match wish.execute().await {
         Ok(()) => Step::Succeed,
-        Err(Refused::Refused(refusal)) => wish.ended(&refusal)?,
+        Err(Refused::Refused(refusal)) => wish.ended(&refusal).await?,
         // Not known, or not everywhere yet: it stays under way until somebody asks again.
         Err(other) => return Err(other.into()),
     };
@@ -494,14 +540,12 @@ pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView
 
 #[cfg(test)]
 mod tests {
-    use model::id::LogIndex;
-    use model::time::ClusterTime;
+    use model::id::ServiceHandle;
 
     use super::*;
 
-    #[test]
-    fn a_deed_has_one_name_and_no_two_workflows_share_it() {
-        let workflow = |tenant, id| Workflow {
+    fn workflow(tenant: u8, id: u8) -> Workflow {
+        Workflow {
             id: WorkflowId([id; 16]),
             tenant: TenantHandle([tenant; 4]),
             task: Task::UnlinkTenant,
@@ -512,8 +556,12 @@ mod tests {
             outcome: String::new(),
             created: ClusterTime(0),
             expires: ClusterTime(1),
-            revision: LogIndex(1),
-        };
+            revision: LogIndex(7),
+        }
+    }
+
+    #[test]
+    fn a_deed_has_one_name_and_no_two_workflows_share_it() {
         let key = own_key(&workflow(1, 1), "deed");
         let settling = Workflow { state: WorkflowState::Settling, ..workflow(1, 1) };
         assert_eq!(own_key(&settling, "deed"), key);
@@ -524,11 +572,28 @@ mod tests {
     }
 
     #[test]
-    fn a_deed_that_was_done_has_not_failed() {
+    fn a_deed_that_was_done_is_waited_for_and_not_done_again() {
+        let (root, service) = (RootHandle([3; 4]), ServiceHandle([4; 4]));
+        let barrier = || Left::Barrier(LogIndex(7));
+        for (task, done) in [
+            (Task::TerminateTenant, barrier()),
+            (Task::ShredService(service), barrier()),
+            (Task::UnlinkTenant, barrier()),
+            (Task::SetApprovals(0), Left::Nothing),
+            (Task::SwitchRoots(vec![root]), Left::Nothing),
+        ] {
+            let executing = Workflow { task, ..workflow(1, 1) };
+            let now = ClusterTime(0);
+            assert_eq!(left(&executing, now), Left::Deed(deed(&executing)), "{:?}", executing.task);
+            let settling = Workflow { state: WorkflowState::Settling, ..executing };
+            assert_eq!(left(&settling, now), done, "{:?}", settling.task);
+        }
+    }
+
+    #[test]
+    fn what_has_ended_by_other_means_has_not_failed() {
         let wanted = Refusal::ApprovalWanted { wanted: 1 };
-        assert_eq!(outcome(WorkflowState::Settling, &wanted), Step::Succeed);
-        assert_eq!(outcome(WorkflowState::Executing, &wanted), Step::Fail(wanted.to_string()));
-        let ended = Refusal::TenantTerminated { at: LogIndex(3) };
-        assert_eq!(outcome(WorkflowState::Executing, &ended), Step::Succeed);
+        assert_eq!(outcome(&wanted), Step::Fail(wanted.to_string()));
+        assert_eq!(outcome(&Refusal::TenantTerminated { at: LogIndex(3) }), Step::Succeed);
     }
 }
