@@ -386,6 +386,11 @@ impl Wish<WorkflowInPath> {
         Ok(before.is_some())
     }
 
+    /// Whether it is confirmed, and nobody has said yet how it went.
+    fn is_under_way(&self) -> bool {
+        self.about.workflow.state_at(self.engine.store().now()).is_under_way()
+    }
+
     /// What is left of what was approved, as this node knows it now.
     fn left(&self) -> Left {
         let (workflow, store) = (&self.about.workflow, self.engine.store());
@@ -514,18 +519,15 @@ pub async fn revoke(wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Pr
     responses((status = 200, body = WorkflowView), (status = 403, body = Problem), (status = 409, body = Problem),
     (status = 504, body = Problem)))]
 pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView>, Problem> {
-    // Of the commands that come of it, one bears the request's key: the first that moves the workflow.
-    let mut key = wish.key(&())?;
-    let repeated = wish.repeated(key).await?;
-    let workflow = &wish.about.workflow;
-    let own = workflow.initiator == wish.who.subject;
-    let begun = own && workflow.state_at(wish.engine.store().now()).is_under_way();
-    if repeated {
-        key = None;
-    } else if !begun {
-        wish.take(Step::Confirm, key.take()).await?;
+    // The request's key is for its word alone. The end has a name of its own: whoever finishes what was confirmed, and
+    // under whatever key, it ends once, and is answered so.
+    let (key, end) = (wish.key(&())?, own_key(&wish.about.workflow, "end"));
+    let own = wish.about.workflow.initiator == wish.who.subject;
+    let repeated = wish.repeated(key).await? || own && wish.repeated(Some(end)).await?;
+    if !repeated && !(own && wish.is_under_way()) {
+        wish.take(Step::Confirm, key).await?;
     }
-    if !wish.about.workflow.state.is_under_way() {
+    if !wish.is_under_way() {
         return Ok(Json(wish.about.view(&wish.engine)));
     }
     let ended = match wish.execute().await {
@@ -534,9 +536,7 @@ pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView
         // Not known, or not everywhere yet: it stays under way until somebody asks again.
         Err(other) => return Err(other.into()),
     };
-    // Two who finish it at once say the same, and hear the same.
-    let key = key.unwrap_or_else(|| own_key(&wish.about.workflow, "end"));
-    wish.step(ended, Some(key)).await
+    wish.step(ended, Some(end)).await
 }
 
 #[cfg(test)]

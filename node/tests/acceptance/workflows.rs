@@ -256,6 +256,12 @@ async fn what_is_repeated_is_done_once(bench: &Bench<'_>) {
         }
     }
     assert_eq!(last["votes"].as_array().map(Vec::len), Some(1), "{last}");
+    // A command line that lost the answer asks again under another key. It is told, and others are not.
+    let confirm = format!("{all}/{id}:confirm");
+    for reply in bench.twice("key-admin-strong", &confirm, "confirm-again", None).await {
+        assert_eq!((reply.status, &reply.body["state"]), (200, &json!("successful")), "{}", reply.body);
+    }
+    assert_eq!(bench.ask("key-admin-2-strong", &confirm, None).await.status, 409, "it is not theirs");
 }
 
 #[tokio::test(flavor = "multi_thread")]
