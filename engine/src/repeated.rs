@@ -29,6 +29,7 @@ impl Engine {
         let Some(key) = idempotency else { return Ok(None) };
         let generation = self.store.read_index().await?;
         let Some(answer) = at_once(generation.state.repeated(key, self.store.now())) else { return Ok(None) };
+        let tenant = about(tenant, answer.as_ref().ok());
         self.note_admin(who, name, tenant, target, answer.as_ref().map(|_| None)).await?;
         answer.map(Some)
     }
@@ -41,6 +42,15 @@ fn at_once(repeated: Option<(Answer, Option<LogIndex>)>) -> Option<Result<Answer
         (_, Some(_)) => None,
         (Answer::Refused(refusal), None) => Some(Err(refusal.into())),
         (answer, None) => Some(Ok(answer)),
+    }
+}
+
+/// Whose record it is: a tenant that its request made is known by the answer alone, and has the record of the first
+/// request too.
+fn about(asked: Option<TenantHandle>, answer: Option<&Answer>) -> Option<TenantHandle> {
+    match answer {
+        Some(Answer::Tenant(made)) => Some(*made),
+        _ => asked,
     }
 }
 
@@ -59,5 +69,12 @@ mod tests {
         let reused = Refusal::IdempotencyKeyReused;
         let told = at_once(Some((Answer::Refused(reused.clone()), None)));
         assert_eq!(told, Some(Err(Refused::Refused(reused))), "the key is another request's");
+    }
+    #[test]
+    fn the_record_of_a_repeated_request_is_its_tenants() {
+        let (asked, made) = (TenantHandle([1; 4]), TenantHandle([2; 4]));
+        assert_eq!(about(None, Some(&Answer::Tenant(made))), Some(made), "as that of the first");
+        assert_eq!(about(Some(asked), Some(&Answer::Done)), Some(asked));
+        assert_eq!(about(None, None), None, "the key was another request's");
     }
 }
