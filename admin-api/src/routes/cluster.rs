@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use engine::Engine;
 use model::root::{Gate, L1_GRACE_MS_DEFAULT, L1State, WhichRoot};
+use model::time::ClusterTime;
 use raft_store::Role;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -48,6 +49,8 @@ pub struct RootInError {
     /// Hot keys serve until then, in seconds since the epoch, if no root of the tenant answers before; absent once its
     /// tenants are closed.
     serves_until: Option<u64>,
+    /// How long that is from now, in seconds: whoever counts it down needs no clock like the cluster's.
+    serves_for_s: Option<u64>,
 }
 
 /// One member.
@@ -95,16 +98,18 @@ fn roots_in_error(engine: &Engine) -> Vec<RootInError> {
         let root = which.and_then(|(tenant, root)| state.root(tenant, root));
         let tenant = root.and_then(|root| state.tenant(root.tenant));
         let grace_ms = tenant.map_or(L1_GRACE_MS_DEFAULT, |tenant| tenant.l1_grace_ms);
+        let until = match l1.gate(grace_ms, now) {
+            Gate::Grace { until } => Some(until),
+            Gate::Open | Gate::Closed { .. } => None,
+        };
         Some(RootInError {
             tenant: tenant.map(|tenant| tenant.name.to_string()),
             root: root.map_or("platform".to_owned(), |root| root.name.to_string()),
             key_state: l1.state.as_str(),
             detail: l1.detail.clone(),
             since: l1.since.as_secs(),
-            serves_until: match l1.gate(grace_ms, now) {
-                Gate::Grace { until } => Some(until.as_secs()),
-                Gate::Open | Gate::Closed { .. } => None,
-            },
+            serves_until: until.map(ClusterTime::as_secs),
+            serves_for_s: until.map(|until| until.0.saturating_sub(now.0) / 1_000),
         })
     };
     let mut roots: Vec<RootInError> = state.roots_in_use().filter_map(in_error).collect();

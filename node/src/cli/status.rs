@@ -1,7 +1,6 @@
 //! `keyraft status`: the nodes of the cluster, and an exit code a script can act on.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -41,7 +40,7 @@ pub fn run(connection: &Connection) -> anyhow::Result<ExitCode> {
                 |name: &str| cluster[name].as_str().map_or_else(|| cluster[name].to_string(), str::to_owned);
             println!("realm {}  region {}  term {}\n", text("realm"), text("region"), text("term"));
             output::print(Format::Table, &cluster["nodes"], COLUMNS);
-            in_error(&cluster, now_s()).iter().for_each(|root| println!("\n{root}"));
+            in_error(&cluster).iter().for_each(|root| println!("\n{root}"));
             if let Some(warning) = unnoticed(&cluster) {
                 println!("\n{warning}");
             }
@@ -64,18 +63,14 @@ fn unnoticed(cluster: &Value) -> Option<String> {
     })
 }
 
-/// Seconds since the epoch, as this machine's clock says.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// Roots that do not work, and what that means for their tenants; `now` is in seconds since the epoch.
-fn in_error(cluster: &Value, now: u64) -> Vec<String> {
+/// Roots that do not work, and what that means for their tenants. The node says how long that is: this machine's clock
+/// is not the cluster's.
+fn in_error(cluster: &Value) -> Vec<String> {
     let roots = cluster["roots_in_error"].as_array().map(Vec::as_slice).unwrap_or_default();
     let say = |root: &Value| {
         let text = |name: &str| root[name].as_str().unwrap_or("?").to_owned();
         let whose = root["tenant"].as_str().unwrap_or("every tenant without one of its own");
-        let left = root["serves_until"].as_u64().map(|until| output::span(until.saturating_sub(now)));
+        let left = root["serves_for_s"].as_u64().map(output::span);
         let left = left.map_or("closed".to_owned(), |left| format!("hot keys serve {left} more"));
         format!("root {} is {}: {left}\n  of {whose}, see keyraft root list", text("root"), text("key_state"))
     };
@@ -113,10 +108,10 @@ mod tests {
     #[test]
     fn a_countdown_is_told_and_fits_a_terminal() {
         let cluster = json!({ "roots_in_error": [
-            { "tenant": "acme", "root": "own", "key_state": "unreachable", "serves_until": 1_767_225_600_u64 },
-            { "tenant": null, "root": "platform", "key_state": "pending deletion", "serves_until": null },
+            { "tenant": "acme", "root": "own", "key_state": "unreachable", "serves_until": 1, "serves_for_s": 3_725 },
+            { "tenant": null, "root": "platform", "key_state": "pending deletion", "serves_for_s": null },
         ]});
-        let told = in_error(&cluster, 1_767_225_600 - 3_725);
+        let told = in_error(&cluster);
         assert!(told[0].starts_with("root own is unreachable: hot keys serve 1 h 02 min more\n  of acme,"));
         assert!(told[1].starts_with("root platform is pending deletion: closed\n  of every tenant"));
         assert!(told.iter().flat_map(|text| text.lines()).all(|line| line.len() <= 80), "{told:?}");

@@ -191,6 +191,14 @@ pub fn told(cluster: &Cluster, tenant: &str, key_state: &str) {
     let found = roots.iter().find(|root| root["tenant"] == tenant).unwrap_or_else(|| panic!("{status}"));
     assert_eq!((&found["root"], &found["key_state"]), (&"own".into(), &key_state.into()), "{status}");
     assert_ne!(found["detail"], "", "its own words");
+    // All run on this machine: here its clock counts to the same.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let counted = found["serves_until"].as_u64().map(|until| until.saturating_sub(now));
+    let left = found["serves_for_s"].as_u64();
+    assert!(
+        left.is_some() == counted.is_some() && left.unwrap_or(0).abs_diff(counted.unwrap_or(0)) <= 3,
+        "{status}"
+    );
     let people = text(&cluster.keyraft(&["status"]).stdout);
     assert!(people.contains(&format!("root own is {key_state}")), "{people}");
 }
