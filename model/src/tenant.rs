@@ -86,6 +86,15 @@ impl Access {
         }
     }
 
+    /// Whether no new keys are made; of a locked tenant, whether none will be once the lock has ended.
+    #[must_use]
+    pub const fn is_disabled(self) -> bool {
+        match self {
+            Self::ReadOnly | Self::UnlinkedReadOnly => true,
+            Self::Open | Self::Unlinked => false,
+        }
+    }
+
     /// What the lock makes of it. Whether new keys are made is decided beside.
     #[must_use]
     pub const fn unlinked(self) -> Self {

@@ -80,6 +80,8 @@ pub struct TenantView {
     effective_everywhere_at: Option<f64>,
     /// What its root of trust is used for: `linked`, `disabled` (no new keys) or `unlinked` (locked).
     access: &'static str,
+    /// Whether no new keys are made; it stays so when a lock ends, and only enabling the tenant ends it.
+    disabled: bool,
     /// How long hot keys serve on while no root answers, in milliseconds.
     l1_grace_ms: u64,
     /// Between two probes of a root, in milliseconds.
@@ -177,6 +179,7 @@ fn view(tenant: &Tenant, effect: &Effect) -> TenantView {
         state,
         effective_everywhere_at: effect.seconds(),
         access: tenant.access.as_str(),
+        disabled: tenant.access.is_disabled(),
         l1_grace_ms: tenant.l1_grace_ms,
         probe_every_ms: tenant.probe_every_ms,
         rotate_after_ms: tenant.rotate_after_ms,

@@ -163,11 +163,13 @@ mod tests {
         let access = |more: Vec<Action>| and(more).access;
         assert_eq!(access(vec![]), Access::UnlinkedReadOnly);
         assert_eq!(access(vec![unlink.clone().into()]), Access::UnlinkedReadOnly, "unlinked twice");
+        assert!(access(vec![]).is_disabled(), "it will be again, and that is shown");
         let linked = and(vec![relink.clone().into()]);
         assert_eq!((linked.access, linked.access.as_str()), (Access::ReadOnly, "disabled"));
         let indices = (linked.withdrawn_at, linked.revision);
         assert_eq!(indices, (LogIndex(4), LogIndex(5)), "relinking is no withdrawal");
         assert_eq!(access(vec![relink.clone().into(), enable.clone().into()]), Access::Open);
+        assert!(!after(vec![unlink.clone().into()]).access.is_disabled());
         assert_eq!(after(vec![unlink.into(), relink.clone().into()]).access, Access::Open);
         let never_unlinked = after(vec![disable.into(), relink.into()]);
         assert_eq!(never_unlinked.access, Access::ReadOnly);

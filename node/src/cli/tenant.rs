@@ -150,6 +150,18 @@ pub const COLUMNS: &[output::Column] = &[
     ("LABELS", "/labels"),
 ];
 
+/// What is shown of one tenant, a line each.
+const DETAILS: &[output::Column] = &[
+    ("NAME", "/name"),
+    ("STATE", "/state"),
+    ("ROOT", "/access"),
+    ("DISABLED", "/disabled"),
+    ("REGION", "/region"),
+    ("PRIMARY KEY", "/primary"),
+    ("LEASE MS", "/lease_ms"),
+    ("LABELS", "/labels"),
+];
+
 const VERSION_COLUMNS: &[output::Column] = &[
     ("KEY", "/name"),
     ("VERSION", "/version"),
@@ -296,6 +308,7 @@ pub fn run(args: &TenantArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Versions { .. } => output::print(args.connection.output, &answer, VERSION_COLUMNS),
         Command::Rewrap { .. } => super::root::print_jobs(args.connection.output, &answer),
+        Command::Get { .. } => output::print_one(args.connection.output, &answer, DETAILS),
         _ => output::print(args.connection.output, &answer, COLUMNS),
     }
     Ok(ExitCode::SUCCESS)

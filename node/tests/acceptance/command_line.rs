@@ -145,6 +145,7 @@ fn tenants_are_administered_on_the_command_line() {
     let table = shown(&cluster, &["events", "--tenant", "acme"]);
     let created = table[1].split_whitespace().nth(1).expect("a time");
     assert!(created.len() == 20 && created.ends_with('Z'), "{created} is no date");
+    a_lock_shows_what_it_leaves(&cluster);
     let events = cluster.json(&["events", "--tenant", "acme"]);
     assert!(events[0]["effective_time"].is_u64(), "programs get the number");
     let told: Vec<&str> =
@@ -171,6 +172,24 @@ fn tenants_are_administered_on_the_command_line() {
         && ran.status.success()
     {
         assert!(text(&ran.stdout).contains("\"suspended\""), "{}", text(&ran.stdout));
+    }
+}
+
+/// That a locked tenant will make no new keys is told before the lock ends.
+fn a_lock_shows_what_it_leaves(cluster: &Cluster) {
+    for (verb, access, disabled) in [
+        ("unlink", "unlinked", false),
+        ("relink", "linked", false),
+        ("disable", "disabled", true),
+        ("unlink", "unlinked", true),
+        ("relink", "disabled", true),
+        ("enable", "linked", false),
+    ] {
+        let tenant = cluster.json(&["tenant", verb, "tenant-b"]);
+        assert_eq!((&tenant["access"], &tenant["disabled"]), (&access.into(), &disabled.into()), "{verb}");
+        let line = format!("DISABLED     {}", if disabled { "yes" } else { "no" });
+        let shown = shown(cluster, &["tenant", "get", "tenant-b"]);
+        assert!(shown.contains(&line), "{shown:?}");
     }
 }
 
