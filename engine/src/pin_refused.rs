@@ -34,8 +34,8 @@ impl PinRefused {
         answer
     }
 
-    /// The roots in use of which the cluster does not know it. Those that it knows of, that are gone, or that have other
-    /// credentials by now are forgotten.
+    /// The roots in use of which the cluster does not know it. Those that it knows of, that are gone, or that have
+    /// other credentials by now are forgotten.
     pub fn untold(&self, state: &State) -> Vec<WhichRoot> {
         let mut here = self.lock();
         here.retain(|(tenant, handle), tried| {
@@ -50,8 +50,8 @@ impl PinRefused {
         here.keys().filter(used).copied().map(Some).collect()
     }
 
-    /// Takes out those of these roots that are kept: they are asked now, and whatever the cluster is not told of them is
-    /// to be kept again.
+    /// Takes out those of these roots that are kept: they are asked now, and what the cluster is not told of them is to
+    /// be kept again.
     pub fn take(&self, roots: &[WhichRoot]) -> BTreeMap<Own, LogIndex> {
         let mut here = self.lock();
         roots.iter().flatten().filter_map(|own| here.remove_entry(own)).collect()

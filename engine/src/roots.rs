@@ -558,17 +558,17 @@ mod tests {
         roots.pin_refused().keep(taken);
         assert_eq!(roots.pin_refused().untold(&state), [root]);
 
-        let mut act = |action: Action| {
-            let index = state.described(root).map_or(0, |described| described.0 + 100);
+        let mut act = |index: u64, action: Action| {
             let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
             state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
             roots.pin_refused().untold(&state)
         };
         let (described, began) = (Some(LogIndex(2)), ClusterTime(9));
         let probe = Probe { root, described, began, state: L1State::PinRefused, detail: String::new() };
-        assert_eq!(act(NoteProbes { by: NodeId(1), probes: vec![probe] }.into()), [], "it is known");
+        assert_eq!(act(10, NoteProbes { by: NodeId(1), probes: vec![probe] }.into()), [], "it is known");
+        roots.pin_refused().keep([((TENANT, OWN), LogIndex(2))]);
         let (if_revision, settings) = (None, Vec::new());
         let replaced = ReplaceRootCredentials { tenant: TENANT, root: OWN, if_revision, settings };
-        assert_eq!(act(replaced.into()), [], "that was the one before");
+        assert_eq!(act(11, replaced.into()), [], "that was the one before");
     }
 }

@@ -1,4 +1,4 @@
-//! New credentials of a root: another description of the same key, and nothing else. And which of several roots was heard.
+//! New credentials of a root: another description of the same key, and nothing else. And when several roots were heard.
 
 #![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
 

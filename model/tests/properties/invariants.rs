@@ -62,7 +62,7 @@ pub fn judge(moment: &Moment<'_>) {
     what_an_owner_decided_ends_by_its_own_word_alone(moment);
 }
 
-/// That no new keys are made, and that nothing is given, are two decisions: neither is taken or taken back with the other.
+/// That no new keys are made, and that nothing is given, are two decisions: neither comes or goes with the other.
 fn what_an_owner_decided_ends_by_its_own_word_alone(m: &Moment<'_>) {
     let disabled = |tenant: &Tenant| matches!(tenant.access, Access::ReadOnly | Access::UnlinkedReadOnly);
     let locked = |tenant: &Tenant| tenant.access.is_unlinked();

@@ -319,8 +319,8 @@ fn object(body: Body) -> Object {
     }
 }
 
-/// Every kind of row once, and again with what was added at the end of an enumeration, where it has to stay; objects with
-/// every kind of body.
+/// Every kind of row once, and again with what was added at the end of an enumeration, where it has to stay;
+/// objects with every kind of body.
 pub fn rows() -> Vec<(&'static str, RowKey, Row)> {
     let time = ClusterTime(1_700_000_000_123);
     let tenant = Tenant {
