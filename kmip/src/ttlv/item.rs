@@ -124,7 +124,9 @@ impl<'a> Item<'a> {
             return Err(self.error(DecodeErrorKind::TooLong(self.tag)));
         }
         let text = std::str::from_utf8(self.value).map_err(|_| self.error(DecodeErrorKind::Utf8))?;
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+        // Nearly every text is printable ASCII, which is seen of all bytes at once.
+        let printable = self.value.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+        if !printable && text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
             return Err(self.error(DecodeErrorKind::ControlCharacters(self.tag)));
         }
         Ok(text)
