@@ -66,11 +66,16 @@ impl<'b> Writer<'b> {
     }
 
     /// Makes room for `more` bytes at once; what moves is wiped where it was.
+    #[inline]
     pub fn reserve(&mut self, more: usize) {
         let needed = self.out.len().saturating_add(more);
-        if needed <= self.out.capacity() {
-            return;
+        if needed > self.out.capacity() {
+            self.grow(needed);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
         let mut grown = Vec::with_capacity(needed.max(self.out.capacity().saturating_mul(2)));
         grown.extend_from_slice(self.out);
         std::mem::swap(self.out, &mut grown);
@@ -201,20 +206,25 @@ impl<'b> Writer<'b> {
     /// Writes tag, type and length, and makes room for the `taken` bytes that follow.
     fn header(&mut self, tag: Tag, kind: ItemType, length: usize, taken: usize) {
         self.reserve(HEADER_BYTES + taken);
-        let [_, t0, t1, t2] = tag.0.to_be_bytes();
-        let [l0, l1, l2, l3] = length_field(length);
-        self.out.extend_from_slice(&[t0, t1, t2, kind as u8, l0, l1, l2, l3]);
+        self.out.extend_from_slice(&head(tag, kind, length));
     }
 
     fn short(&mut self, tag: Tag, kind: ItemType, value: [u8; 4]) {
-        self.header(tag, kind, 4, 8);
         let [a, b, c, d] = value;
-        self.out.extend_from_slice(&[a, b, c, d, 0, 0, 0, 0]);
+        self.fixed(head(tag, kind, 4), [a, b, c, d, 0, 0, 0, 0]);
     }
 
     fn long(&mut self, tag: Tag, kind: ItemType, value: [u8; 8]) {
-        self.header(tag, kind, 8, 8);
-        self.out.extend_from_slice(&value);
+        self.fixed(head(tag, kind, 8), value);
+    }
+
+    /// Writes an item of the usual size in one piece: most items are.
+    fn fixed(&mut self, head: [u8; HEADER_BYTES], value: [u8; 8]) {
+        let mut item = [0; HEADER_BYTES + 8];
+        item[..HEADER_BYTES].copy_from_slice(&head);
+        item[HEADER_BYTES..].copy_from_slice(&value);
+        self.reserve(item.len());
+        self.out.extend_from_slice(&item);
     }
 
     fn string(&mut self, tag: Tag, kind: ItemType, value: &[u8]) {
@@ -223,6 +233,12 @@ impl<'b> Writer<'b> {
         self.out.extend_from_slice(value);
         self.out.resize(self.out.len() + taken - value.len(), 0);
     }
+}
+
+fn head(tag: Tag, kind: ItemType, length: usize) -> [u8; HEADER_BYTES] {
+    let [_, t0, t1, t2] = tag.0.to_be_bytes();
+    let [l0, l1, l2, l3] = length_field(length);
+    [t0, t1, t2, kind as u8, l0, l1, l2, l3]
 }
 
 fn length_field(length: usize) -> [u8; 4] {
