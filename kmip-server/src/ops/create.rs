@@ -4,6 +4,7 @@
 use engine::KeySpec;
 use kmip::ops::create::{Request, Response};
 use kmip::{Attribute, CryptographicAlgorithm, ObjectType, ResponsePayload, ResultReason, Template};
+use model::uid::Uid;
 
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
@@ -27,14 +28,11 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         &expanded
     };
     let spec = spec(template)?;
-    let mut wanted = context.wanted(Some(template)).await?;
-    let made = wanted.fill_application_data(|| context.turn.random_text());
-    let uid = if wanted.is_plain() && says_its_length(spec) {
-        context.turn.create_ephemeral(spec).await?
+    let (uid, made) = if is_spec_alone(template) && says_its_length(spec) && context.presented.label.is_none()
+    {
+        (context.turn.create_ephemeral(spec).await?, Vec::new())
     } else {
-        let activate = context.turn.service().policy.auto_activate;
-        let now = context.turn.now().as_secs();
-        Box::pin(context.turn.create_recorded(spec, wanted.describe(activate.then_some(now)))).await?
+        Box::pin(make(context, template, spec)).await?
     };
     let text = context.turn.text_of(&uid).as_str().to_owned();
     context.made(&text);
@@ -43,6 +41,37 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         unique_identifier: text.into(),
         attributes: (!made.is_empty()).then(|| made.into()),
     })))
+}
+
+/// Makes the key of a template that says more than its spec, though perhaps nothing that needs a record.
+/// Returns what the server added to the template, too.
+async fn make(
+    context: &mut Context<'_, '_>,
+    template: &Template,
+    spec: KeySpec,
+) -> Result<(Uid, Vec<Attribute>), Error> {
+    let mut wanted = context.wanted(Some(template)).await?;
+    let made = wanted.fill_application_data(|| context.turn.random_text());
+    let uid = if wanted.is_plain() && says_its_length(spec) {
+        context.turn.create_ephemeral(spec).await?
+    } else {
+        let activate = context.turn.service().policy.auto_activate;
+        let now = context.turn.now().as_secs();
+        context.turn.create_recorded(spec, wanted.describe(activate.then_some(now))).await?
+    };
+    Ok((uid, made))
+}
+
+/// Whether a template says nothing beside algorithm, length and mask, as most do: there is then nothing to sort.
+fn is_spec_alone(template: &Template) -> bool {
+    use Attribute as A;
+    let of_spec = |attribute: &A| {
+        matches!(
+            attribute,
+            A::CryptographicAlgorithm(_) | A::CryptographicLength(_) | A::CryptographicUsageMask(_)
+        )
+    };
+    template.attributes.iter().all(of_spec)
 }
 
 fn spec(template: &Template) -> Result<KeySpec, Failure> {
