@@ -60,6 +60,17 @@ struct Footing {
     service: Option<Arc<Service>>,
     /// The command that denied the caller's certificate.
     denied: Option<LogIndex>,
+    /// Cluster time when the generation was taken.
+    now: ClusterTime,
+}
+
+/// A footing on which the caller may be served.
+struct Firm {
+    lease: Lease,
+    generation: Arc<Gen>,
+    tenant: Arc<Tenant>,
+    service: Arc<Service>,
+    now: ClusterTime,
 }
 
 impl Footing {
@@ -76,16 +87,17 @@ impl Footing {
             .and_then(|tenant| generation.state.service_named(tenant.handle, &caller.service).cloned());
         let denied = caller.names.iter().find_map(|name| generation.state.denial(name));
         let denied = denied.map(|denial| denial.at);
-        Ok(Self { lease, generation, tenant, service, denied })
+        let now = engine.store.now_in(&generation);
+        Ok(Self { lease, generation, tenant, service, denied, now })
     }
 
-    /// The tenant and service, if both may be served.
-    fn verdict(&self, now: ClusterTime) -> Result<(Arc<Tenant>, Arc<Service>), Verdict> {
+    /// Whether both tenant and service may be served.
+    fn judge(self) -> Result<Firm, Verdict> {
         let ended = |reason, at, tenant| Err(Verdict::Withdrawn { reason, at, tenant });
         if let Some(at) = self.denied {
             return ended("the certificate is denied", at, None);
         }
-        let Some(tenant) = &self.tenant else { return Err(Verdict::NoTenant) };
+        let Some(tenant) = self.tenant else { return Err(Verdict::NoTenant) };
         match tenant.state {
             TenantState::Active => {}
             TenantState::Suspended => {
@@ -107,12 +119,15 @@ impl Footing {
             let reason = "the tenant is unlinked from its root of trust; an operator can relink it";
             return ended(reason, tenant.withdrawn_at, Some(tenant.handle));
         }
-        if let Gate::Closed { state, since, at } = self.generation.state.gate(tenant, now) {
+        if let Gate::Closed { state, since, at } = self.generation.state.gate(&tenant, self.now) {
             return Err(Verdict::RootClosed { state, since, at, tenant: tenant.handle });
         }
-        let Some(service) = &self.service else { return Err(Verdict::Unregistered(Arc::clone(tenant))) };
+        let Some(service) = self.service else { return Err(Verdict::Unregistered(tenant)) };
         let reason = match service.state {
-            ServiceState::Active => return Ok((Arc::clone(tenant), Arc::clone(service))),
+            ServiceState::Active => {
+                let Self { lease, generation, now, .. } = self;
+                return Ok(Firm { lease, generation, tenant, service, now });
+            }
             ServiceState::Suspended => "the service is suspended; an operator can resume it",
             ServiceState::Shredded => "the service was shredded; an administrator must enable it again",
         };
@@ -175,32 +190,26 @@ impl<'e> Turn<'e> {
     /// [`Refused::NotNow`] without a lease or a leader where one is needed, [`Refused::Identity`] if the
     /// caller may not be served.
     pub(crate) async fn begin(engine: &'e Engine, caller: &'e Caller) -> Result<Self, Refused> {
-        let mut footing = Footing::take(engine, caller)?;
-        let mut now = engine.store.now();
-        let mut verdict = footing.verdict(now);
-        if verdict.is_err() {
+        let mut judged = Footing::take(engine, caller)?.judge();
+        if judged.is_err() {
             Box::pin(engine.store.read_index()).await?;
-            footing = Footing::take(engine, caller)?;
-            now = engine.store.now();
-            verdict = footing.verdict(now);
+            judged = Footing::take(engine, caller)?.judge();
         }
-        if let Err(Verdict::Unregistered(tenant)) = &verdict {
+        if let Err(Verdict::Unregistered(tenant)) = &judged {
             Box::pin(engine.register_on_first_contact(tenant, caller)).await?;
-            footing = Footing::take(engine, caller)?;
-            now = engine.store.now();
-            verdict = footing.verdict(now);
+            judged = Footing::take(engine, caller)?.judge();
         }
-        let (tenant, service) = match verdict {
-            Ok(served) => served,
+        let Firm { lease, generation, tenant, service, now } = match judged {
+            Ok(firm) => firm,
             Err(verdict) => return Err(Box::pin(verdict.refuse(engine)).await),
         };
         let turn = Self {
             engine,
             caller,
-            generation: footing.generation,
+            generation,
             tenant,
             service,
-            lease: footing.lease,
+            lease,
             batch: Batch::new(),
             told: Told::default(),
             effective_everywhere_at: None,
@@ -257,13 +266,13 @@ impl<'e> Turn<'e> {
         let footing = Footing::take(self.engine, self.caller)?;
         // Nothing is told of it here: the next request learns what ended, once that holds everywhere.
         let ended = |_| Refused::NotNow { reason: "the caller's standing changed meanwhile".to_owned() };
-        let (tenant, service) = footing.verdict(self.engine.store.now()).map_err(ended)?;
+        let firm = footing.judge().map_err(ended)?;
         // The lease stays the first one captured: what was answered under it must pass its check.
-        self.generation = footing.generation;
-        (self.tenant, self.service) = (tenant, service);
-        (self.now, self.made) = (self.engine.store.now(), None);
+        self.generation = firm.generation;
+        (self.tenant, self.service) = (firm.tenant, firm.service);
+        (self.now, self.made) = (firm.now, None);
         if self.batch.is_empty() {
-            self.lease = footing.lease;
+            self.lease = firm.lease;
         }
         Ok(())
     }

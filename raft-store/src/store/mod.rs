@@ -197,8 +197,13 @@ impl Store {
     /// Cluster time: what is applied or heard from the leader, and the time since. Never goes back.
     #[must_use]
     pub fn now(&self) -> ClusterTime {
-        let applied = self.inner.serving.load().state.cluster().time;
-        self.inner.time.now(self.inner.now(), applied)
+        self.now_in(&self.generation())
+    }
+
+    /// As [`Store::now`], for who has taken the generation of this moment already.
+    #[must_use]
+    pub fn now_in(&self, generation: &Gen) -> ClusterTime {
+        self.inner.time.now(self.inner.now(), generation.state.cluster().time)
     }
 
     /// The number of this process start, once Raft handed it out.
