@@ -9,7 +9,7 @@ use model::id::{BootId, ClusterId, NodeId};
 use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Spares};
 use crate::checkpoint::{Checkpoint, Published};
 use crate::disk::Disk;
 use crate::herald::Herald;
@@ -105,6 +105,7 @@ pub(crate) struct Shared {
     pub failure: OnceLock<Arc<str>>,
     pub published: Mutex<Published>,
     pub muster: Muster,
+    pub spares: Spares,
 }
 
 impl Shared {
@@ -147,6 +148,12 @@ impl AuditLog {
         let queue = start(writer, settings.queue_jobs, shared.clone())
             .map_err(|source| OpenError::Io { doing: "starting the audit thread", source })?;
         Ok(Self { queue, append_wait: settings.append_wait, identity, shared })
+    }
+
+    /// An empty batch, as [`Batch::new`], that need not allocate: for who makes many.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        self.shared.spares.take()
     }
 
     /// Makes entries durable and waits until they are: one wait for all of them, in order, with nothing

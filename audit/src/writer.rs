@@ -223,8 +223,9 @@ fn serve<D: Disk>(writer: &mut Writer<D>, appends: Vec<Append>, herald: &Herald,
     if shared.failure.get().is_none() {
         match writer.commit(appends.iter().map(|(batch, _)| batch), shared) {
             Ok(durables) => {
-                let answers = appends.into_iter().map(|(_, answer)| answer);
-                return herald.deliver(answers.zip(durables).collect());
+                let (batches, answers): (Vec<_>, Vec<_>) = appends.into_iter().unzip();
+                herald.deliver(answers.into_iter().zip(durables).collect());
+                return shared.spares.give(batches);
             }
             Err(error) => shared.fail(&format!("the audit log could not be written: {error}")),
         }

@@ -210,7 +210,7 @@ impl<'e> Turn<'e> {
             tenant,
             service,
             lease,
-            batch: Batch::new(),
+            batch: engine.audit.batch(),
             told: Told::default(),
             effective_everywhere_at: None,
             staged: None,
