@@ -167,6 +167,8 @@ async fn serve(
         }
     }
     writer.finish();
+    // Given back before the wait, their memory serves the next request of this thread.
+    drop((left, identifier));
     turn.finish().await
 }
 
