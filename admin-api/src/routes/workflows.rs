@@ -524,7 +524,8 @@ pub async fn confirm(mut wish: Wish<WorkflowInPath>) -> Result<Json<WorkflowView
     let (key, end) = (wish.key(&())?, own_key(&wish.about.workflow, "end"));
     let own = wish.about.workflow.initiator == wish.who.subject;
     let repeated = wish.repeated(key).await? || own && wish.repeated(Some(end)).await?;
-    if !repeated && !(own && wish.is_under_way()) {
+    let was_confirmed = repeated || own && wish.is_under_way();
+    if !was_confirmed {
         wish.take(Step::Confirm, key).await?;
     }
     if !wish.is_under_way() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use client::KeyRequest;
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::outages::{asked, audited, handed, own, refused, switch_to, told};
 use crate::peers::{Described, PROVIDERS, Peers, Provider};
@@ -120,7 +120,7 @@ impl Owned<'_> {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        until("the root says yes", || own(cluster, self.tenant)["key_state"] == Value::from("enabled"));
+        until("the root says yes", || own(cluster, self.tenant)["key_state"] == "enabled");
     }
 
     /// Seconds until a node refuses.
