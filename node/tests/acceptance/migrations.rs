@@ -54,7 +54,8 @@ impl Plan {
             };
             let providers = PROVIDERS.iter().filter(is_wanted).copied().collect();
             let strikes = |provider: &Provider| {
-                let absent = (provider.name == "software").then_some(("prove", Victim::Absent));
+                // Early enough to have proved nothing.
+                let absent = (provider.name == "software").then_some(("validate", Victim::Absent));
                 let each =
                     STEPS.into_iter().flat_map(|step| [(step, Victim::Leader), (step, Victim::Follower)]);
                 each.chain(absent).collect()
