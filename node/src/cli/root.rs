@@ -62,7 +62,7 @@ enum Command {
         #[command(flatten)]
         root: Described,
     },
-    /// Replaces the credentials of a root, once the new ones have opened its key
+    /// Replaces the credentials of a root by such as open its key
     Credentials {
         /// The tenant
         tenant: String,
@@ -85,7 +85,7 @@ enum Command {
         /// The root
         name: String,
     },
-    /// Sets the grace while roots are silent, probes, and the age of rotation
+    /// Sets the grace of silent roots, probes, and the age of rotation
     #[command(override_usage = "keyraft root policy [OPTIONS] <TENANT> --grace-minutes <MINUTES>\n       \
                                 --rotate-after-days <DAYS>")]
     Policy {
