@@ -7,6 +7,8 @@ CARGO := scripts/cargo
 BIN := $(CARGO_TARGET_DIR)/release
 # Arguments for run, test, bench, sim, chaos, scan and fuzz: make test ARGS='-- lease'
 ARGS ?=
+# What nothing but scan and planted-bugs builds: looked at by lint all the same.
+DANGER := node/danger-known-keys,chaos/danger-known-keys,chaos/danger-planted-bugs
 
 .DEFAULT_GOAL := help
 .PHONY: help upgrade etcd run build test verify fmt lint deny fix bench sim sim-long proofs planted-bugs chaos chaos-long scan migrations owner fuzz example setup
@@ -30,6 +32,7 @@ fmt: ## checks the formatting
 
 lint: setup ## clippy, every warning an error
 	@$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+	@$(CARGO) clippy --release --workspace --bins --test planted_bugs --locked --features $(DANGER) -- -D warnings
 
 deny: ## licences, bans and sources of every dependency
 	@scripts/setup tools

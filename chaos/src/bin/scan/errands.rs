@@ -257,7 +257,7 @@ fn registration(bytes: &[u8]) -> ops::register::Request<'_> {
     ops::register::Request {
         object_type: ObjectType::SymmetricKey,
         attributes: None,
-        object: Some(ManagedObject::SymmetricKey(Key::from(block))),
+        object: Some(Box::new(ManagedObject::SymmetricKey(Key::from(block)))),
         protection_storage_masks: None,
     }
 }
