@@ -2,65 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
 
-use std::collections::BTreeMap;
+mod bench;
 
-use model::command::{Action, Answer, Command, IdempotencyKey, Stamp};
-use model::commands::{
-    ConfigureRoot, CreateTenant, NoteProbes, Probe, ReplaceRootCredentials, TerminateTenant,
-};
+use model::command::{Answer, IdempotencyKey};
+use model::commands::{ConfigureRoot, NoteProbes, Probe, ReplaceRootCredentials, TerminateTenant};
 use model::event::{BEGINNING, What};
-use model::id::{CommandId, LogIndex, NodeId, RootHandle, RootName, TenantHandle, TenantName};
+use model::id::{LogIndex, NodeId, RootHandle, RootName};
 use model::refusal::{Limit, Refusal};
 use model::root::{L1State, REFUSED_MS, ROOT_SETTINGS_BYTES_MAX, Root};
 use model::row::Row;
 use model::state::{IDEMPOTENCY_MS, State};
-use model::tenant::{Tenant, Wrap};
+use model::tenant::Tenant;
 use model::time::ClusterTime;
 
-const TENANT: TenantHandle = TenantHandle([1; 4]);
-const ROOT: RootHandle = RootHandle([2; 4]);
-
-/// A state with a root at index 2, and the index of the next command.
-struct Bench(State, u64);
+use bench::{Bench, ROOT, TENANT};
 
 impl Bench {
-    fn new() -> Self {
-        let create = CreateTenant {
-            handle: TENANT,
-            name: TenantName::parse("tenant-a").unwrap(),
-            region: "eu".to_owned(),
-            labels: BTreeMap::new(),
-            lease_ms: 3_000,
-            auto_register: true,
-            l2_commitment: [0; 32],
-            wraps: vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }],
-        };
-        let configure = ConfigureRoot {
-            tenant: TENANT,
-            handle: ROOT,
-            name: RootName::parse("own").unwrap(),
-            provider: "transit".to_owned(),
-            l1_ref: "transit:k".to_owned(),
-            settings: vec![1],
-        };
-        let mut bench = Self(State::new("eu"), 1);
-        bench.apply(create);
-        assert_eq!(bench.apply(configure), Answer::Root(ROOT));
-        bench
-    }
-
-    fn apply(&mut self, action: impl Into<Action>) -> Answer {
-        self.apply_as(None, action)
-    }
-
-    fn apply_as(&mut self, key: Option<IdempotencyKey>, action: impl Into<Action>) -> Answer {
-        let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(self.1) };
-        let command = Command { stamp, idempotency: key, action: action.into() };
-        let applied = self.0.apply(LogIndex(self.1), &command);
-        self.1 += 1;
-        applied.answer
-    }
-
     fn root(&self) -> Root {
         self.0.root(TENANT, ROOT).unwrap().as_ref().clone()
     }

@@ -84,3 +84,28 @@ impl Apply for CreateTenant {
         Answer::Tenant(self.handle)
     }
 }
+
+/// A tenant for the tests of commands.
+#[cfg(test)]
+pub(super) mod fixture {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::tenant::Wrap;
+
+    pub const TENANT: TenantHandle = TenantHandle([1; 4]);
+
+    /// Creates tenant-a, whose key the platform's root wraps.
+    pub fn tenant_a() -> CreateTenant {
+        CreateTenant {
+            handle: TENANT,
+            name: TenantName::parse("tenant-a").expect("a name"),
+            region: "eu".to_owned(),
+            labels: BTreeMap::new(),
+            lease_ms: 3_000,
+            auto_register: true,
+            l2_commitment: [0; 32],
+            wraps: vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }],
+        }
+    }
+}

@@ -156,12 +156,11 @@ fn tell(state: &State, root: WhichRoot, before: Option<&L1>, after: &L1, at: &At
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     use crate::command::{Action, Command, Stamp};
-    use crate::commands::{ConfigureRoot, CreateTenant, ReplaceRootCredentials};
-    use crate::id::{CommandId, RootHandle, RootName, TenantName};
-    use crate::tenant::Wrap;
+    use crate::commands::create_tenant::fixture::{TENANT, tenant_a};
+    use crate::commands::{ConfigureRoot, ReplaceRootCredentials};
+    use crate::id::{CommandId, RootHandle, RootName};
 
     /// What the platform's root is after these answers, a second apart, each to another node.
     fn after(answers: &[L1State]) -> L1 {
@@ -217,22 +216,10 @@ mod tests {
         assert_eq!(after(&[Enabled, Refused, Enabled]).state, Enabled, "it was that node's own trouble");
     }
 
-    const TENANT: TenantHandle = TenantHandle([1; 4]);
     const ROOT: RootHandle = RootHandle([2; 4]);
 
     /// A tenant's own root, configured at 2, and what happens to it, one entry each from 3 on.
     fn own(happens: &[Happens]) -> State {
-        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
-        let tenant = CreateTenant {
-            handle: TENANT,
-            name: TenantName::parse("tenant-a").expect("a name"),
-            region: "eu".to_owned(),
-            labels: BTreeMap::new(),
-            lease_ms: 3_000,
-            auto_register: true,
-            l2_commitment: [0; 32],
-            wraps,
-        };
         let root = ConfigureRoot {
             tenant: TENANT,
             handle: ROOT,
@@ -249,7 +236,7 @@ mod tests {
             let applied = state.apply(LogIndex(index), &Command { stamp, idempotency: None, action });
             assert!(!matches!(applied.answer, Answer::Refused(_)), "{:?}", applied.answer);
         };
-        act(1, &|_, _| tenant.clone().into());
+        act(1, &|_, _| tenant_a().into());
         act(2, &|_, _| root.clone().into());
         for (index, happens) in (3..).zip(happens) {
             act(index, &|state, now| happens.action(state, now));

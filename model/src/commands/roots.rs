@@ -177,31 +177,12 @@ impl Apply for SetRootPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
     use crate::command::{Action, Command, Stamp};
-    use crate::commands::{CreateTenant, NoteProbes, Probe};
-    use crate::id::{CommandId, LogIndex, NodeId, TenantName};
+    use crate::commands::create_tenant::fixture::{TENANT, tenant_a};
+    use crate::commands::{NoteProbes, Probe};
+    use crate::id::{CommandId, LogIndex, NodeId};
     use crate::root::L1State;
-    use crate::tenant::Wrap;
     use crate::time::ClusterTime;
-
-    const TENANT: TenantHandle = TenantHandle([1; 4]);
-
-    fn created() -> Action {
-        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
-        CreateTenant {
-            handle: TENANT,
-            name: TenantName::parse("tenant-a").expect("a name"),
-            region: "eu".to_owned(),
-            labels: BTreeMap::new(),
-            lease_ms: 3_000,
-            auto_register: true,
-            l2_commitment: [0; 32],
-            wraps,
-        }
-        .into()
-    }
 
     fn heard(second: u64, state: L1State) -> (u64, Action) {
         heard_late(second, second, state)
@@ -228,7 +209,7 @@ mod tests {
     fn purged(history: Vec<(u64, Action)>) -> Vec<u64> {
         let mut state = State::new("eu");
         let mut purged = Vec::new();
-        for (index, (second, action)) in (1..).zip([(0, created())].into_iter().chain(history)) {
+        for (index, (second, action)) in (1..).zip([(0, tenant_a().into())].into_iter().chain(history)) {
             let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(second * 1_000) };
             let applied =
                 state.apply(LogIndex(index), &Command { stamp, idempotency: None, action: action.clone() });

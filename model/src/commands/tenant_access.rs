@@ -109,36 +109,17 @@ fn allow(state: &mut State, handle: TenantHandle, access: Access, at: &At, chang
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
     use crate::command::{Action, Command, Stamp};
-    use crate::commands::{CreateTenant, SetRootPolicy};
-    use crate::id::{CommandId, LogIndex, TenantName};
+    use crate::commands::SetRootPolicy;
+    use crate::commands::create_tenant::fixture::{TENANT, tenant_a};
+    use crate::id::{CommandId, LogIndex};
     use crate::root::{PROBE_EVERY_MS_MIN, ROTATE_AFTER_MS_MIN};
-    use crate::tenant::Wrap;
     use crate::time::ClusterTime;
-
-    const TENANT: TenantHandle = TenantHandle([1; 4]);
-
-    fn created() -> Action {
-        let wraps = vec![Wrap { revision: 1, l1_ref: "software:root-1".to_owned(), wrapped: vec![6; 64] }];
-        CreateTenant {
-            handle: TENANT,
-            name: TenantName::parse("tenant-a").expect("a name"),
-            region: "eu".to_owned(),
-            labels: BTreeMap::new(),
-            lease_ms: 3_000,
-            auto_register: true,
-            l2_commitment: [0; 32],
-            wraps,
-        }
-        .into()
-    }
 
     /// A tenant after these actions, the first of which is entry 2.
     fn after(actions: Vec<Action>) -> Tenant {
         let mut state = State::new("eu");
-        for (index, action) in (1..).zip([created()].into_iter().chain(actions)) {
+        for (index, action) in (1..).zip([tenant_a().into()].into_iter().chain(actions)) {
             let stamp = Stamp { id: CommandId([0; 16]), time: ClusterTime(index) };
             let applied =
                 state.apply(LogIndex(index), &Command { stamp, idempotency: None, action: action.clone() });
