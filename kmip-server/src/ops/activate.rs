@@ -8,6 +8,6 @@ use super::{Context, Error, Reply};
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     let found = context.find(request.unique_identifier.as_ref()).await?;
     context.turn.activate(&found).await?;
-    let response = Response { unique_identifier: found.uid().to_string().into() };
+    let response = Response { unique_identifier: found.identifier().into() };
     Ok(Reply::Payload(ResponsePayload::Activate(response)))
 }

@@ -11,6 +11,6 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let reason = Revocation { code: request.reason.code.value(), message: request.reason.message.clone() };
     let occurred = request.compromise_occurrence_date.and_then(|date| u64::try_from(date.0).ok());
     context.turn.revoke(&found, reason, occurred).await?;
-    let response = Response { unique_identifier: found.uid().to_string().into() };
+    let response = Response { unique_identifier: found.identifier().into() };
     Ok(Reply::Payload(ResponsePayload::Revoke(response)))
 }

@@ -328,6 +328,27 @@ async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_from_elsewhere_is_answered_under_the_identifier_it_was_asked_by() {
+    const ELSEWHERE: &str = "an identifier from elsewhere";
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = aes_key(&"21".repeat(32));
+    let object = format!(r#"<ObjectType type="Enumeration" value="SymmetricKey"/>{key}"#);
+    let reason = r#"<RevocationReason>
+        <RevocationReasonCode type="Enumeration" value="CessationOfOperation"/></RevocationReason>"#;
+    for (operation, more) in [
+        (Operation::Import, object.as_str()),
+        (Operation::Activate, ""),
+        (Operation::Get, ""),
+        (Operation::Revoke, reason),
+        (Operation::Destroy, ""),
+    ] {
+        let told = talk.ask(operation, &(about(ELSEWHERE) + more)).await;
+        assert_eq!(told.must("UniqueIdentifier"), ELSEWHERE, "{operation}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_give_their_key_and_too_few_do_not() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");
