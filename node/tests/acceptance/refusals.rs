@@ -187,6 +187,33 @@ async fn k13_k14_keys_that_cannot_be_are_not_made() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_is_allocated_of_a_limit_and_while_the_key_may_protect() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let limit = r#"<Attribute><AttributeName type="TextString" value="Usage Limits"/><AttributeValue>
+        <UsageLimitsTotal type="LongInteger" value="10"/><UsageLimitsUnit type="Enumeration" value="Byte"/>
+        </AttributeValue></Attribute>"#;
+    let four = r#"<UsageLimitsCount type="LongInteger" value="4"/>"#;
+    let key = about(&talk.created("Encrypt", false).await);
+    let allocate = format!("{key}{four}");
+    let waiting = talk.ask(Operation::GetUsageAllocation, &allocate).await;
+    assert_eq!(waiting.reason, Some(ResultReason::PermissionDenied), "Pre-Active: {waiting:?}");
+    assert!(talk.ask(Operation::Activate, &key).await.succeeded());
+    for (version, expected) in
+        [(Version::V1_4, ResultReason::IllegalOperation), (Version::V2_1, ResultReason::AttributeNotFound)]
+    {
+        talk.speak(version);
+        let unlimited = talk.ask(Operation::GetUsageAllocation, &allocate).await;
+        assert_eq!(unlimited.reason, Some(expected), "no limit: {unlimited:?}");
+    }
+    talk.speak(Version::V1_4);
+    assert!(talk.ask(Operation::AddAttribute, &(key.clone() + limit)).await.succeeded());
+    for paid in [true, true, false] {
+        assert_eq!(talk.ask(Operation::GetUsageAllocation, &allocate).await.succeeded(), paid);
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
