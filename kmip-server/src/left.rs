@@ -21,6 +21,11 @@ impl Left {
         identifier.clone_into(self.placeholder.get_or_insert_default());
     }
 
+    /// Empties the ID placeholder: the last item brought nothing, or more than one object.
+    pub fn displace(&mut self) {
+        self.placeholder = None;
+    }
+
     /// Remembers what one kind of operation brought.
     pub fn bring(&mut self, kind: UniqueIdentifierKind, identifier: &str) {
         self.by_kind.push((kind, identifier.to_owned()));
@@ -112,6 +117,8 @@ mod tests {
             assert_eq!(of(UniqueIdentifier::Integer(at)).as_deref(), expected, "{at}");
         }
         assert_eq!(of("x".into()).as_deref(), Some("x"));
+        left.displace();
+        assert_eq!(left.resolve(None), None);
     }
 
     #[test]

@@ -36,8 +36,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     }
     let page: Vec<String> = located.iter().skip(offset).take(maximum).map(Found::identifier).collect();
     context.left.locate(&page);
-    if let [only] = &page[..] {
-        context.made(only);
+    match &page[..] {
+        [only] => context.made(only),
+        // What follows in the batch "SHALL proceed only if a single object is returned by Locate" (1.4, 4.9).
+        _ => context.left.displace(),
     }
     let unique_identifiers: Vec<UniqueIdentifier<'static>> = page.into_iter().map(Into::into).collect();
     let located_items = Some(i32::try_from(total).unwrap_or(i32::MAX));

@@ -74,6 +74,42 @@ async fn k15_what_follows_a_failed_item_is_as_the_client_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_search_is_about_the_one_object_it_found_or_about_none() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let group = attribute("Object Group", "TextString", "what follows a search");
+    let key = template(&[
+        &attribute("Cryptographic Algorithm", "Enumeration", "AES"),
+        &attribute("Cryptographic Length", "Integer", "256"),
+        &attribute("Cryptographic Usage Mask", "Integer", "Encrypt"),
+        &group,
+    ]);
+    let create = format!(r#"<ObjectType type="Enumeration" value="SymmetricKey"/>{key}"#);
+    let nothing = attribute("Object Group", "TextString", "a group without members");
+    let first = format!(r#"<MaximumItems type="Integer" value="1"/>{group}"#);
+    // Before each search an item of the same batch brings an object that is not to be destroyed by mistake.
+    for (found, search) in [(1, &group), (2, &group), (0, &nothing), (1, &first)] {
+        let batch = [(Operation::Create, &*create), (Operation::Locate, search), (Operation::Destroy, "")];
+        let told = talk.batch(&batch).await;
+        let made = told[0].must("UniqueIdentifier");
+        assert_eq!(told[1].xml.matches("<UniqueIdentifier ").count(), found, "{told:?}");
+        assert_eq!(told[2].succeeded(), found == 1, "{told:?}");
+        if found == 1 {
+            assert_eq!(told[2].must("UniqueIdentifier"), told[1].must("UniqueIdentifier"));
+        } else {
+            assert_eq!(told[2].reason, Some(ResultReason::InvalidMessage), "{told:?}");
+            assert!(talk.ask(Operation::GetAttributes, &about(&made)).await.succeeded());
+        }
+        // One member is left for the second round, which makes it two.
+        if found != 1 {
+            assert!(talk.ask(Operation::Destroy, &about(&made)).await.succeeded());
+        } else {
+            assert!(talk.ask(Operation::Create, &create).await.succeeded());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn k16_ivs_come_from_one_source_and_tags_are_whole() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
