@@ -100,5 +100,6 @@ async fn with_rsa(
     })
     .await?;
     let data = Some(Bytes::from(decrypted));
+    context.leave(DataPlaceholder::Decrypt, data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Decrypt(Response { data, ..empty(key) })))
 }

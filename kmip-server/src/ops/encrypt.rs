@@ -123,5 +123,6 @@ async fn with_rsa(
     let encrypted = key.public(context).await?.encrypt(&how, data).map_err(Failure::from)?;
     context.charge(key, data.len(), data.len(), true).await?;
     let data = Some(Bytes::from(encrypted));
+    context.leave(DataPlaceholder::Encrypt, data.as_ref());
     Ok(Reply::Payload(ResponsePayload::Encrypt(Response { data, ..empty(key) })))
 }

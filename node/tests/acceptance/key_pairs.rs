@@ -12,7 +12,7 @@ use kmip::{
     Attribute, BlockCipherMode, CryptographicAlgorithm, CryptographicParameters, EncodingOption, KeyBlock,
     KeyFormatType, KeyInformation, KeyMaterial, KeyValue, KeyWrapType, KeyWrappingSpecification,
     ManagedObject, ObjectType, Operation, RequestPayload, ResultReason, SplitKeyMethod, Template,
-    UniqueIdentifier, UsageMask, ValidityIndicator, WrappingMethod,
+    UniqueIdentifier, UsageMask, ValidityIndicator, Version, WrappingMethod,
 };
 
 use crate::support::Cluster;
@@ -279,6 +279,33 @@ async fn rsa_pairs_wrap_with_oaep_and_nothing_weaker() {
         !talk.ask(Operation::Get, &(about(&key) + &wrap)).await.succeeded(),
         "a private key wraps nothing"
     );
+}
+
+/// A later item of a batch takes what an earlier one gave (2.1, 11.60: Data).
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rsa_encrypts_is_there_for_the_rest_of_the_batch() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    let pair = r#"<CommonAttributes><CryptographicAlgorithm type="Enumeration" value="RSA"/>
+        <CryptographicLength type="Integer" value="2048"/>
+        <ActivationDate type="DateTime" value="1970-01-02T00:00:00Z"/></CommonAttributes>
+        <PrivateKeyAttributes><CryptographicUsageMask type="Integer" value="Decrypt"/></PrivateKeyAttributes>
+        <PublicKeyAttributes><CryptographicUsageMask type="Integer" value="Encrypt"/></PublicKeyAttributes>"#;
+    let made = talk.ask(Operation::CreateKeyPair, pair).await;
+    let (private, public) = (made.must("PrivateKeyUniqueIdentifier"), made.must("PublicKeyUniqueIdentifier"));
+    let oaep = r#"<CryptographicParameters><PaddingMethod type="Enumeration" value="OAEP"/>
+        </CryptographicParameters>"#;
+    let sha256 = r#"<CryptographicParameters><HashingAlgorithm type="Enumeration" value="SHA_256"/>
+        </CryptographicParameters>"#;
+    let encrypt = format!(r#"{}{oaep}<Data type="ByteString" value="0102"/>"#, about(&public));
+    let decrypt = format!(r#"{}{oaep}<Data type="Enumeration" value="0x00000002"/>"#, about(&private));
+    let hash = format!(r#"{sha256}<Data type="Enumeration" value="0x00000001"/>"#);
+    let batch = [(Operation::Encrypt, &*encrypt), (Operation::Decrypt, &*decrypt), (Operation::Hash, &*hash)];
+    let told = talk.batch(&batch).await;
+    assert_eq!(told[1].must("Data"), "0102");
+    let direct = format!(r#"{sha256}<Data type="ByteString" value="0102"/>"#);
+    assert_eq!(told[2].must("Data"), talk.ask(Operation::Hash, &direct).await.must("Data"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
