@@ -2,8 +2,10 @@
 
 use crypto::services::pkey::KeyKind;
 use crypto::services::{Hash, SignatureScheme};
-use engine::{Refused, Work};
-use kmip::{CryptographicParameters, PaddingMethod};
+use engine::{Refused, Stream, Work};
+use kmip::field::{Decode as _, Encode as _};
+use kmip::ttlv::{Item, Limits, Writer};
+use kmip::{CryptographicParameters, PaddingMethod, Tag, Version};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -73,6 +75,42 @@ impl Wanted {
     }
 }
 
+/// What a message in parts was begun with: later parts need not say it again, and change nothing about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begun {
+    /// How it is signed.
+    pub parameters: CryptographicParameters,
+    /// The signature to verify, once a part has brought it.
+    pub signature: Vec<u8>,
+}
+
+impl Begun {
+    /// Of the message an earlier part began, or of one that begins with these parameters.
+    pub fn of(parameters: CryptographicParameters, stream: Option<&Stream>) -> Result<Self, Refused> {
+        match stream {
+            Some(stream) => Self::from_bytes(&stream.kept).ok_or(Refused::NoStream),
+            None => Ok(Self { parameters, signature: Vec::new() }),
+        }
+    }
+
+    /// For the stream to keep: the parameters in TTLV, which tells its length, then the signature.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let tag = Tag::CRYPTOGRAPHIC_PARAMETERS;
+        self.parameters.encode(&mut Writer::new(&mut bytes, Version::V2_1), tag);
+        bytes.extend_from_slice(&self.signature);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        const HEADER_BYTES: usize = 8;
+        let length = u32::from_be_bytes(bytes.get(4..HEADER_BYTES)?.try_into().ok()?);
+        let (parameters, signature) = bytes.split_at_checked(HEADER_BYTES + length as usize)?;
+        let parameters = Item::parse(parameters, &Limits::DEFAULT).and_then(CryptographicParameters::decode);
+        Some(Self { parameters: parameters.ok()?, signature: signature.to_vec() })
+    }
+}
+
 fn hash_of_size(bytes: usize) -> Option<Hash> {
     [Hash::Sha1, Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512]
         .into_iter()
@@ -112,5 +150,28 @@ pub fn finish(work: Work) -> Result<Zeroizing<Vec<u8>>, Refused> {
             Ok(message)
         }
         Work::Cipher(_) | Work::Mac(_) => Err(Refused::NoStream),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kmip::HashingAlgorithm;
+
+    #[test]
+    fn what_a_message_was_begun_with_comes_back_with_its_next_part() {
+        let pss = CryptographicParameters {
+            padding_method: Some(PaddingMethod::Pss),
+            hashing_algorithm: Some(HashingAlgorithm::Sha384),
+            salt_length: Some(20),
+            ..CryptographicParameters::default()
+        };
+        for parameters in [pss, CryptographicParameters::default()] {
+            for signature in [Vec::new(), vec![7; 256]] {
+                let begun = Begun { parameters: parameters.clone(), signature };
+                assert_eq!(Begun::from_bytes(&begun.to_bytes()), Some(begun));
+            }
+        }
+        assert_eq!(Begun::from_bytes(&[0; 7]), None);
     }
 }

@@ -190,6 +190,48 @@ fn opening(key: &str, sealed: &Told, tag: Option<&str>, more: &str) -> String {
     .concat()
 }
 
+/// A message in parts is signed, and a signature verified, with the parameters of its first part.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_in_parts_is_made_as_its_first_part_said() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let mask = |mask: &str| attribute("Cryptographic Usage Mask", "Integer", mask);
+    let pair = format!(
+        "<CommonTemplateAttribute>{}{}{}</CommonTemplateAttribute>\
+         <PrivateKeyTemplateAttribute>{}</PrivateKeyTemplateAttribute>\
+         <PublicKeyTemplateAttribute>{}</PublicKeyTemplateAttribute>",
+        attribute("Cryptographic Algorithm", "Enumeration", "RSA"),
+        attribute("Cryptographic Length", "Integer", "2048"),
+        attribute("Activation Date", "DateTime", "1970-01-02T00:00:00Z"),
+        mask("Sign"),
+        mask("Verify"),
+    );
+    let made = talk.ask(Operation::CreateKeyPair, &pair).await;
+    let private = about(&made.must("PrivateKeyUniqueIdentifier"));
+    let public = about(&made.must("PublicKeyUniqueIdentifier"));
+    let pss = r#"<CryptographicParameters><PaddingMethod type="Enumeration" value="PSS"/>
+        <HashingAlgorithm type="Enumeration" value="SHA_384"/></CryptographicParameters>"#;
+    let first = r#"<InitIndicator type="Boolean" value="true"/>"#;
+    let last = r#"<FinalIndicator type="Boolean" value="true"/>"#;
+    let (one, two, three) = (bytes("Data", "0102"), bytes("Data", "03"), bytes("Data", "04"));
+
+    let begun = talk.ask(Operation::Sign, &format!("{private}{pss}{one}{first}")).await;
+    let value = bytes("CorrelationValue", &begun.must("CorrelationValue"));
+    let next = talk.ask(Operation::Sign, &format!("{private}{two}{value}")).await;
+    let value = bytes("CorrelationValue", &next.must("CorrelationValue"));
+    let signed = talk.ask(Operation::Sign, &format!("{private}{three}{value}{last}")).await;
+    let signature = bytes("SignatureData", &signed.must("SignatureData"));
+
+    let whole = bytes("Data", "01020304");
+    let told = talk.ask(Operation::SignatureVerify, &format!("{public}{pss}{whole}{signature}")).await;
+    assert_eq!(told.must("ValidityIndicator"), "Valid", "of the whole message");
+    let begun = talk.ask(Operation::SignatureVerify, &format!("{public}{pss}{one}{signature}{first}")).await;
+    let value = bytes("CorrelationValue", &begun.must("CorrelationValue"));
+    let rest = bytes("Data", "0304");
+    let told = talk.ask(Operation::SignatureVerify, &format!("{public}{rest}{value}{last}")).await;
+    assert_eq!(told.must("ValidityIndicator"), "Valid", "in parts, its signature with the first");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn k17_whatever_was_changed_does_not_open_and_is_told_alike() {
     let cluster = Cluster::shared();
