@@ -2,10 +2,17 @@
 //!
 //! A new identifier is an alias in the caller's own service; nobody else's. Replacing puts new material
 //! behind an object that was registered; a derived key has none, and one that is another's is not found.
+//! The object is in the state it was in elsewhere: nobody brings a key back to life by moving it.
 
 use engine::{Found, Refused};
 use kmip::ops::import::{Request, Response};
-use kmip::{Attribute, AttributeKind, KeyWrapType, ManagedObject, ResponsePayload, ResultReason, Template};
+use kmip::{
+    Attribute, AttributeKind, AttributeList, KeyWrapType, ManagedObject, ResponsePayload, ResultReason,
+    RevocationReasonCode, State, Template,
+};
+use model::command::Action;
+use model::commands::RevokeObject;
+use model::object::Revocation;
 use model::uid::Uid;
 
 use super::register::add_facts;
@@ -24,12 +31,16 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let missing = Failure::invalid_field("Import needs the identifier the object is to have");
     let identifier = request.unique_identifier.as_text().ok_or(missing)?;
     identifier.clone_into(&mut context.identifier);
+    let state = state_in(&request.attributes);
+    if matches!(state, Some(State::Destroyed | State::DestroyedCompromised)) {
+        return Err(Failure::invalid_field("of a destroyed object nothing is left to import").into());
+    }
     let material = material(context, object, request.key_wrap_type).await?;
     let wanted = wanted(context, request, &read_stored(&material)?).await?;
     let activate = context.turn.service().policy.auto_activate;
     let description = wanted.describe(activate.then_some(context.turn.now().as_secs()));
     let kind = request.object_type.value();
-    let action = match existing(context, identifier).await? {
+    let (uid, action): (Uid, Action) = match existing(context, identifier).await? {
         Some(_) if request.replace_existing != Some(true) => {
             let message = "an object of this identifier exists, and is not to be replaced";
             return Err(Failure::new(ResultReason::ObjectAlreadyExists, message).into());
@@ -38,14 +49,21 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             let message = "the object is of another type than the one to be replaced";
             return Err(Failure::invalid_field(message).into());
         }
-        Some(found) => context.turn.replacement(&found, kind, &material, description).await?.into(),
+        Some(found) => {
+            let replacement = context.turn.replacement(&found, kind, &material, description).await?;
+            (*found.uid(), replacement.into())
+        }
         None => {
             let uid = context.turn.registered_uid()?;
             let alias = Some(identifier.to_owned());
-            context.turn.registration(uid, kind, &material, alias, description).await?.into()
+            (uid, context.turn.registration(uid, kind, &material, alias, description).await?.into())
         }
     };
-    context.turn.commit(vec![action]).await?;
+    let mut actions = vec![action];
+    if state == Some(State::Compromised) {
+        actions.push(compromise(uid, &request.attributes).into());
+    }
+    context.turn.commit(actions).await?;
     context.made(identifier);
     let response = Response { unique_identifier: identifier.to_owned().into() };
     Ok(Reply::Payload(ResponsePayload::Import(response)))
@@ -91,8 +109,77 @@ async fn wanted(
                 )
             )
     };
-    let template = Template::from(request.attributes.iter().filter(taken).cloned().collect::<Vec<_>>());
+    let mut attributes: Vec<Attribute> = request.attributes.iter().filter(taken).cloned().collect();
+    add_dates(&mut attributes, state_in(&request.attributes), context.turn.now().as_secs());
+    let template = Template::from(attributes);
     let mut wanted = context.wanted(Some(&template)).await?;
     add_facts(&mut wanted, object);
     Ok(wanted)
+}
+
+/// The state the object was in elsewhere.
+fn state_in(attributes: &AttributeList) -> Option<State> {
+    attributes.iter().find_map(|attribute| match attribute {
+        Attribute::State(state) => Some(*state),
+        _ => None,
+    })
+}
+
+/// Dates that put the object into its state from now on, where it came without them.
+fn add_dates(attributes: &mut Vec<Attribute>, state: Option<State>, now: u64) {
+    let now = crate::attributes::date(now);
+    let dates = match state {
+        Some(State::Active) => vec![Attribute::ActivationDate(now)],
+        Some(State::Deactivated) => vec![Attribute::ActivationDate(now), Attribute::DeactivationDate(now)],
+        _ => Vec::new(),
+    };
+    for date in dates {
+        if !attributes.iter().any(|given| given.kind() == date.kind()) {
+            attributes.push(date);
+        }
+    }
+}
+
+/// What was known to be compromised elsewhere is so here, for the reason that came with it.
+fn compromise(uid: Uid, attributes: &AttributeList) -> RevokeObject {
+    let mut reason = Revocation { code: RevocationReasonCode::KeyCompromise.value(), message: None };
+    let mut compromise_occurrence_date = None;
+    for attribute in attributes.iter() {
+        match attribute {
+            Attribute::RevocationReason(given) => {
+                if given.code == RevocationReasonCode::CaCompromise {
+                    reason.code = given.code.value();
+                }
+                reason.message.clone_from(&given.message);
+            }
+            Attribute::CompromiseOccurrenceDate(date) => {
+                compromise_occurrence_date = u64::try_from(date.0).ok();
+            }
+            _ => {}
+        }
+    }
+    RevokeObject { uid, reason, compromise_occurrence_date }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::date;
+
+    #[test]
+    fn dates_that_came_with_the_object_stay_and_missing_ones_are_now() {
+        let check = |state: Option<State>, given: Vec<Attribute>, expected: Vec<Attribute>| {
+            let mut attributes = given;
+            add_dates(&mut attributes, state, 9);
+            assert_eq!(attributes, expected, "{state:?}");
+        };
+        let (active, ended) =
+            (|at| Attribute::ActivationDate(date(at)), |at| Attribute::DeactivationDate(date(at)));
+        check(None, vec![], vec![]);
+        check(Some(State::PreActive), vec![], vec![]);
+        check(Some(State::Active), vec![], vec![active(9)]);
+        check(Some(State::Active), vec![active(5)], vec![active(5)]);
+        check(Some(State::Deactivated), vec![ended(7)], vec![ended(7), active(9)]);
+        check(Some(State::Deactivated), vec![], vec![active(9), ended(9)]);
+    }
 }

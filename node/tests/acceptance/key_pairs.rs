@@ -376,6 +376,36 @@ async fn an_object_from_elsewhere_is_answered_under_the_identifier_it_was_asked_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_from_elsewhere_is_in_the_state_it_was_in() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    let key = aes_key(&"22".repeat(32));
+    let import = |identifier: &str, state: &str| {
+        format!(
+            r#"{}<ObjectType type="Enumeration" value="SymmetricKey"/>
+               <ReplaceExisting type="Boolean" value="true"/>
+               <Attributes><CryptographicUsageMask type="Integer" value="Encrypt"/>
+               <State type="Enumeration" value="{state}"/></Attributes>{key}"#,
+            about(identifier),
+        )
+    };
+    let state = r#"<AttributeReference type="Enumeration" value="State"/>"#;
+    for expected in ["PreActive", "Active", "Deactivated", "Compromised"] {
+        let identifier = format!("{expected} elsewhere");
+        // The second time it takes the place of the first.
+        for _ in 0..2 {
+            let told = talk.ask(Operation::Import, &import(&identifier, expected)).await;
+            assert_eq!(told.must("UniqueIdentifier"), identifier);
+            let told = talk.ask(Operation::GetAttributes, &(about(&identifier) + state)).await;
+            assert_eq!(told.must("State"), expected);
+        }
+    }
+    let gone = talk.ask(Operation::Import, &import("destroyed elsewhere", "Destroyed")).await;
+    assert_eq!(gone.reason, Some(ResultReason::InvalidField), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_give_their_key_and_too_few_do_not() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");
