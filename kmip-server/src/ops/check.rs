@@ -15,6 +15,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     if found.object.lifecycle.archive_date.is_some() {
         return Err(Refused::Archived.into());
     }
+    if context.turn.state_of(&found).is_destroyed() {
+        return Err(Refused::Destroyed.into());
+    }
     if let Some(asked) = request.usage_mask {
         let allowed = attributes_of(&found, context.turn.now()).iter().find_map(mask).unwrap_or_default();
         if asked.0 & !allowed.0 != 0 {

@@ -214,6 +214,24 @@ async fn usage_is_allocated_of_a_limit_and_while_the_key_may_protect() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_destroyed_key_no_use_is_allowed() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = about(&talk.created("Encrypt", false).await);
+    let check = format!(r#"{key}<CryptographicUsageMask type="Integer" value="Encrypt"/>"#);
+    assert!(talk.ask(Operation::Check, &check).await.succeeded());
+    assert!(talk.ask(Operation::Destroy, &key).await.succeeded());
+    for (version, expected) in
+        [(Version::V1_4, ResultReason::ItemNotFound), (Version::V2_1, ResultReason::ObjectDestroyed)]
+    {
+        talk.speak(version);
+        for request in [&check, &key] {
+            assert_eq!(talk.ask(Operation::Check, request).await.reason, Some(expected), "{request}");
+        }
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
