@@ -206,7 +206,8 @@ async fn wrapped_as(
     let inside: Vec<Attribute> = attributes.iter().filter(travels).cloned().collect();
     let object = read_stored(object)?;
     let nonce = context.turn.server_iv(&kek.found)?;
-    let how = Wrapping { specification, parameters: kek.parameters.as_ref(), nonce, style };
+    let version = context.version;
+    let how = Wrapping { specification, parameters: kek.parameters.as_ref(), nonce, style, version };
     Ok(wrapping::wrap(&object, &kek.key, inside.into(), how)?)
 }
 

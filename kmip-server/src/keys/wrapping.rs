@@ -48,6 +48,8 @@ pub struct Wrapping<'w> {
     pub nonce: [u8; GCM_NONCE_BYTES],
     /// Where the wrapped bytes go.
     pub style: WrappedStyle,
+    /// Whose Key Value is wrapped: attributes stand in it as the client's version writes them.
+    pub version: Version,
 }
 
 /// Wraps the key in an object under the bytes of a wrapping key; `attributes` travel inside.
@@ -60,10 +62,10 @@ pub fn wrap(
     attributes: AttributeList,
     how: Wrapping<'_>,
 ) -> Result<Stored, Failure> {
-    let Wrapping { specification, parameters: defaults, nonce, style } = how;
+    let Wrapping { specification, parameters: defaults, nonce, style, version } = how;
     let block = object.key_block().ok_or(Failure::not_supported("objects without a key are not wrapped"))?;
     let encoding = specification.encoding_option.unwrap_or(EncodingOption::TtlvEncoding);
-    let plain = plain_bytes(block, encoding, attributes)?;
+    let plain = plain_bytes(block, encoding, attributes, version)?;
     let information = encryption_key(specification.encryption_key.as_ref())?;
     let parameters = information.cryptographic_parameters.as_ref().or(defaults);
     check_method(specification.wrapping_method)?;
@@ -232,6 +234,7 @@ fn plain_bytes(
     block: &KeyBlock<'_>,
     encoding: EncodingOption,
     attributes: AttributeList,
+    version: Version,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let absent = Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here");
     let KeyValue::Plain { material, attributes: own } = block.key_value.as_ref().ok_or(absent)? else {
@@ -250,7 +253,7 @@ fn plain_bytes(
             all.0.extend(attributes.0);
             let value = KeyValue::Plain { material: material.clone(), attributes: all };
             let mut bytes = Zeroizing::new(Vec::with_capacity(super::OBJECT_BYTES));
-            value.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::KEY_VALUE);
+            value.encode(&mut Writer::new(&mut bytes, version), Tag::KEY_VALUE);
             Ok(bytes)
         }
     }
@@ -271,4 +274,53 @@ pub fn default_parameters(attributes: &AttributeList) -> Option<CryptographicPar
 
 fn failure(error: KeyWrapError) -> Failure {
     Failure { message: error.to_string().into(), ..Failure::new(ResultReason::CryptographicFailure, "") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::read_stored;
+    use kmip::{KeyFormatType, UsageMask};
+
+    /// The Key Value that was wrapped for a client of this version.
+    fn opened(version: Version) -> Vec<u8> {
+        let kek = vec![7; 16];
+        let key = ManagedObject::SymmetricKey(KeyBlock::from_bytes(KeyFormatType::Raw, vec![1; 16]).into());
+        let specification = KeyWrappingSpecification {
+            wrapping_method: WrappingMethod::Encrypt,
+            encryption_key: Some(KeyInformation {
+                unique_identifier: "a wrapping key".into(),
+                cryptographic_parameters: None,
+            }),
+            mac_signature_key: None,
+            attribute_names: Vec::new(),
+            encoding_option: None,
+        };
+        let how = Wrapping {
+            specification: &specification,
+            parameters: None,
+            nonce: [0; GCM_NONCE_BYTES],
+            style: WrappedStyle::KeyValue,
+            version,
+        };
+        let attributes = vec![Attribute::CryptographicUsageMask(UsageMask::ENCRYPT)];
+        let wrapping_key = WrappingKey::Symmetric(Zeroizing::new(kek.clone()));
+        let stored = wrap(&key, &wrapping_key, attributes.into(), how).expect("wrapped");
+        let object = read_stored(&stored).expect("an object");
+        match object.key_block().and_then(|block| block.key_value.as_ref()) {
+            Some(KeyValue::Wrapped(bytes)) => KeyWrap::Kw.unwrap(&kek, bytes).expect("opened").to_vec(),
+            other => panic!("not wrapped: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn attributes_are_wrapped_as_the_clients_version_writes_them() {
+        let by_name = |plain: &[u8]| {
+            let name = b"Cryptographic Usage Mask";
+            plain.windows(name.len()).any(|window| window == name)
+        };
+        let (old, new) = (opened(Version::V1_4), opened(Version::V2_1));
+        assert!(by_name(&old) && !by_name(&new));
+        assert_eq!(decode_value(&old), decode_value(&new), "either is read back");
+    }
 }
