@@ -40,6 +40,8 @@ fn change(withdraws: bool, dates: Dates) -> Action {
 
 fn description() -> Description {
     Description {
+        initial_date: None,
+        last_change_date: None,
         activation_date: None,
         deactivation_date: None,
         process_start_date: None,

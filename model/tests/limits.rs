@@ -122,6 +122,8 @@ fn described(names: Vec<Name>, attribute_bytes: usize) -> Description {
     let value = vec![0; attribute_bytes.saturating_sub(name.len())];
     let attributes = vec![StoredAttribute { name, index: 0, value }];
     Description {
+        initial_date: None,
+        last_change_date: None,
         activation_date: None,
         deactivation_date: None,
         process_start_date: None,

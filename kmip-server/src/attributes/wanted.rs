@@ -139,6 +139,8 @@ impl Wanted {
     pub fn describe(self, activate: Option<u64>) -> Description {
         let kept = self.key.iter().chain(&self.other);
         Description {
+            initial_date: None,
+            last_change_date: None,
             activation_date: self.activation_date.or(activate),
             deactivation_date: self.deactivation_date,
             process_start_date: self.process_start_date,

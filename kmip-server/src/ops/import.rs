@@ -2,7 +2,7 @@
 //!
 //! A new identifier is an alias in the caller's own service; nobody else's. Replacing puts new material
 //! behind an object that was registered; a derived key has none, and one that is another's is not found.
-//! The object is in the state it was in elsewhere: nobody brings a key back to life by moving it.
+//! The object is in the state it was in elsewhere, and as old: nobody brings a key back to life by moving it.
 
 use engine::{Found, Refused};
 use kmip::ops::import::{Request, Response};
@@ -11,7 +11,7 @@ use kmip::{
     RevocationReasonCode, State, Template,
 };
 use model::command::Action;
-use model::commands::RevokeObject;
+use model::commands::{Description, RevokeObject};
 use model::object::Revocation;
 use model::uid::Uid;
 
@@ -38,7 +38,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let material = material(context, object, request.key_wrap_type).await?;
     let wanted = wanted(context, request, &read_stored(&material)?).await?;
     let activate = context.turn.service().policy.auto_activate;
-    let description = wanted.describe(activate.then_some(context.turn.now().as_secs()));
+    let mut description = wanted.describe(activate.then_some(context.turn.now().as_secs()));
+    set_age(&mut description, &request.attributes);
     let kind = request.object_type.value();
     let (uid, action): (Uid, Action) = match existing(context, identifier).await? {
         Some(_) if request.replace_existing != Some(true) => {
@@ -136,6 +137,18 @@ fn add_dates(attributes: &mut Vec<Attribute>, state: Option<State>, now: u64) {
     for date in dates {
         if !attributes.iter().any(|given| given.kind() == date.kind()) {
             attributes.push(date);
+        }
+    }
+}
+
+/// When the object was made and last changed, by what it says of itself: a replica is no younger than what it was
+/// made from.
+fn set_age(description: &mut Description, attributes: &AttributeList) {
+    for attribute in attributes.iter() {
+        match attribute {
+            Attribute::InitialDate(date) => description.initial_date = u64::try_from(date.0).ok(),
+            Attribute::LastChangeDate(date) => description.last_change_date = u64::try_from(date.0).ok(),
+            _ => {}
         }
     }
 }

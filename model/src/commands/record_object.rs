@@ -15,6 +15,10 @@ use crate::uid::{Kind, Uid};
 /// What is known of an object besides its material.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
+    /// When it was made elsewhere, in seconds since the epoch; never later than now. `None`: now.
+    pub initial_date: Option<u64>,
+    /// When it last changed elsewhere; never later than now. `None`: now.
+    pub last_change_date: Option<u64>,
     /// When it becomes Active, in seconds since the epoch: in the past or now makes it Active at once.
     pub activation_date: Option<u64>,
     /// When it becomes Deactivated.
@@ -197,11 +201,14 @@ fn new_object(
     alias: Option<String>,
     description: &Description,
 ) -> Object {
+    let now = at.time.as_secs();
+    let not_later = |elsewhere: Option<u64>| elsewhere.map_or(now, |date| date.min(now));
     let lifecycle = Lifecycle {
         deactivation_date: description.deactivation_date,
         process_start_date: description.process_start_date,
         protect_stop_date: description.protect_stop_date,
-        ..Lifecycle::new(at.time.as_secs(), description.activation_date)
+        last_change_date: not_later(description.last_change_date),
+        ..Lifecycle::new(not_later(description.initial_date), description.activation_date)
     };
     Object {
         uid,

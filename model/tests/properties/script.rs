@@ -511,7 +511,11 @@ fn dates() -> impl Strategy<Value = Dates> {
 
 fn description() -> impl Strategy<Value = Description> {
     let usage = option::weighted(0.3, (0..4_u64).prop_map(|left| Usage { unit: 1, total: 4, left }));
-    (dates(), names(), attributes(), usage).prop_map(|(dates, names, attributes, usage)| Description {
+    let elsewhere = option::weighted(0.2, 0..5_000_u64);
+    let parts = (dates(), names(), attributes(), usage, elsewhere.clone(), elsewhere);
+    parts.prop_map(|(dates, names, attributes, usage, initial_date, last_change_date)| Description {
+        initial_date,
+        last_change_date,
         activation_date: dates.activation_date,
         deactivation_date: dates.deactivation_date,
         process_start_date: dates.process_start_date,

@@ -406,6 +406,36 @@ async fn an_object_from_elsewhere_is_in_the_state_it_was_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_from_elsewhere_is_as_old_as_it_was() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    let key = aes_key(&"33".repeat(32));
+    let ask = about("old elsewhere")
+        + r#"<AttributeReference type="Enumeration" value="InitialDate"/>
+             <AttributeReference type="Enumeration" value="LastChangeDate"/>"#;
+    let mut dates = async |made: &str, changed: &str| {
+        let import = format!(
+            r#"{}<ObjectType type="Enumeration" value="SymmetricKey"/>
+               <ReplaceExisting type="Boolean" value="true"/>
+               <Attributes><CryptographicUsageMask type="Integer" value="Encrypt"/>
+               <InitialDate type="DateTime" value="{made}"/>
+               <LastChangeDate type="DateTime" value="{changed}"/></Attributes>{key}"#,
+            about("old elsewhere"),
+        );
+        talk.ask(Operation::Import, &import).await.must("UniqueIdentifier");
+        let told = talk.ask(Operation::GetAttributes, &ask).await;
+        [told.must("InitialDate"), told.must("LastChangeDate")]
+    };
+    let (made, changed, never) =
+        ("2018-12-19T19:24:26+00:00", "2019-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00");
+    assert_eq!(dates(made, changed).await, [made, changed]);
+    // Nothing was made later than it came here, wherever it was.
+    let told = dates(made, never).await;
+    assert!(told[0] == made && *told[1] > *changed && *told[1] < *never, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_give_their_key_and_too_few_do_not() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");

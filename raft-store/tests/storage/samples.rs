@@ -55,6 +55,8 @@ fn wrap() -> Wrap {
 
 fn description() -> Description {
     Description {
+        initial_date: Some(10),
+        last_change_date: Some(11),
         activation_date: Some(1),
         deactivation_date: Some(2),
         process_start_date: Some(3),
@@ -95,6 +97,8 @@ pub fn record_object(tenant: TenantHandle, number: u32) -> RecordObject {
     let uid = uid(tenant, Kind::Recorded, number);
     let names = vec![Name { value: format!("object {number}"), name_type: 1 }];
     let description = Description {
+        initial_date: None,
+        last_change_date: None,
         activation_date: None,
         deactivation_date: None,
         process_start_date: None,
