@@ -182,7 +182,10 @@ pub enum SettingsError {
         /// Why.
         cause: String,
     },
-    /// Certificate and key do not belong together, or TLS cannot be set up.
+    /// The key is another certificate's.
+    #[error("the key does not belong to the certificate")]
+    OtherKey,
+    /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }

@@ -21,7 +21,11 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Arc<ClientConfig>, Se
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)?;
+        .with_client_auth_cert(chain, key)
+        .map_err(|cause| match cause {
+            rustls::Error::InconsistentKeys(_) => SettingsError::OtherKey,
+            other => other.into(),
+        })?;
     Ok(Arc::new(config))
 }
 

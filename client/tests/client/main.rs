@@ -228,7 +228,7 @@ async fn settings_that_cannot_work_say_so_before_anything_is_sent() {
     let stranger = identity(&["x"]);
     check(
         &|settings| settings.key_pem = stranger.key_pem.clone().into_bytes().into(),
-        "TLS cannot be set up",
+        "the key does not belong to the certificate",
     );
     assert!(matches!(Client::new(&cluster.settings()).map(drop), Ok::<(), SettingsError>(())));
 }

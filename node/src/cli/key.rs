@@ -177,7 +177,7 @@ const ATTRIBUTE: &[output::Column] = &[("ATTRIBUTE", "/name"), ("VALUE", "/value
 
 /// Acts as the service that the certificate names.
 pub fn run(args: &KeyArgs) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&args.kmip.settings()?)?;
+    let client = Client::new(&args.kmip.settings()?).map_err(|error| explain(error.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(act(args, &client))?;
     Ok(ExitCode::SUCCESS)
@@ -253,13 +253,13 @@ fn plain(value: &Value) -> Value {
 
 /// Makes keys, a message of many at a time; a terminal sees how far it is.
 async fn create(client: &Client, key: &KeyRequest, count: u64) -> anyhow::Result<Vec<String>> {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} keys  {per_sec}  {eta} left")?;
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} keys  {eta} left")?;
     let bar = if count > 1 { ProgressBar::new(count).with_style(style) } else { ProgressBar::hidden() };
     let mut identifiers = Vec::with_capacity(usize::try_from(count)?);
     while (identifiers.len() as u64) < count {
         let left = usize::try_from(count)? - identifiers.len();
         let made = client.create_many(key, left.min(BATCH_MAX)).await.map_err(|error| {
-            bar.abandon();
+            bar.finish_and_clear();
             match count {
                 1 => explain(error),
                 _ => explain(error).context(format!("{} of {count} keys were made", identifiers.len())),

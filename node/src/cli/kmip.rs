@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use client::{Error, Fault, Settings, TlsFault};
+use client::{Error, Fault, Settings, SettingsError, TlsFault};
+use rustls::AlertDescription;
 
 /// A person waits: nodes that are down are told soon. An election takes a second.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +59,8 @@ fn read(what: &str, setting: &str, file: Option<&Path>) -> anyhow::Result<Vec<u8
     let Some(file) = file else {
         bail!("no {what}: set {setting} (keyraft dev writes all of them to <data>/env)");
     };
-    std::fs::read(file).with_context(|| format!("cannot read the {what} {}", file.display()))
+    std::fs::read(file)
+        .map_err(|cause| anyhow!("cannot read the {what} {}: {cause}; correct {setting}", file.display()))
 }
 
 /// One sentence that says what happened and what to do.
@@ -73,19 +75,24 @@ pub fn explain(error: Error) -> anyhow::Error {
                 "keyraft status shows how the nodes are"
             }
         },
+        Error::Tls { cause: TlsFault::OurCertificate(AlertDescription::CertificateExpired), .. } => {
+            "set KMIP_CERT and KMIP_KEY to a certificate whose time is not over"
+        }
         Error::Tls { cause: TlsFault::OurCertificate(_), .. } => {
-            "set KMIP_CERT and KMIP_KEY to a certificate of the tenant's own authority"
+            "set KMIP_CERT and KMIP_KEY to a certificate of the tenant's own authority that names tenant and \
+             service; the node's log says what is wrong with this one"
         }
         Error::Tls { cause: TlsFault::UnknownAuthority, .. } => {
             "set KMIP_CA to the authority that issued the nodes' certificates"
         }
         Error::Tls { .. } => "check KMIP_HOST, the certificates and the clock",
-        Error::Refused { .. }
-        | Error::OutcomeUnknown { .. }
-        | Error::Protocol { .. }
-        | Error::Settings(_) => {
-            return anyhow!(error);
-        }
+        Error::Protocol { .. } => "check that KMIP_PORTS are the KMIP ports of the nodes",
+        Error::Settings(
+            SettingsError::NoNode | SettingsError::Address { .. } | SettingsError::ServerName { .. },
+        ) => "correct KMIP_HOST and KMIP_PORTS",
+        Error::Settings(_) => "correct KMIP_CA, KMIP_CERT and KMIP_KEY",
+        // The node says what can be done; what is unknown says it itself.
+        Error::Refused { .. } | Error::OutcomeUnknown { .. } => return anyhow!("{error}"),
     };
     anyhow!("{error}; {what_to_do}")
 }

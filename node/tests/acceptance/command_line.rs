@@ -22,14 +22,10 @@ fn keys_live_their_lives_on_the_command_line() {
     assert_eq!(lines.len(), 1000, "as many identifiers, each once");
     assert!(lines.iter().all(|line| line.len() == 64), "identifiers and nothing else");
 
-    // On a terminal (util-linux's script makes one) it shows how far it is.
-    let command = format!("'{}' key create --batch 1000", crate::support::KEYRAFT);
-    let shown = std::process::Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .envs(cluster.env())
-        .output();
-    let shown = text(&shown.expect("script starts").stdout);
-    assert!(shown.contains("/1000 keys"), "no progress was shown: {:?}", shown.get(..400));
+    // A terminal shows how far it is, in one line: going up (CSI A) would be the way to wipe a line that broke.
+    let shown = on_a_terminal(&cluster, "key create --batch 20000");
+    assert!(shown.contains("/20000 keys"), "no progress was shown: {:?}", shown.get(..400));
+    assert!(!shown.contains("\u{1b}[1A"), "the bar is wider than the terminal: {:?}", shown.get(..400));
 
     let made = cluster.json(&["key", "create", "--name", "orders", "--bits", "128"]);
     let identifier = made[0]["identifier"].as_str().expect("an identifier");
@@ -67,20 +63,24 @@ fn what_is_in_the_way_of_a_key_is_said_in_one_sentence() {
     let shown = |path: &std::path::Path| path.to_str().expect("text").to_owned();
 
     let mixed = cluster.keyraft(&["key", "create", "--key", &shown(&key)]);
-    one_sentence(&mixed, &["TLS cannot be set up"]);
+    one_sentence(&mixed, &["the key does not belong to the certificate", "KMIP_KEY"]);
+    let no_certificate = cluster.keyraft(&["key", "create", "--cert", &shown(&key)]);
+    one_sentence(&no_certificate, &["the certificate cannot be used", "KMIP_CERT"]);
+    let nothing = cluster.keyraft(&["key", "create", "--cert", "/nowhere/client.pem"]);
+    one_sentence(&nothing, &["/nowhere/client.pem", "KMIP_CERT"]);
+    let administration = cluster.env()["KEYRAFT_ADDR"].rsplit(':').next().expect("a port").to_owned();
+    let other_port = cluster.keyraft(&["key", "create", "--ports", &administration]);
+    one_sentence(&other_port, &["it is not KMIP", "KMIP_PORTS"]);
     let other_authority = cluster.keyraft(&["key", "create", "--ca", &shown(&authority)]);
     one_sentence(&other_authority, &["was not issued by the authority we trust", "KMIP_CA"]);
-    let server_as_client = [
-        "key",
-        "create",
-        "--cert",
-        &shown(&cluster.node(0).join("tls/server.pem")),
-        "--key",
-        &shown(&cluster.node(0).join("tls/server.key")),
-    ]
-    .map(str::to_owned);
-    let refused = cluster.keyraft(&server_as_client.each_ref().map(String::as_str));
+    let server = |name: &str| shown(&cluster.node(0).join("tls").join(name));
+    let (server_cert, server_key) = (server("server.pem"), server("server.key"));
+    let refused = cluster.keyraft(&["key", "create", "--cert", &server_cert, "--key", &server_key]);
     one_sentence(&refused, &["refused our certificate", "KMIP_CERT"]);
+    // On a terminal no bar is left before the sentence.
+    let many = format!("key create --batch 1000 --cert '{server_cert}' --key '{server_key}'");
+    let told = on_a_terminal(&cluster, &many);
+    assert!(told.contains("0 of 1000 keys were made") && !told.contains("/1000 keys"), "{told:?}");
     let other = cluster.keyraft(&["key", "create", "--cert", &shown(&cert), "--key", &shown(&key)]);
     assert!(other.status.success(), "tenant-b has keys of its own: {}", text(&other.stderr));
 
@@ -221,6 +221,16 @@ fn shown(cluster: &Cluster, arguments: &[&str]) -> Vec<String> {
         assert!(line.chars().count() <= 80, "{line:?} is wider than a terminal");
     }
     lines
+}
+
+/// What a terminal of 80 columns shows of a command; util-linux's script makes one.
+fn on_a_terminal(cluster: &Cluster, command: &str) -> String {
+    let command = format!("stty cols 80; '{}' {command}", crate::support::KEYRAFT);
+    let shown = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .envs(cluster.env())
+        .output();
+    text(&shown.expect("script starts").stdout)
 }
 
 /// A failure with one line on standard error that holds all of these.
