@@ -251,7 +251,7 @@ const fn default_keep() -> u32 {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// Filter directives, such as `info,openraft=warn` (the default) or `keyraft=debug,raft_store=trace`.
+    /// Filter directives, such as `info,openraft=warn,rustls=error` (the default) or `keyraft=debug,raft_store=trace`.
     #[serde(default = "default_filter")]
     pub filter: String,
     /// `text` for people, `json` for collectors.
@@ -285,7 +285,8 @@ fn default_trust_domain() -> String {
 }
 
 fn default_filter() -> String {
-    "info,openraft=warn".to_owned()
+    // rustls warns of every connection whose client gives an address as the server's name, as libmongoc does.
+    "info,openraft=warn,rustls=error".to_owned()
 }
 
 const fn default_stabilisation_ms() -> u32 {
