@@ -41,8 +41,9 @@ pub fn public_key(block: &KeyBlock<'_>) -> Result<PublicKey, Failure> {
     match material(block)? {
         KeyMaterial::Bytes(bytes) => match block.key_format_type {
             KeyFormatType::Pkcs1 => PublicKey::from_pkcs1(bytes),
-            // Some clients call a SubjectPublicKeyInfo PKCS#8.
-            KeyFormatType::X509 | KeyFormatType::Pkcs8 => PublicKey::from_spki(bytes),
+            // Some clients call a SubjectPublicKeyInfo PKCS#8; PyKMIP calls a PKCS#1 key X.509 unless told otherwise.
+            KeyFormatType::X509 | KeyFormatType::Pkcs8 => PublicKey::from_spki(bytes)
+                .or_else(|malformed| PublicKey::from_pkcs1(bytes).map_err(|_| malformed)),
             KeyFormatType::Raw => match okp_kind(block) {
                 Some(kind) if bytes.len() == kind.bytes() => {
                     Ok(PublicKey::Okp(OkpPublicKey { kind, point: bytes.to_vec() }))

@@ -8,6 +8,8 @@ import logging
 import os
 import uuid
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from kmip.core import enums
 from kmip.pie import objects
 from kmip.pie.client import ProxyKmipClient
@@ -95,6 +97,23 @@ def cryptography(c):
     c.activate(mac_key)
     _, mac = c.mac(b"a message", mac_key, enums.CryptographicAlgorithm.HMAC_SHA256)
     assert mac == hmac.new(secret, b"a message", hashlib.sha256).digest()
+    signed_elsewhere(c)
+
+
+def signed_elsewhere(c):
+    """PyKMIP calls every public key X.509 unless told otherwise, those in PKCS#1 too."""
+    signer = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = signer.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    uid = c.register(objects.PublicKey(enums.CryptographicAlgorithm.RSA, 2048, public, masks=[MASKS.VERIFY],
+                                       name=str(uuid.uuid4())))
+    assert c.get(uid).value == public
+    c.activate(uid)
+    signature = signer.sign(b"a message", padding.PKCS1v15(), hashes.SHA256())
+    how = {"cryptographic_algorithm": enums.CryptographicAlgorithm.RSA, "padding_method": enums.PaddingMethod.PKCS1v15,
+           "hashing_algorithm": enums.HashingAlgorithm.SHA_256}
+    for message, verdict in ((b"a message", "VALID"), (b"another", "INVALID")):
+        found = c.signature_verify(message, signature, uid, how)
+        assert found == enums.ValidityIndicator[verdict], found
 
 
 def strangers(c, version):
