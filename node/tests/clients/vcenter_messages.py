@@ -1,6 +1,6 @@
 """VMware vCenter's standard key provider, by its messages: KMIP 1.1, an eight-byte id on every item, the versions and
 abilities of the server asked first, three custom attributes put on each new key in one batch."""
-from messages import (AES, ENUMERATION, OPERATIONS, SYMMETRIC_KEY, TEXT, Line, aes_attributes, attribute, attributes, every, field,
+from messages import (ACTIVE, AES, ENUMERATION, OPERATIONS, SYMMETRIC_KEY, TEXT, Line, aes_attributes, attribute, attributes, every, field,
                       get, uid, version_field)
 
 V1_1 = (1, 1)
@@ -23,11 +23,14 @@ with Line(item_ids=8) as line:
     marks = line.ask(V1_1, "GetAttributes", uid(identifier), *(field("AttributeName", name) for name in MARKS))
     assert attributes(marks) == MARKS, marks
 
-# A host that starts an encrypted machine, on another connection.
+# A host that starts an encrypted machine, on another connection; a key that is used is activated.
 with Line(item_ids=8) as line:
     key = line.ask(V1_1, "Get", uid(identifier))
     block = get(key, "SymmetricKey", "KeyBlock")
     assert get(block, "CryptographicAlgorithm") == AES and len(get(block, "KeyValue", "KeyMaterial")) == 32
+    line.ask(V1_1, "Activate", uid(identifier))
+    state = attributes(line.ask(V1_1, "GetAttributes", uid(identifier), field("AttributeName", "State")))
+    assert state == {"State": ACTIVE}, state
     found = every(line.ask(V1_1, "Locate", attribute("Object Type", SYMMETRIC_KEY, ENUMERATION),
                            attribute("x-Vendor", MARKS["x-Vendor"], TEXT)), "UniqueIdentifier")
     assert identifier in found, "not found by its vendor mark"
