@@ -29,7 +29,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
     }
     let missing = Failure::invalid_field("Import needs the identifier the object is to have");
-    let identifier = request.unique_identifier.as_text().ok_or(missing)?;
+    let identifier = request.unique_identifier.as_text().filter(|text| !text.is_empty()).ok_or(missing)?;
     identifier.clone_into(&mut context.identifier);
     let state = state_in(&request.attributes);
     if matches!(state, Some(State::Destroyed | State::DestroyedCompromised)) {

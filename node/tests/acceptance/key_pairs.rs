@@ -330,6 +330,8 @@ async fn identifiers_from_elsewhere_are_ones_own_and_nobody_elses() {
     assert_eq!(material(&ours, get("key from elsewhere")).await.expect("ours"), [1; 16]);
     assert_eq!(material(&theirs, get("key from elsewhere")).await.expect("theirs"), [2; 16]);
 
+    let unnamed = refusal(ask(&ours, import("", 3, false), done).await);
+    assert_eq!(unnamed.0, ResultReason::InvalidField, "{}", unnamed.1);
     let again = refusal(ask(&ours, import("key from elsewhere", 3, false), done).await);
     assert_eq!(again.0, ResultReason::ObjectAlreadyExists);
     ask(&ours, import("key from elsewhere", 3, true), done).await.expect("replaced");
