@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use keystore::Site;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long a fake may take to end in order before it is killed.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -24,6 +25,8 @@ pub struct Fake {
     /// What it is told and what it says; taken when it shall end.
     pipe: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     child: Child,
+    /// Where it and its helpers keep files: one that was killed leaves some behind.
+    _files: TempDir,
 }
 
 fn folder() -> PathBuf {
@@ -47,9 +50,12 @@ pub fn python() -> Option<PathBuf> {
 impl Fake {
     /// Starts the fake of this name; `None` if there is no Python for it.
     pub fn start(name: &'static str) -> Option<Self> {
-        let mut child = Command::new(python()?)
+        let python = python()?;
+        let files = TempDir::new().unwrap();
+        let mut child = Command::new(python)
             .arg(folder().join(format!("{name}.py")))
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("TMPDIR", files.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,7 +65,7 @@ impl Fake {
         said.read_line(&mut line).unwrap();
         let hello = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{name}.py said {line:?}"));
         let pipe = Mutex::new(Some((child.stdin.take().unwrap(), said)));
-        Some(Self { hello, name, pipe, child })
+        Some(Self { hello, name, pipe, child, _files: files })
     }
 
     /// Gives a command and waits until it is carried out.
@@ -132,6 +138,5 @@ impl Drop for Fake {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(Path::new(&self.text("ca")).parent().unwrap());
     }
 }
