@@ -197,7 +197,7 @@ impl Turn<'_> {
         match self.tenant.access {
             Access::Open => Ok(()),
             Access::ReadOnly | Access::Unlinked | Access::UnlinkedReadOnly => Err(Refused::Denied {
-                reason: "the tenant's root of trust is disabled: no new keys are made",
+                reason: "the tenant is disabled: no new keys are made until an operator enables it",
             }),
         }
     }

@@ -151,8 +151,8 @@ pub enum Refusal {
         /// Log index of the unlinking.
         at: LogIndex,
     },
-    /// The tenant's root is disabled: no new keys.
-    #[error("the tenant's root of trust is disabled: no new keys are made until it is enabled")]
+    /// The tenant is disabled: no new keys.
+    #[error("the tenant is disabled: no new keys are made until an operator enables it")]
     TenantReadOnly {
         /// Log index of the disabling.
         at: LogIndex,
