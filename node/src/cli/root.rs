@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use keystore::RootKeystore as _;
+use model::root::{L1_GRACE_MS_MAX, PROBE_EVERY_MS_MAX, PROBE_EVERY_MS_MIN};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -92,13 +93,15 @@ enum Command {
         /// The tenant
         tenant: String,
         /// Minutes, at most 1440
-        #[arg(long, value_name = "MINUTES")]
+        #[arg(long, value_name = "MINUTES",
+              value_parser = clap::value_parser!(u64).range(..=L1_GRACE_MS_MAX / 60_000))]
         grace_minutes: u64,
         /// Seconds between two probes of a root, 2 to 20
-        #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64)
+              .range(PROBE_EVERY_MS_MIN / 1_000..=PROBE_EVERY_MS_MAX / 1_000))]
         probe_every_seconds: u64,
         /// Days, at least 1
-        #[arg(long, value_name = "DAYS")]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
         rotate_after_days: u64,
     },
     /// Lists the jobs of a tenant, newest first
