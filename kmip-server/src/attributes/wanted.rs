@@ -1,6 +1,8 @@
 //! What a request wants its new object to have, sorted into what the state judges and what it only keeps.
 
-use kmip::{Attribute, AttributeKind, ResultReason, Template};
+use std::borrow::Cow;
+
+use kmip::{Attribute, AttributeKind, ObjectType, ResultReason, Template};
 use model::commands::Description;
 use model::object::{Name, Usage};
 
@@ -72,8 +74,8 @@ impl Wanted {
     fn keep(&mut self, attribute: &Attribute) -> Result<(), Failure> {
         match owner_of(&attribute.name()) {
             Some(Owner::Server) => {
-                let message = "the attribute is set by the server only";
-                Err(Failure::new(ResultReason::AttributeReadOnly, message))
+                let message = format!("{} is set by the server only", attribute.name()).into();
+                Err(Failure { message, ..Failure::new(ResultReason::AttributeReadOnly, "") })
             }
             Some(Owner::Creation | Owner::Kept | Owner::Client) => {
                 self.other.push(attribute.clone());
@@ -166,6 +168,20 @@ impl Wanted {
     }
 }
 
+/// A template without an Object Type that the request says already: some clients repeat it there. Another one stays,
+/// and is refused as anything that only the server sets.
+#[must_use]
+pub fn untyped<'t>(template: &'t Template, types: &[ObjectType]) -> Cow<'t, Template> {
+    let repeats =
+        |attribute: &Attribute| matches!(attribute, Attribute::ObjectType(own) if types.contains(own));
+    if !template.attributes.iter().any(repeats) {
+        return Cow::Borrowed(template);
+    }
+    let kept = template.attributes.iter().filter(|attribute| !repeats(attribute));
+    let attributes = kept.cloned().collect::<Vec<_>>().into();
+    Cow::Owned(Template { names: template.names.clone(), attributes })
+}
+
 /// Puts the attributes of named templates before those of the request, which override single values.
 #[must_use]
 pub fn expanded(templates: Vec<Attribute>, request: &Template) -> Template {
@@ -227,5 +243,17 @@ mod tests {
         let state = vec![Attribute::State(kmip::State::Active)];
         let failure = Wanted::of(&state.into()).unwrap_err();
         assert_eq!(failure.reason, ResultReason::AttributeReadOnly);
+        assert_eq!(failure.message, "State is set by the server only");
+    }
+
+    #[test]
+    fn an_object_type_that_repeats_the_requests_says_nothing_more() {
+        let template = |kind| Template::from(vec![Attribute::ObjectType(kind), text("ID", "request")]);
+        let check = |kind, types: &[ObjectType], left: usize| {
+            assert_eq!(untyped(&template(kind), types).attributes.iter().count(), left, "{kind:?}");
+        };
+        check(ObjectType::SymmetricKey, &[ObjectType::SymmetricKey], 1);
+        check(ObjectType::PublicKey, &[ObjectType::PrivateKey, ObjectType::PublicKey], 1);
+        check(ObjectType::Certificate, &[ObjectType::SymmetricKey], 2);
     }
 }

@@ -7,6 +7,7 @@ use kmip::{Attribute, CryptographicAlgorithm, ObjectType, ResponsePayload, Resul
 use model::uid::Uid;
 
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::failure::Failure;
 use crate::objects::masked;
 
@@ -20,11 +21,12 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         _ => return Err(Failure::invalid_field("Create makes symmetric keys and secret data").into()),
     }
     Context::check_storage(request.protection_storage_masks.as_ref())?;
+    let own = untyped(&request.attributes, &[request.object_type]);
     let expanded;
-    let template = if request.attributes.names.is_empty() {
-        &request.attributes
+    let template = if own.names.is_empty() {
+        &*own
     } else {
-        expanded = Box::pin(context.expand(&request.attributes)).await?;
+        expanded = Box::pin(context.expand(&own)).await?;
         &expanded
     };
     let spec = spec(template)?;

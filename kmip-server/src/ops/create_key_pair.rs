@@ -4,6 +4,7 @@ use kmip::ops::create_key_pair::{Request, Response};
 use kmip::{Attribute, AttributeKind, KeyFormatType, LinkType, ObjectType, ResponsePayload, Template};
 
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::keys::pair::{Half, PairRequest, generate, link, private_half, public_half};
 use crate::objects::Wanted;
 
@@ -80,6 +81,8 @@ pub(super) async fn wanted(
         )
     });
     let rest = Template::from(rest.cloned().collect::<Vec<_>>());
+    // What is said of both halves cannot be the type of each.
+    let rest = untyped(&rest, &[ObjectType::PrivateKey, ObjectType::PublicKey]);
     Ok((context.wanted(Some(&rest)).await?, format))
 }
 

@@ -10,6 +10,7 @@ use super::create_key_pair::expanded;
 use super::create_split_key::key_bytes;
 use super::register::add_facts;
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::failure::Failure;
 use crate::keys::new::{add_origin, registration};
 
@@ -17,7 +18,8 @@ use crate::keys::new::{add_origin, registration};
 const DEFAULT_BITS: i32 = 256;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
-    let template = expanded(context, Some(&request.attributes)).await?;
+    let own = untyped(&request.attributes, &[request.object_type]);
+    let template = expanded(context, Some(&own)).await?;
     let (mut algorithm, mut bits) = (None, None);
     for attribute in template.attributes.iter() {
         match attribute {

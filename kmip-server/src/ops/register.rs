@@ -8,6 +8,7 @@ use kmip::{
 use model::object::Name;
 
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::failure::Failure;
 use crate::keys::blocks::{private_algorithm, private_key, public_algorithm, public_key};
 use crate::keys::new::registration;
@@ -20,7 +21,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         return Err(Failure::invalid_field("the object is not of the stated Object Type").into());
     }
     Context::check_storage(request.protection_storage_masks.as_ref())?;
-    let mut wanted = context.wanted(request.attributes.as_ref()).await?;
+    let own = request.attributes.as_ref().map(|own| untyped(own, &[request.object_type]));
+    let mut wanted = context.wanted(own.as_deref()).await?;
     let made = wanted.fill_application_data(|| context.turn.random_text());
     check_value(object, &wanted)?;
     let text = if is_pkcs12(object) {

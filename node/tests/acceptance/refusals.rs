@@ -295,3 +295,23 @@ async fn what_a_client_was_told_of_an_object_stays_true() {
         assert_eq!(told.xml.contains(created), matches!(bits, "192" | "128"), "{told:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_type_among_the_attributes_may_repeat_the_requests_own() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    for (named, taken) in [("SymmetricKey", true), ("SecretData", false)] {
+        let create = format!(
+            r#"<ObjectType type="Enumeration" value="SymmetricKey"/><Attributes>
+               <ObjectType type="Enumeration" value="{named}"/>
+               <CryptographicAlgorithm type="Enumeration" value="AES"/>
+               <CryptographicLength type="Integer" value="256"/>
+               <CryptographicUsageMask type="Integer" value="Encrypt"/></Attributes>"#
+        );
+        let told = talk.ask(Operation::Create, &create).await;
+        assert_eq!(told.succeeded(), taken, "{told:?}");
+        let expected = (!taken).then_some("Object Type is set by the server only");
+        assert_eq!(told.message.as_deref(), expected, "{told:?}");
+    }
+}
