@@ -29,6 +29,8 @@ pub struct Edit {
     pub withdraws: bool,
     /// The object's state now: some dates change in some states only.
     state: KeyState,
+    /// Now, in seconds: some dates change until they have come.
+    now: u64,
     object_type: u32,
     version: Version,
 }
@@ -52,6 +54,7 @@ impl Edit {
             usage: found.object.usage,
             withdraws: false,
             state: lifecycle.state_at(now),
+            now: now.as_secs(),
             object_type: found.object.object_type,
             version,
         })
@@ -316,6 +319,7 @@ impl Edit {
     fn set_date(&mut self, attribute: &Attribute) -> Result<bool, Error> {
         let early = self.state == KeyState::PreActive;
         let alive = early || self.state == KeyState::Active;
+        let Dates { process_start_date: start, protect_stop_date: stop, .. } = self.dates;
         let (slot, value, lawful, ends) = match attribute {
             Attribute::ActivationDate(date) => (&mut self.dates.activation_date, date, early, false),
             Attribute::ProcessStartDate(date) => (&mut self.dates.process_start_date, date, alive, true),
@@ -325,6 +329,15 @@ impl Edit {
         };
         if !lawful {
             return Err(Refused::WrongState { state: self.state }.into());
+        }
+        // 2.1, 4.40 and 4.41: modifiable "as long as the [date] has not been reached".
+        let come = match attribute {
+            Attribute::ProcessStartDate(_) => start,
+            Attribute::ProtectStopDate(_) => stop,
+            _ => None,
+        };
+        if come.is_some_and(|date| date <= self.now) {
+            return Err(Refused::OutsideDates { reason: "the date has come, and is kept as it is" }.into());
         }
         *slot = Some(seconds(*value)?);
         self.withdraws |= ends;

@@ -232,6 +232,21 @@ async fn of_a_destroyed_key_no_use_is_allowed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_date_that_has_come_is_not_moved() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = about(&talk.created("Encrypt", true).await);
+    let date = |name: &str, date: &str| key.clone() + &attribute(name, "DateTime", date);
+    let (past, ahead) = ("2000-01-01T00:00:00Z", "2040-01-01T00:00:00Z");
+    for name in ["Process Start Date", "Protect Stop Date"] {
+        assert!(talk.ask(Operation::AddAttribute, &date(name, ahead)).await.succeeded(), "{name}");
+        assert!(talk.ask(Operation::ModifyAttribute, &date(name, past)).await.succeeded(), "{name}");
+        let moved = talk.ask(Operation::ModifyAttribute, &date(name, ahead)).await;
+        assert_eq!(moved.reason, Some(ResultReason::PermissionDenied), "{name}: {moved:?}");
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
