@@ -99,13 +99,13 @@ impl Edit {
         self.replace(at, new)
     }
 
-    /// The one value from now on, whatever there was before (2.x); of custom attributes, too.
+    /// The one value from now on (2.x, Set Attribute): added where there is none, in the place of the only one there
+    /// is. A client that has several to choose from says by Modify Attribute which one it means.
     pub fn set(&mut self, new: &Attribute) -> Result<(), Error> {
         self.check_owner(&new.name(), &[Owner::Client, Owner::Kept])?;
-        let single = new.kind().is_none_or(|kind| !kind.is_multi_valued());
         match self.values(&new.name()).len() {
-            0 if single => self.push(new),
-            1 if single => self.replace(0, new),
+            0 => self.push(new),
+            1 => self.replace(0, new),
             _ => {
                 let message = "an attribute with several values is added, modified or deleted, not set";
                 Err(Failure::new(ResultReason::MultiValuedAttribute, message).into())

@@ -247,6 +247,25 @@ async fn a_date_that_has_come_is_not_moved() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attribute_with_one_instance_is_set_and_one_of_several_is_not() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = about(&talk.created("Encrypt", false).await);
+    talk.speak(Version::V2_1);
+    let group = |group: &str| format!(r#"<ObjectGroup type="TextString" value="{group}"/>"#);
+    let new = |name: &str| format!("{key}<NewAttribute>{}</NewAttribute>", group(name));
+    let groups = format!(r#"{key}<AttributeReference type="Enumeration" value="ObjectGroup"/>"#);
+    for only in ["one", "another"] {
+        assert!(talk.ask(Operation::SetAttribute, &new(only)).await.succeeded(), "{only}");
+        let told = talk.ask(Operation::GetAttributes, &groups).await;
+        assert_eq!((told.must("ObjectGroup").as_str(), told.xml.matches("ObjectGroup").count()), (only, 1));
+    }
+    assert!(talk.ask(Operation::AddAttribute, &new("second")).await.succeeded());
+    let set = talk.ask(Operation::SetAttribute, &new("third")).await;
+    assert_eq!(set.reason, Some(ResultReason::MultiValuedAttribute), "{set:?}");
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
