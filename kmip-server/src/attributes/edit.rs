@@ -122,11 +122,15 @@ impl Edit {
         all: bool,
     ) -> Result<IndexedAttribute, Error> {
         self.check_owner(name, &[Owner::Client])?;
-        let at = self.position(name, current, index)?;
+        let whole = all && current.is_none();
+        let at = match self.values(name).len() {
+            several if whole && several > 0 => 0,
+            _ => self.position(name, current, index)?,
+        };
         let gone = self.values(name).swap_remove(at);
         let mut indices = self.indices(name);
         let index = indices.remove(at);
-        if all && current.is_none() {
+        if whole {
             while !self.values(name).is_empty() {
                 self.remove(name, 0);
             }
@@ -258,8 +262,9 @@ impl Edit {
         }
         let instance = match current {
             Some(current) => values.iter().position(|known| known == current),
-            // Without an index it is the first; in 1.x index 0, or the only one there is.
-            None if index.is_none() && (self.version.is_v2() || values.len() == 1) => Some(0),
+            // Without an index it is the only one there is, or in 1.x index 0; 2.x has no word for one of several.
+            None if index.is_none() && values.len() == 1 => Some(0),
+            None if index.is_none() && self.version.is_v2() => None,
             None => self.indices(name).iter().position(|known| *known == index.unwrap_or(0)),
         };
         let message = "the object has no such instance of the attribute";

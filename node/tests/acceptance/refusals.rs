@@ -248,7 +248,7 @@ async fn a_date_that_has_come_is_not_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attribute_with_one_instance_is_set_and_one_of_several_is_not() {
+async fn an_attribute_with_one_instance_is_set_and_one_of_several_is_named() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
     let key = about(&talk.created("Encrypt", false).await);
@@ -264,6 +264,12 @@ async fn an_attribute_with_one_instance_is_set_and_one_of_several_is_not() {
     assert!(talk.ask(Operation::AddAttribute, &new("second")).await.succeeded());
     let set = talk.ask(Operation::SetAttribute, &new("third")).await;
     assert_eq!(set.reason, Some(ResultReason::MultiValuedAttribute), "{set:?}");
+    let modified = talk.ask(Operation::ModifyAttribute, &new("third")).await;
+    assert_eq!(modified.reason, Some(ResultReason::AttributeInstanceNotFound), "which of two? {modified:?}");
+    let named = format!("<CurrentAttribute>{}</CurrentAttribute>{}", group("second"), new("third"));
+    assert!(talk.ask(Operation::ModifyAttribute, &named).await.succeeded());
+    let told = talk.ask(Operation::GetAttributes, &groups).await.xml;
+    assert!(told.contains("another") && told.contains("third") && !told.contains("second"), "{told}");
 }
 
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
