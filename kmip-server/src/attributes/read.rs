@@ -113,6 +113,11 @@ fn push_stored(found: &Found, list: &mut AttributeList) {
     }
 }
 
+/// Whether an object was never served: its maker may have said that it was, elsewhere.
+pub fn is_fresh(found: &Found) -> bool {
+    found.object.fresh && !decoded(found).any(|attribute| attribute == Attribute::Fresh(false))
+}
+
 /// What the server noted for itself alone, such as where a key's IVs come from.
 fn is_own_note(attribute: &Attribute) -> bool {
     matches!(attribute, Attribute::Custom(custom) if custom.vendor == "y")
@@ -175,7 +180,7 @@ fn push_defaults(found: &Found, list: &mut AttributeList) {
         default(list, Attribute::RandomNumberGenerator(unspecified_rng()));
     }
     if !found.fields().kind.is_ephemeral() {
-        list.push(Attribute::Fresh(found.object.fresh));
+        default(list, Attribute::Fresh(found.object.fresh));
     }
     default(list, Attribute::OperationPolicyName("default".to_owned()));
     default(list, Attribute::Sensitive(false));

@@ -105,9 +105,7 @@ async fn wanted(
         !is_server_set(attribute)
             && !matches!(
                 attribute.kind(),
-                Some(
-                    AttributeKind::KeyFormatType | AttributeKind::Fresh | AttributeKind::OperationPolicyName
-                )
+                Some(AttributeKind::KeyFormatType | AttributeKind::OperationPolicyName)
             )
     };
     let mut attributes: Vec<Attribute> = request.attributes.iter().filter(taken).cloned().collect();

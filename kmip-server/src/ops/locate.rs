@@ -9,6 +9,7 @@ use model::object::KeyState;
 
 use super::{Context, Error, Reply};
 use crate::attributes::matching::matches;
+use crate::attributes::read::is_fresh;
 use crate::failure::Failure;
 use crate::objects::attributes_of;
 
@@ -25,7 +26,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         // the newest; the specification leaves the order to the server.
         None if context.version == Version::V1_3 => located.reverse(),
         None => {}
-        Some(ObjectGroupMember::GroupMemberFresh) => located.retain(|found| found.object.fresh),
+        Some(ObjectGroupMember::GroupMemberFresh) => located.retain(is_fresh),
         // A group is used from its oldest member on, and every member in its turn.
         Some(ObjectGroupMember::GroupMemberDefault) => {
             located.reverse();

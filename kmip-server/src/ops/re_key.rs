@@ -119,6 +119,7 @@ fn is_of_the_old_one_alone(attribute: &Attribute) -> bool {
             attribute,
             Attribute::Link(_)
                 | Attribute::Digest(_)
+                | Attribute::Fresh(_)
                 | Attribute::OriginalCreationDate(_)
                 | Attribute::RandomNumberGenerator(_)
                 | Attribute::KeyFormatType(_)

@@ -438,6 +438,26 @@ async fn an_object_from_elsewhere_is_as_old_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_used_elsewhere_is_not_fresh() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let group = attribute("Object Group", "TextString", "used elsewhere");
+    let used = attribute("Fresh", "Boolean", "false");
+    let mask = attribute("Cryptographic Usage Mask", "Integer", "Encrypt");
+    let key = aes_key(&"23".repeat(32));
+    let uid = talk.registered("SymmetricKey", &[&mask, &group, &used], &key).await;
+    let fresh = about(&uid) + r#"<AttributeName type="TextString" value="Fresh"/>"#;
+    let told = talk.ask(Operation::GetAttributes, &fresh).await;
+    let values = told.xml.matches("AttributeValue").count();
+    assert_eq!((told.must("AttributeValue").as_str(), values), ("false", 1));
+    let locate = |member: &str| format!(r#"<ObjectGroupMember type="Enumeration" value="{member}"/>{group}"#);
+    for (member, found) in [("GroupMemberFresh", None), ("GroupMemberDefault", Some(uid.clone()))] {
+        let told = talk.ask(Operation::Locate, &locate(member)).await;
+        assert_eq!((told.succeeded(), told.value("UniqueIdentifier")), (true, found), "{member}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_give_their_key_and_too_few_do_not() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");
