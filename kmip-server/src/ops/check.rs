@@ -5,16 +5,14 @@ use engine::Refused;
 use kmip::ops::check::{Request, Response};
 use kmip::{Attribute, Interval, ResponsePayload, ResultReason, UsageMask};
 
-use super::{Context, Error, Reply};
+use super::{Context, Error, Reply, on_line};
 use crate::attributes::read::{LEASE_TIME_S, attributes_of};
 use crate::failure::Failure;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    if found.object.lifecycle.archive_date.is_some() {
-        return Err(Refused::Archived.into());
-    }
+    on_line(&found)?;
     if context.turn.state_of(&found).is_destroyed() {
         return Err(Refused::Destroyed.into());
     }

@@ -290,6 +290,14 @@ async fn serve_any(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
     }
 }
 
+/// Refuses what is archived.
+fn on_line(found: &Found) -> Result<(), Refused> {
+    match found.object.lifecycle.archive_date {
+        Some(_) => Err(Refused::Archived),
+        None => Ok(()),
+    }
+}
+
 impl<'c, 'e> Context<'c, 'e> {
     /// For one item of a message.
     pub fn new(
@@ -320,13 +328,29 @@ impl Context<'_, '_> {
         Ok(found)
     }
 
+    /// Finds the object whose state an item wants to change: one that is on-line (1.4, chapter 11).
+    ///
+    /// # Errors
+    /// As [`Context::find`]; [`Refused::Archived`].
+    pub async fn find_on_line(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
+        let mut found = self.find(named).await?;
+        if found.object.lifecycle.archive_date.is_some() {
+            // Another node may have recovered it a moment ago.
+            self.turn.refresh().await?;
+            found = self.turn.find(&self.identifier).await?;
+        }
+        on_line(&found)?;
+        Ok(found)
+    }
+
     /// Finds the object an item wants to change, as it is now.
     ///
     /// # Errors
-    /// As [`Context::find`].
+    /// As [`Context::find_on_line`].
     pub async fn edit(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<(Found, Edit), Error> {
         self.turn.refresh().await?;
         let found = self.find(named).await?;
+        on_line(&found)?;
         let edit = Edit::of(&found, self.turn.now(), self.version)?;
         Ok((found, edit))
     }

@@ -6,16 +6,14 @@ use kmip::ops::obtain_lease::{Request, Response};
 use kmip::{Interval, ResponsePayload};
 use model::object::KeyState;
 
-use super::{Context, Error, Reply};
+use super::{Context, Error, Reply, on_line};
 use crate::attributes::date;
 use crate::attributes::read::LEASE_TIME_S;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    if found.object.lifecycle.archive_date.is_some() {
-        return Err(Refused::Archived.into());
-    }
+    on_line(&found)?;
     match context.turn.state_of(&found) {
         KeyState::PreActive | KeyState::Active => {}
         state @ (KeyState::Deactivated | KeyState::Compromised) => {

@@ -55,9 +55,6 @@ fn check_source(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
     if found.object.object_type != ObjectType::SymmetricKey.value() {
         return Err(Failure::invalid_field("Re-key makes symmetric keys only").into());
     }
-    if found.object.lifecycle.archive_date.is_some() {
-        return Err(Refused::Archived.into());
-    }
     if context.turn.state_of(found).is_destroyed() {
         return Err(Refused::Destroyed.into());
     }

@@ -10,7 +10,7 @@ use model::uid::Uid;
 
 use super::create_key_pair::{expanded, merged, wanted};
 use super::re_key::{inherited, override_dates, set_dates};
-use super::{Context, Error, Reply};
+use super::{Context, Error, Reply, on_line};
 use crate::attributes::edit::Edit;
 use crate::attributes::read::decoded;
 use crate::attributes::{date, stored};
@@ -72,9 +72,7 @@ fn check_source(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
 }
 
 fn check_alive(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
-    if found.object.lifecycle.archive_date.is_some() {
-        return Err(Refused::Archived.into());
-    }
+    on_line(found)?;
     if context.turn.state_of(found).is_destroyed() {
         return Err(Refused::Destroyed.into());
     }

@@ -272,6 +272,38 @@ async fn an_attribute_with_one_instance_is_set_and_one_of_several_is_named() {
     assert!(told.contains("another") && told.contains("third") && !told.contains("second"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_object_stays_as_it_is_until_it_is_recovered() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let contact = attribute("Contact Information", "TextString", "Joe");
+    let contact_name = r#"<AttributeName type="TextString" value="Contact Information"/>"#;
+    let reason = r#"<RevocationReason>
+        <RevocationReasonCode type="Enumeration" value="KeyCompromise"/></RevocationReason>"#;
+    let key = about(&talk.created("Encrypt", false).await);
+    assert!(talk.ask(Operation::AddAttribute, &(key.clone() + &contact)).await.succeeded());
+    let changes = [
+        (Operation::AddAttribute, attribute("Object Group", "TextString", "a")),
+        (Operation::ModifyAttribute, contact),
+        (Operation::DeleteAttribute, contact_name.to_owned()),
+        (Operation::Activate, String::new()),
+        (Operation::Revoke, reason.to_owned()),
+        (Operation::Destroy, String::new()),
+    ];
+    assert!(talk.ask(Operation::Archive, &key).await.succeeded());
+    for (operation, more) in &changes {
+        let told = talk.ask(*operation, &(key.clone() + more)).await;
+        assert_eq!(told.reason, Some(ResultReason::ObjectArchived), "{operation}: {told:?}");
+    }
+    let state = key.clone() + r#"<AttributeName type="TextString" value="State"/>"#;
+    assert_eq!(talk.ask(Operation::GetAttributes, &state).await.must("AttributeValue"), "PreActive");
+    assert!(talk.ask(Operation::Recover, &key).await.succeeded());
+    for (operation, more) in &changes {
+        let told = talk.ask(*operation, &(key.clone() + more)).await;
+        assert!(told.succeeded(), "{operation}: {told:?}");
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
