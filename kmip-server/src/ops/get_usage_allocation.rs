@@ -5,12 +5,13 @@ use engine::Use;
 use kmip::ops::get_usage_allocation::{Request, Response};
 use kmip::{ResponsePayload, ResultReason};
 
-use super::{Context, Error, Reply};
+use super::{Context, Error, Reply, has_state};
 use crate::failure::Failure;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
+    has_state(&found)?;
     context.turn.may_use(&found, Use::Protect)?;
     let amount = u64::try_from(request.usage_limits_count)
         .map_err(|_| Failure::invalid_field("the Usage Limits Count is negative"))?;

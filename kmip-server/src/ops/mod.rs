@@ -58,15 +58,16 @@ use std::time::Duration;
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::message::RequestItem;
 use kmip::{
-    Attribute, AttributeList, CryptographicAlgorithm, ManagedObject, ObjectType, Operation,
-    ProtectionStorageMask, ProtectionStorageMasks, RequestPayload, ResponsePayload, ResultReason, Template,
-    UniqueIdentifier, Version,
+    Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, ManagedObject, ObjectType,
+    Operation, ProtectionStorageMask, ProtectionStorageMasks, RequestPayload, ResponsePayload, ResultReason,
+    Template, UniqueIdentifier, Version,
 };
 use model::refusal::Refusal;
 use model::uid::UidText;
 use zeroize::Zeroizing;
 
 use crate::attributes::edit::Edit;
+use crate::attributes::rules::applies_to;
 use crate::attributes::wanted::{Wanted, expanded};
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
@@ -290,6 +291,18 @@ async fn serve_any(context: &mut Context<'_, '_>, payload: &RequestPayload<'_>) 
     }
 }
 
+/// Refuses an object without a state.
+fn has_state(found: &Found) -> Result<(), Failure> {
+    let state = AttributeName::Standard(AttributeKind::State);
+    match ObjectType::from_value(found.object.object_type) {
+        Some(kind) if !applies_to(&state, kind) => {
+            let message = "objects of this type have no state";
+            Err(Failure::new(ResultReason::IllegalOperation, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what is archived.
 fn on_line(found: &Found) -> Result<(), Refused> {
     match found.object.lifecycle.archive_date {
@@ -340,6 +353,16 @@ impl Context<'_, '_> {
             found = self.turn.find(&self.identifier).await?;
         }
         on_line(&found)?;
+        Ok(found)
+    }
+
+    /// Finds an object that an item wants in another state: one that has a state, which templates do not.
+    ///
+    /// # Errors
+    /// As [`Context::find_on_line`]; [`ResultReason::IllegalOperation`] (1.4, chapter 11).
+    pub async fn find_with_state(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
+        let found = self.find_on_line(named).await?;
+        has_state(&found)?;
         Ok(found)
     }
 

@@ -7,7 +7,7 @@ use model::object::Revocation;
 use super::{Context, Error, Reply};
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
-    let found = context.find_on_line(request.unique_identifier.as_ref()).await?;
+    let found = context.find_with_state(request.unique_identifier.as_ref()).await?;
     let reason = Revocation { code: request.reason.code.value(), message: request.reason.message.clone() };
     let occurred = request.compromise_occurrence_date.and_then(|date| u64::try_from(date.0).ok());
     context.turn.revoke(&found, reason, occurred).await?;

@@ -304,6 +304,28 @@ async fn an_archived_object_stays_as_it_is_until_it_is_recovered() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_has_no_state_to_change() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let held = attribute("Cryptographic Algorithm", "Enumeration", "AES");
+    let held = format!("<Template>{held}</Template>");
+    let template = about(&talk.registered("Template", &[], &held).await);
+    let reason = r#"<RevocationReason>
+        <RevocationReasonCode type="Enumeration" value="KeyCompromise"/></RevocationReason>"#;
+    let one = r#"<UsageLimitsCount type="LongInteger" value="1"/>"#;
+    for (operation, more) in [
+        (Operation::Activate, ""),
+        (Operation::Revoke, reason),
+        (Operation::Check, ""),
+        (Operation::GetUsageAllocation, one),
+    ] {
+        let told = talk.ask(operation, &(template.clone() + more)).await;
+        assert_eq!(told.reason, Some(ResultReason::IllegalOperation), "{operation}: {told:?}");
+    }
+    assert!(talk.ask(Operation::Destroy, &template).await.succeeded());
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
