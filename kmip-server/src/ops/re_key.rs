@@ -33,7 +33,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let bits = i32::try_from(spec.length_bits).unwrap_or(i32::MAX);
         description.attributes.extend(stored([Attribute::CryptographicLength(bits)].iter()));
     }
-    set_dates(&mut description, &old.dates, request.offset, context.turn.now().as_secs());
+    set_dates(&mut description, &old.dates, request.offset, context.turn.now().as_secs())?;
     override_dates(&mut description, &template)?;
     description.attributes.extend(stored([link(LinkType::ReplacedObjectLink, &found.identifier())].iter()));
     if let Some(generation) = generation(&found) {
@@ -157,11 +157,23 @@ fn rotated(before: i32, now: u64) -> [Attribute; 3] {
 
 /// With an offset, Active from then on and the other dates as far from it as they were (1.4, table 172);
 /// without, the dates of the old key, save those that would end the new one at once.
-pub(super) fn set_dates(description: &mut Description, old: &Dates, offset: Option<Interval>, now: u64) {
+///
+/// # Errors
+/// Illegal Operation where the other dates have no Activation Date to be counted from (1.4, chapter 11).
+pub(super) fn set_dates(
+    description: &mut Description,
+    old: &Dates,
+    offset: Option<Interval>,
+    now: u64,
+) -> Result<(), Failure> {
+    let others = [old.process_start_date, old.protect_stop_date, old.deactivation_date];
+    if offset.is_some() && old.activation_date.is_none() && others.iter().any(Option::is_some) {
+        let message = "the key has no Activation Date, from which its other dates could be moved";
+        return Err(Failure::new(ResultReason::IllegalOperation, message));
+    }
     let shift = offset.map(|offset| now.saturating_add(u64::from(offset.0)));
     let moved = |date: Option<u64>| match (shift, old.activation_date, date) {
         (Some(new), Some(before), Some(date)) => Some(new.saturating_add(date.saturating_sub(before))),
-        (Some(_), None, _) => None,
         (_, _, date) => date,
     };
     let still_ahead = |date: Option<u64>| date.filter(|date| shift.is_some() || *date > now);
@@ -169,6 +181,7 @@ pub(super) fn set_dates(description: &mut Description, old: &Dates, offset: Opti
     description.process_start_date = moved(old.process_start_date);
     description.protect_stop_date = still_ahead(moved(old.protect_stop_date));
     description.deactivation_date = still_ahead(moved(old.deactivation_date));
+    Ok(())
 }
 
 pub(super) fn override_dates(description: &mut Description, template: &Template) -> Result<(), Failure> {
@@ -206,7 +219,7 @@ mod tests {
             protect_stop_date: Some(400),
         };
         let mut new = empty();
-        set_dates(&mut new, &old, Some(Interval(50)), 1_000);
+        set_dates(&mut new, &old, Some(Interval(50)), 1_000).unwrap();
         let dates =
             [new.activation_date, new.process_start_date, new.protect_stop_date, new.deactivation_date];
         assert_eq!(dates, [Some(1_050), Some(1_060), Some(1_350), Some(1_450)]);
@@ -216,9 +229,25 @@ mod tests {
     fn without_an_offset_dates_stay_and_a_past_end_does_not_pass_on() {
         let old = Dates { activation_date: Some(100), deactivation_date: Some(500), ..Dates::default() };
         let mut new = empty();
-        set_dates(&mut new, &old, None, 1_000);
+        set_dates(&mut new, &old, None, 1_000).unwrap();
         assert_eq!((new.activation_date, new.deactivation_date), (Some(100), None));
-        set_dates(&mut new, &old, None, 400);
+        set_dates(&mut new, &old, None, 400).unwrap();
         assert_eq!((new.activation_date, new.deactivation_date), (Some(100), Some(500)));
+    }
+
+    #[test]
+    fn an_offset_needs_an_activation_date_to_count_other_dates_from() {
+        let mut new = empty();
+        set_dates(&mut new, &Dates::default(), Some(Interval(50)), 1_000).unwrap();
+        assert_eq!((new.activation_date, new.deactivation_date), (Some(1_050), None));
+        for old in [
+            Dates { deactivation_date: Some(500), ..Dates::default() },
+            Dates { process_start_date: Some(500), ..Dates::default() },
+            Dates { protect_stop_date: Some(500), ..Dates::default() },
+        ] {
+            let failure = set_dates(&mut empty(), &old, Some(Interval(50)), 1_000).unwrap_err();
+            assert_eq!(failure.reason, ResultReason::IllegalOperation, "{old:?}");
+            assert!(set_dates(&mut empty(), &old, None, 400).is_ok());
+        }
     }
 }

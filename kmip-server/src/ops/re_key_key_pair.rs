@@ -134,7 +134,7 @@ fn description(
     });
     let rest = Template::from(rest.cloned().collect::<Vec<_>>());
     let mut description = inherited(&old.found, &old.edit, &rest)?;
-    set_dates(&mut description, &old.edit.dates, offset, now);
+    set_dates(&mut description, &old.edit.dates, offset, now)?;
     override_dates(&mut description, &rest)?;
     description.attributes.retain(|one| one.name != AttributeKind::CryptographicDomainParameters.spec_name());
     let mut facts = half.facts.clone();
