@@ -28,7 +28,9 @@ impl From<ServiceError> for Failure {
             ServiceError::NotAuthentic | ServiceError::DataLength | ServiceError::KeyMaterial => {
                 ResultReason::CryptographicFailure
             }
-            ServiceError::OutputLength | ServiceError::TooMuch(_) => ResultReason::InvalidField,
+            // "The specified length exceeds the output of the derivation method" (1.4, chapter 11).
+            ServiceError::OutputLength => ResultReason::CryptographicFailure,
+            ServiceError::TooMuch(_) => ResultReason::InvalidField,
         };
         let message = match error {
             ServiceError::DataLength => ServiceError::NotAuthentic.to_string(),
@@ -307,6 +309,12 @@ mod tests {
         // A counter of another size than is missing is the client's mistake; the cipher refuses the size.
         check(&parameters(Some(64), None), &[7; 12], &[7; 12]);
         assert!(counter_block(&parameters(None, Some(-1)), &[7; 12], 16).is_err());
+    }
+
+    #[test]
+    fn more_than_a_derivation_gives_is_a_cryptographic_failure() {
+        assert_eq!(Failure::from(ServiceError::OutputLength).reason, ResultReason::CryptographicFailure);
+        assert_eq!(Failure::from(ServiceError::TooMuch("rounds")).reason, ResultReason::InvalidField);
     }
 
     #[test]
