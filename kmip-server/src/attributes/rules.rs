@@ -52,6 +52,7 @@ pub const fn owner(kind: AttributeKind) -> Owner {
         | A::X509CertificateSubject
         | A::X509CertificateIssuer
         | A::DigitalSignatureAlgorithm
+        | A::OpaqueDataType
         | A::CertificateSubjectCn
         | A::CertificateSubjectO
         | A::CertificateSubjectOu

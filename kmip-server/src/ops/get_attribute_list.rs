@@ -1,7 +1,7 @@
 //! Get Attribute List: the names of the attributes an object has.
 
 use kmip::ops::get_attribute_list::{Request, Response};
-use kmip::{AttributeKind, AttributeName, ResponsePayload};
+use kmip::{AttributeKind, AttributeName, ObjectType, ResponsePayload};
 
 use super::get_attributes::has_digest;
 use super::{Context, Error, Reply};
@@ -19,6 +19,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     if has_digest(context, &found) {
         names.push(AttributeName::Standard(AttributeKind::Digest));
+        let is_opaque = found.object.object_type == ObjectType::OpaqueObject.value();
+        if is_opaque && AttributeKind::OpaqueDataType.is_in(context.version) {
+            names.push(AttributeName::Standard(AttributeKind::OpaqueDataType));
+        }
     }
     let unique_identifier = found.identifier().into();
     Ok(Reply::Payload(ResponsePayload::GetAttributeList(Response { unique_identifier, names })))

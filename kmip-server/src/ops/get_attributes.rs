@@ -2,7 +2,10 @@
 
 use engine::{Found, Refused};
 use kmip::ops::get_attributes::{Request, Response};
-use kmip::{Attribute, AttributeKind, AttributeList, AttributeName, ObjectType, ResponsePayload, Version};
+use kmip::{
+    Attribute, AttributeKind, AttributeList, AttributeName, ManagedObject, ObjectType, ResponsePayload,
+    Version,
+};
 use model::uid::Kind;
 
 use super::{Context, Error, Reply};
@@ -13,8 +16,11 @@ use crate::keys::certificate::as_in_1_0;
 use crate::keys::digest::digest_of;
 use crate::keys::fetch::kept;
 
-/// The name of the attribute that takes deriving a key.
-const DIGEST: AttributeName = AttributeName::Standard(AttributeKind::Digest);
+/// The names of the attributes that take reading the object, or deriving a key.
+const READ: [AttributeName; 2] = [
+    AttributeName::Standard(AttributeKind::Digest),
+    AttributeName::Standard(AttributeKind::OpaqueDataType),
+];
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
@@ -28,8 +34,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     // PyKMIP cannot read the Digest of 1.0, which names no format, and throws the whole answer away over it:
     // of a plain key it is for those who name it.
     let unasked = request.names.is_empty() && (context.version > Version::V1_0 || !is_plain(&found));
-    if unasked || request.names.contains(&DIGEST) {
-        attributes.0.extend(digest(context, &found).await.map(Into::into));
+    if unasked || READ.iter().any(|name| request.names.contains(name)) {
+        let facts = facts(context, &found).await.into_iter();
+        let wanted = facts.filter(|fact| unasked || request.names.contains(&fact.name()));
+        attributes.0.extend(wanted.map(Into::into));
     }
     attributes.0.retain(|one| one.attribute.is_in(context.version));
     if context.version == Version::V1_0 {
@@ -42,7 +50,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
 /// Every attribute of an object, its Digest among them, as Export and Get Attributes show it.
 pub async fn all_attributes(context: &mut Context<'_, '_>, found: &Found) -> AttributeList {
     let mut attributes = known(context, found);
-    attributes.0.extend(digest(context, found).await.map(Into::into));
+    attributes.0.extend(facts(context, found).await.into_iter().map(Into::into));
     attributes.0.retain(|one| one.attribute.is_in(context.version));
     attributes
 }
@@ -67,19 +75,27 @@ pub fn has_digest(context: &Context<'_, '_>, found: &Found) -> bool {
         && context.turn.may_get(found).is_ok()
 }
 
-/// The Digest, of a derived key over its Raw form. It is taken when asked for and never stored: the digest
-/// of a password would outlive its wrapping. Without the root of trust there is none, and the other
-/// attributes are told all the same.
-async fn digest(context: &mut Context<'_, '_>, found: &Found) -> Option<Attribute> {
+/// What the object itself says: the Digest, of a derived key over its Raw form, and an Opaque Data Type. It is
+/// read when asked for and never stored: the digest of a password would outlive its wrapping. Without the root
+/// of trust there is none, and the other attributes are told all the same.
+async fn facts(context: &mut Context<'_, '_>, found: &Found) -> Vec<Attribute> {
     if !has_digest(context, found) {
-        return None;
+        return Vec::new();
     }
     match kept(context, found).await {
-        Ok(object) => read_stored(&object).ok().and_then(|object| digest_of(&object)),
-        Err(Error::Refused(Refused::NotNow { .. } | Refused::KeyUnavailable { .. })) => None,
+        Ok(object) => read_stored(&object).map(|object| said_by(&object)).unwrap_or_default(),
+        Err(Error::Refused(Refused::NotNow { .. } | Refused::KeyUnavailable { .. })) => Vec::new(),
         Err(_) => {
             tracing::warn!(uid = %found.uid(), "a digest could not be told");
-            None
+            Vec::new()
         }
     }
+}
+
+fn said_by(object: &ManagedObject<'_>) -> Vec<Attribute> {
+    let kind = match object {
+        ManagedObject::OpaqueObject(opaque) => Some(Attribute::OpaqueDataType(opaque.kind)),
+        _ => None,
+    };
+    digest_of(object).into_iter().chain(kind).collect()
 }

@@ -10,8 +10,8 @@ use crate::field::{Decode, Encode};
 use crate::ttlv::{DecodeError, DecodeErrorKind, Item, Limits, Writer};
 use crate::{
     ByteString, CertificateType, CryptographicAlgorithm, DateTime, DigitalSignatureAlgorithm, Interval,
-    KeyFormatType, NistKeyType, ObjectType, OwnedIdentifier, ProtectionLevel, ProtectionStorageMask, State,
-    Tag, UsageMask, Version,
+    KeyFormatType, NistKeyType, ObjectType, OwnedIdentifier, ProtectionLevel, ProtectionStorageMask,
+    RawEnumeration, State, Tag, UsageMask, Version,
 };
 
 macro_rules! attributes {
@@ -236,6 +236,7 @@ attributes! {
     RotateGeneration(i32) = ROTATE_GENERATION "Rotate Generation" V2_1;
     RotateLatest(bool) = ROTATE_LATEST "Rotate Latest" V2_1;
     RotateName(RotateName) = ROTATE_NAME "Rotate Name" V2_1;
+    OpaqueDataType(RawEnumeration) = OPAQUE_DATA_TYPE "Opaque Data Type" V2_1;
 }
 
 impl AttributeKind {

@@ -458,6 +458,24 @@ async fn an_object_that_was_used_elsewhere_is_not_fresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_opaque_object_says_its_type() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let object = r#"<OpaqueObject><OpaqueDataType type="Enumeration" value="0x80000007"/>
+        <OpaqueDataValue type="ByteString" value="01"/></OpaqueObject>"#;
+    let opaque = about(&talk.registered("OpaqueObject", &[], object).await);
+    let named = opaque.clone() + r#"<AttributeReference type="Enumeration" value="OpaqueDataType"/>"#;
+    talk.speak(Version::V2_1);
+    for request in [&opaque, &named] {
+        assert_eq!(talk.ask(Operation::GetAttributes, request).await.must("OpaqueDataType"), "0x80000007");
+    }
+    assert!(!talk.ask(Operation::GetAttributes, &named).await.xml.contains("Digest"), "nobody asked");
+    assert!(talk.ask(Operation::GetAttributeList, &opaque).await.xml.contains("OpaqueDataType"));
+    talk.speak(Version::V1_4);
+    assert!(!talk.ask(Operation::GetAttributes, &opaque).await.xml.contains("Opaque Data Type"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_give_their_key_and_too_few_do_not() {
     let cluster = Cluster::start();
     let client = cluster.client(0, "tenant-a");
