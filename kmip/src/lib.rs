@@ -42,6 +42,6 @@ pub use self::operation::{Operation, RequestPayload, ResponsePayload};
 pub use self::tag::Tag;
 pub use self::value::{
     BigInteger, ByteString, Bytes, Data, DateTime, Identifier, Interval, OwnedIdentifier, RawEnumeration,
-    Text, UniqueIdentifier,
+    Text, TicketTime, UniqueIdentifier,
 };
 pub use self::version::{ProtocolVersion, Version};

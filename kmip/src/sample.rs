@@ -11,7 +11,8 @@ use crate::field::RawStructure;
 use crate::ttlv::{Item, Limits, Writer};
 use crate::{
     Attribute, AttributeList, AttributeName, BigInteger, ByteString, Bytes, Data, DateTime, Identifier,
-    IndexedAttribute, Interval, KeyMaterial, KeyValue, ManagedObject, RawEnumeration, Tag, Template, Version,
+    IndexedAttribute, Interval, KeyMaterial, KeyValue, ManagedObject, RawEnumeration, Tag, Template,
+    TicketTime, Version,
 };
 
 /// A source of values: SplitMix64 over a seed, and the version the values are for.
@@ -103,6 +104,7 @@ samples! {
     BigInteger<'_> = |s| BigInteger((0..8 * (1 + s.below(4))).map(|_| s.u32() as u8).collect::<Vec<_>>().into());
     DateTime = |s| DateTime(s.u64() as i64);
     Interval = |s| Interval(s.u32());
+    TicketTime = |s| if s.below(2) == 0 { Self::For(Sample::sample(s)) } else { Self::Until(Sample::sample(s)) };
     RawEnumeration = |s| RawEnumeration(s.u32());
     Data<'_> = |s| if s.below(4) == 0 { Data::Placeholder(Sample::sample(s)) } else { Data::Bytes(Sample::sample(s)) };
     AttributeList = |s| Self(Sample::sample(s));

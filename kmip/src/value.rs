@@ -175,6 +175,33 @@ impl Encode for Interval {
     }
 }
 
+/// How long a ticket lasts: so many seconds, or until a date (2.1, 6.1.12 and 6.1.30).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TicketTime {
+    /// From now on.
+    For(Interval),
+    /// Until then.
+    Until(DateTime),
+}
+
+impl Decode<'_> for TicketTime {
+    fn decode(item: Item<'_>) -> Result<Self, DecodeError> {
+        match item.kind() {
+            ItemType::DateTime | ItemType::DateTimeExtended => DateTime::decode(item).map(Self::Until),
+            _ => Interval::decode(item).map(Self::For),
+        }
+    }
+}
+
+impl Encode for TicketTime {
+    fn encode(&self, w: &mut Writer<'_>, tag: Tag) {
+        match self {
+            Self::For(interval) => interval.encode(w, tag),
+            Self::Until(date) => date.encode(w, tag),
+        }
+    }
+}
+
 /// An enumeration whose numbers we carry without reading them (Opaque Data Type, a vendor's list).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RawEnumeration(pub u32);

@@ -6,7 +6,7 @@ use kmip::field::Encode as _;
 use kmip::ops::delegated_login::Rights;
 use kmip::ops::{delegated_login, login, logout};
 use kmip::ttlv::Writer;
-use kmip::{Interval, ResponsePayload, ResultReason, Tag, TicketType, Version};
+use kmip::{Interval, ResponsePayload, ResultReason, Tag, TicketTime, TicketType, Version};
 use model::ticket::Purpose;
 
 use super::{Context, Error, Reply};
@@ -45,14 +45,11 @@ pub async fn logout(context: &mut Context<'_, '_>, request: &logout::Request<'_>
 
 async fn issue(
     context: &mut Context<'_, '_>,
-    lease_time: Option<Interval>,
+    lease_time: Option<TicketTime>,
     request_count: Option<i32>,
     rights: Vec<u8>,
 ) -> Result<Ticket<'static>, Error> {
-    let lasts_ms = match lease_time {
-        Some(Interval(seconds)) if seconds > 0 => u64::from(seconds).saturating_mul(1_000),
-        _ => LASTS_MS,
-    };
+    let lasts_ms = lasts_ms(lease_time, context.turn.now().as_secs())?;
     let requests_left = match request_count {
         None | Some(0) => None,
         Some(count) => {
@@ -65,8 +62,42 @@ async fn issue(
     Ok(Ticket { kind: TicketType::Login, value: uid.to_string().into_bytes().into() })
 }
 
+fn lasts_ms(lease_time: Option<TicketTime>, now: u64) -> Result<u64, Failure> {
+    let seconds = match lease_time {
+        None | Some(TicketTime::For(Interval(0))) => return Ok(LASTS_MS),
+        Some(TicketTime::For(Interval(seconds))) => u64::from(seconds),
+        Some(TicketTime::Until(date)) => {
+            let left = u64::try_from(date.0).unwrap_or(0).saturating_sub(now);
+            if left == 0 {
+                return Err(Failure::invalid_field("the Lease Time is over"));
+            }
+            left
+        }
+    };
+    Ok(seconds.saturating_mul(1_000))
+}
+
 fn encode(rights: &Rights<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     rights.encode(&mut Writer::new(&mut bytes, Version::V2_1), Tag::RIGHTS);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kmip::DateTime;
+
+    #[test]
+    fn a_ticket_lasts_so_long_or_until_a_date() {
+        let check = |lease_time: Option<TicketTime>, expected: Option<u64>| {
+            assert_eq!(lasts_ms(lease_time, 1_000).ok(), expected, "{lease_time:?}");
+        };
+        check(None, Some(LASTS_MS));
+        check(Some(TicketTime::For(Interval(0))), Some(LASTS_MS));
+        check(Some(TicketTime::For(Interval(7))), Some(7_000));
+        check(Some(TicketTime::Until(DateTime(1_007))), Some(7_000));
+        check(Some(TicketTime::Until(DateTime(1_000))), None);
+        check(Some(TicketTime::Until(DateTime(-1))), None);
+    }
 }

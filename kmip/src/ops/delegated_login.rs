@@ -1,13 +1,15 @@
 //! Delegated Login: a ticket with fewer rights, to be given away (2.x section 6.1).
 
 use crate::field::structure;
-use crate::{Interval, ObjectType, RawEnumeration, Text, UniqueIdentifier, UsageLimits, credential::Ticket};
+use crate::{
+    ObjectType, RawEnumeration, Text, TicketTime, UniqueIdentifier, UsageLimits, credential::Ticket,
+};
 
 structure! {
     /// The request.
     pub struct Request<'a> {
-        /// How long the ticket lasts, seconds.
-        lease_time: Option<Interval> = LEASE_TIME,
+        /// How long the ticket lasts.
+        lease_time: Option<TicketTime> = LEASE_TIME,
         /// How many requests it is good for.
         request_count: Option<i32> = REQUEST_COUNT,
         /// How much use it is good for.

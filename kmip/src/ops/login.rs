@@ -1,13 +1,13 @@
 //! Login: a ticket in place of credentials (2.x section 6.1).
 
 use crate::field::structure;
-use crate::{Interval, UsageLimits, credential::Ticket};
+use crate::{TicketTime, UsageLimits, credential::Ticket};
 
 structure! {
     /// The request.
     pub struct Request {
-        /// How long the ticket lasts, seconds.
-        lease_time: Option<Interval> = LEASE_TIME,
+        /// How long the ticket lasts.
+        lease_time: Option<TicketTime> = LEASE_TIME,
         /// How many requests it is good for.
         request_count: Option<i32> = REQUEST_COUNT,
         /// How much use it is good for.
