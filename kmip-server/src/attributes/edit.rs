@@ -68,7 +68,7 @@ impl Edit {
 
     /// One more value; returns the index it got among those of its name.
     pub fn add(&mut self, attribute: &Attribute) -> Result<i32, Error> {
-        self.check_owner(&attribute.name(), &[Owner::Client, Owner::Kept])?;
+        self.check_owner(&attribute.name(), &[Owner::Client, Owner::Kept, Owner::Once])?;
         let name = attribute.name();
         let mut indices = self.indices(&name);
         // Every object has these two; until a client said so, there is nothing to collide with.
@@ -102,8 +102,13 @@ impl Edit {
     /// The one value from now on (2.x, Set Attribute): added where there is none, in the place of the only one there
     /// is. A client that has several to choose from says by Modify Attribute which one it means.
     pub fn set(&mut self, new: &Attribute) -> Result<(), Error> {
-        self.check_owner(&new.name(), &[Owner::Client, Owner::Kept])?;
-        match self.values(&new.name()).len() {
+        let known = self.values(&new.name()).len();
+        let mut owners = vec![Owner::Client, Owner::Kept];
+        if known == 0 {
+            owners.push(Owner::Once);
+        }
+        self.check_owner(&new.name(), &owners)?;
+        match known {
             0 => self.push(new),
             1 => self.replace(0, new),
             _ => {

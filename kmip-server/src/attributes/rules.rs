@@ -13,6 +13,8 @@ pub enum Owner {
     Server,
     /// The client, when the object is made; nobody from then on.
     Creation,
+    /// The client, who says it once, when the object is made or later; nobody changes it from then on.
+    Once,
     /// The client, who changes it and does not take it away.
     Kept,
     /// The client, who adds, changes and deletes it.
@@ -88,6 +90,7 @@ pub const fn owner(kind: AttributeKind) -> Owner {
         | A::RandomNumberGenerator
         | A::KeyFormatType
         | A::ProtectionStorageMasks => Owner::Creation,
+        A::NistKeyType | A::RotateInterval | A::RotateAutomatic | A::RotateOffset => Owner::Once,
         A::ActivationDate
         | A::ProcessStartDate
         | A::ProtectStopDate
@@ -106,13 +109,9 @@ pub const fn owner(kind: AttributeKind) -> Owner {
         | A::Pkcs12FriendlyName
         | A::Description
         | A::Comment
-        | A::NistKeyType
         | A::ProtectionLevel
         | A::ProtectionPeriod
         | A::QuantumSafe
-        | A::RotateInterval
-        | A::RotateAutomatic
-        | A::RotateOffset
         | A::RotateName => Owner::Client,
     }
 }

@@ -77,7 +77,7 @@ impl Wanted {
                 let message = format!("{} is set by the server only", attribute.name()).into();
                 Err(Failure { message, ..Failure::new(ResultReason::AttributeReadOnly, "") })
             }
-            Some(Owner::Creation | Owner::Kept | Owner::Client) => {
+            Some(Owner::Creation | Owner::Once | Owner::Kept | Owner::Client) => {
                 self.other.push(attribute.clone());
                 Ok(())
             }

@@ -326,6 +326,31 @@ async fn a_template_has_no_state_to_change() {
     assert!(talk.ask(Operation::Destroy, &template).await.succeeded());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_key_is_rotated_is_said_once() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    for operation in [Operation::AddAttribute, Operation::SetAttribute] {
+        talk.speak(Version::V1_4);
+        let key = about(&talk.created("Encrypt", false).await);
+        talk.speak(Version::V2_1);
+        let interval = r#"<NewAttribute><RotateInterval type="Interval" value="60"/></NewAttribute>"#;
+        let interval = key.clone() + interval;
+        let named = format!(r#"{key}<AttributeReference type="Enumeration" value="RotateInterval"/>"#);
+        let more = format!(r#"{named}<AdjustmentType type="Enumeration" value="Increment"/>"#);
+        assert!(talk.ask(operation, &interval).await.succeeded(), "{operation}");
+        for (again, request) in [
+            (Operation::SetAttribute, &interval),
+            (Operation::ModifyAttribute, &interval),
+            (Operation::AdjustAttribute, &more),
+            (Operation::DeleteAttribute, &named),
+        ] {
+            let told = talk.ask(again, request).await;
+            assert_eq!(told.reason, Some(ResultReason::AttributeReadOnly), "{again}: {told:?}");
+        }
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
