@@ -1,4 +1,4 @@
-//! Cancel: gives up the answer to an asynchronous request (1.4, 4.26). The request itself was done at once:
+//! Cancel: gives up the answer to an asynchronous request (1.4, 4.27). The request itself was done at once:
 //! of one that only read nothing remains, any other is completed and told as such.
 
 use kmip::ops::cancel::{Request, Response};

@@ -108,7 +108,7 @@ fn says_its_length(spec: KeySpec) -> bool {
 }
 
 /// Refuses a key that is to withstand a quantum computer and would not: a search halves the bits of a
-/// symmetric key, so it takes 256 of them (2.1, 4.49).
+/// symmetric key, so it takes 256 of them (2.1, 4.45).
 pub fn is_safe(spec: KeySpec, template: &Template) -> Result<(), Failure> {
     let asked = template.attributes.iter().any(|attribute| *attribute == Attribute::QuantumSafe(true));
     if asked && spec.length_bits < QUANTUM_SAFE_BITS {

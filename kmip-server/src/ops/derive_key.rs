@@ -1,4 +1,4 @@
-//! Derive Key: a new object from others (1.x section 4.6, 2.x section 6.1.18).
+//! Derive Key: a new object from others (1.x section 4.6, 2.1 section 6.1.14).
 //!
 //! HKDF from a service's root gives a context key: the same context gives the same identifier and key on
 //! every node, and nothing is written. Every other method is somebody else's arithmetic, whose exact output

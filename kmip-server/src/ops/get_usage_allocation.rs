@@ -1,4 +1,4 @@
-//! Get Usage Allocation: takes from a key's usage limit, for a client that uses the key itself (1.4, 4.15).
+//! Get Usage Allocation: takes from a key's usage limit, for a client that uses the key itself (1.4, 4.18).
 //! Only of a key that may protect now; one without a limit has nothing to allocate.
 
 use engine::Use;

@@ -1,4 +1,4 @@
-//! Interop: marks the beginning and end of a test case, and does nothing (2.1, 6.1.24). Reset would destroy
+//! Interop: marks the beginning and end of a test case, and does nothing (2.1, 6.1.26). Reset would destroy
 //! every object of the caller: only for a tenant that an administrator labelled for that.
 
 use kmip::ops::interop::{Request, Response};

@@ -1,4 +1,4 @@
-//! Log: a line of the client's in this server's log (2.1, 6.1.28).
+//! Log: a line of the client's in this server's log (2.1, 6.1.29).
 //!
 //! The chained audit record holds the line's hash; the text goes to a stream of its own, escaped, so that
 //! no line of a client can pass for one of ours.

@@ -1,5 +1,5 @@
 //! Login and Delegated Login: a ticket for so many requests, so long, and (delegated) for these operations on
-//! these objects (2.1, 6.1.13 and 6.1.30). It is good beside the caller's own certificate and nowhere else.
+//! these objects (2.1, 6.1.12 and 6.1.30). It is good beside the caller's own certificate and nowhere else.
 
 use kmip::credential::Ticket;
 use kmip::field::Encode as _;

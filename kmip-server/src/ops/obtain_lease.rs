@@ -1,4 +1,4 @@
-//! Obtain Lease: how long a client may go on with a key before it asks again (1.4, 4.14). For a key whose
+//! Obtain Lease: how long a client may go on with a key before it asks again (1.4, 4.17). For a key whose
 //! time is over there is none.
 
 use engine::Refused;

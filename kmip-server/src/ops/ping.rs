@@ -1,4 +1,4 @@
-//! Ping: the server is there, and may answer (2.1, 6.1.37).
+//! Ping: the server is there, and may answer (2.1, 6.1.36).
 
 use kmip::ResponsePayload;
 use kmip::ops::ping::Response;

@@ -1,4 +1,4 @@
-//! PKCS#11: the functions of a token that need no session objects (2.1, 6.1.36). A client initialises, asks
+//! PKCS#11: the functions of a token that need no session objects (2.1, 6.1.37). A client initialises, asks
 //! what there is, and finalises; keys are used through KMIP's own operations.
 
 use kmip::ops::pkcs11::{Request, Response};

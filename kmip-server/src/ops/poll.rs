@@ -1,4 +1,4 @@
-//! Poll: the answer to a request that was made asynchronously (1.4, 4.27).
+//! Poll: the answer to a request that was made asynchronously (1.4, 4.28).
 
 use engine::Refused;
 use kmip::ops::poll::Request;

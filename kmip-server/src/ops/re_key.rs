@@ -129,7 +129,7 @@ fn is_of_the_old_one_alone(attribute: &Attribute) -> bool {
         )
 }
 
-/// How often a key that is rotated (2.1, 4.61) was already; `None` of any other.
+/// How often a key that is rotated (2.1, 4.48 to 4.54) was already; `None` of any other.
 fn generation(found: &Found) -> Option<i32> {
     let mut rotates = false;
     let mut generation = 0;
