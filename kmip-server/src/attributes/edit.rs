@@ -127,6 +127,9 @@ impl Edit {
         all: bool,
     ) -> Result<IndexedAttribute, Error> {
         self.check_owner(name, &[Owner::Client])?;
+        if *name == AttributeName::Standard(AttributeKind::UsageLimits) {
+            self.check_unused_limit()?;
+        }
         let whole = all && current.is_none();
         let at = match self.values(name).len() {
             several if whole && several > 0 => 0,
@@ -279,7 +282,7 @@ impl Edit {
     fn push(&mut self, attribute: &Attribute) -> Result<(), Error> {
         match attribute {
             Attribute::Name(name) => self.names.push(model_name(name)),
-            Attribute::UsageLimits(limits) => self.limit(usage(limits)?),
+            Attribute::UsageLimits(limits) => self.limit(usage(limits)?)?,
             _ if self.set_date(attribute)? || self.set_flag(attribute) => {}
             _ => self.attributes.push(attribute.clone()),
         }
@@ -289,7 +292,7 @@ impl Edit {
     fn replace(&mut self, at: usize, new: &Attribute) -> Result<(), Error> {
         match new {
             Attribute::Name(name) => self.names[at] = model_name(name),
-            Attribute::UsageLimits(limits) => self.limit(usage(limits)?),
+            Attribute::UsageLimits(limits) => self.limit(usage(limits)?)?,
             _ if self.set_date(new)? || self.set_flag(new) => {}
             _ => {
                 let same = self.attributes.iter_mut().filter(|known| known.name() == new.name());
@@ -320,9 +323,21 @@ impl Edit {
 
     /// Another limit: what was allowed may be refused, and what nodes hold of the one before is void everywhere
     /// before this is answered.
-    fn limit(&mut self, usage: Usage) {
+    fn limit(&mut self, usage: Usage) -> Result<(), Failure> {
+        self.check_unused_limit()?;
         self.withdraws |= self.usage != Some(usage);
         self.usage = Some(usage);
+        Ok(())
+    }
+
+    /// A limit "SHALL NOT be changed once the object begins to be used for applying cryptographic protection"
+    /// (2.1, 4.59), nor taken away: it would bound nothing.
+    fn check_unused_limit(&self) -> Result<(), Failure> {
+        if self.usage.is_some_and(|usage| usage.left != usage.total) {
+            let message = "some of the usage limit was used already; it stays as it is";
+            return Err(Failure::new(ResultReason::AttributeReadOnly, message));
+        }
+        Ok(())
     }
 
     /// Sets a single-valued date; `true` if the attribute is one. A date that ends something withdraws.

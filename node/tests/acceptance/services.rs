@@ -5,7 +5,8 @@
 use client::{Client, Error, Repeat};
 use kmip::message::ResponseItem;
 use kmip::ops::{
-    create, decrypt, derive_key, encrypt, get, get_attributes, hash, modify_attribute, register, revoke,
+    create, decrypt, delete_attribute, derive_key, encrypt, get, get_attributes, hash, modify_attribute,
+    register, revoke,
 };
 use kmip::{
     Attribute, AttributeKind, AttributeName, BlockCipherMode, Bytes, CryptographicAlgorithm,
@@ -305,19 +306,23 @@ async fn a_large_usage_limit_costs_few_writes_and_is_exact_in_the_end() {
     let over = TOTAL - spent - i64::try_from(paid * large).expect("small");
     assert!(left(&clients[0], &key).await <= over);
 
-    // Another limit takes the place of the one before, and of every block of it.
-    let new = UsageLimits { total: 32, count: Some(32), unit: UsageLimitsUnit::Byte };
+    // Nobody tops up or takes away a limit that is in use.
+    let new = UsageLimits { total: 32, count: None, unit: UsageLimitsUnit::Byte };
     let request = modify_attribute::Request {
         unique_identifier: named(&key),
         attribute: IndexedAttribute { attribute: Attribute::UsageLimits(new), index: None },
         current: None,
     };
-    ask(&clients[1], RequestPayload::ModifyAttribute(request), |_| ()).await.expect("modified");
-    let mut paid = 0;
-    for n in 0..6 {
-        paid += usize::from(uses(&clients[n % 3], &key, SMALL).await);
-    }
-    assert_eq!(paid, 2, "32 bytes pay for two blocks, whatever nodes held of the limit before");
+    let modified = ask(&clients[1], RequestPayload::ModifyAttribute(request), |_| ()).await;
+    assert!(modified.is_err(), "a limit that is in use was changed");
+    let request = delete_attribute::Request {
+        unique_identifier: named(&key),
+        current: None,
+        name: Some(AttributeName::Standard(AttributeKind::UsageLimits)),
+        index: None,
+    };
+    let deleted = ask(&clients[2], RequestPayload::DeleteAttribute(request), |_| ()).await;
+    assert!(deleted.is_err(), "a limit that is in use was taken away");
 }
 
 #[tokio::test(flavor = "multi_thread")]
