@@ -107,6 +107,15 @@ fn says_its_length(spec: KeySpec) -> bool {
     !(spec.algorithm == CryptographicAlgorithm::TripleDes.value() && matches!(spec.length_bits, 128 | 192))
 }
 
+/// Refuses a key pair that is to withstand a quantum computer: none that is made here would (2.1, 4.45).
+pub fn is_safe_pair(template: &Template) -> Result<(), Failure> {
+    if template.attributes.iter().any(|attribute| *attribute == Attribute::QuantumSafe(true)) {
+        let message = "no key pair that is made here is quantum safe";
+        return Err(Failure::new(ResultReason::GeneralFailure, message));
+    }
+    Ok(())
+}
+
 /// Refuses a key that is to withstand a quantum computer and would not: a search halves the bits of a
 /// symmetric key, so it takes 256 of them (2.1, 4.45).
 pub fn is_safe(spec: KeySpec, template: &Template) -> Result<(), Failure> {

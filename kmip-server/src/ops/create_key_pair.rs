@@ -3,6 +3,7 @@
 use kmip::ops::create_key_pair::{Request, Response};
 use kmip::{Attribute, AttributeKind, KeyFormatType, LinkType, ObjectType, ResponsePayload, Template};
 
+use super::create::is_safe_pair;
 use super::{Context, Error, Reply};
 use crate::attributes::wanted::untyped;
 use crate::keys::pair::{Half, PairRequest, generate, link, private_half, public_half};
@@ -12,6 +13,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let common = expanded(context, request.common_attributes.as_ref()).await?;
     let private = merged(&common, &expanded(context, request.private_key_attributes.as_ref()).await?);
     let public = merged(&common, &expanded(context, request.public_key_attributes.as_ref()).await?);
+    is_safe_pair(&public)?;
+    is_safe_pair(&private)?;
     let mut pair = PairRequest::default();
     pair.read(&public);
     pair.read(&private);

@@ -1,11 +1,13 @@
 //! Create with Object Type Secret Data (2.0): random bytes, kept exactly.
 
+use engine::KeySpec;
 use kmip::ops::create::{Request, Response};
 use kmip::{
     Attribute, KeyBlock, KeyFormatType, ManagedObject, ObjectType, ResponsePayload, SecretData,
     SecretDataType,
 };
 
+use super::create::is_safe;
 use super::create_key_pair::expanded;
 use super::create_split_key::key_bytes;
 use super::register::add_facts;
@@ -29,6 +31,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         }
     }
     let bits = bits.unwrap_or(DEFAULT_BITS);
+    let length_bits = u32::try_from(bits).unwrap_or(0);
+    is_safe(KeySpec { algorithm: 0, length_bits, usage_mask: 0 }, &template)?;
     let unfit = Failure::invalid_field("no secret of this Cryptographic Length is made here");
     let mut secret = vec![0; key_bytes(algorithm, Some(bits)).ok_or(unfit)?];
     crypto::random::fill(&mut secret);

@@ -14,6 +14,7 @@ use kmip::{
 use model::uid::Kind;
 use zeroize::Zeroizing;
 
+use super::create::is_safe;
 use super::{Context, Error, Reply};
 use crate::failure::Failure;
 use crate::keys::{new, pair};
@@ -39,6 +40,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     let template = context.expand(&request.attributes).await?;
     let form = Form::of(&template, request.object_type)?;
+    is_safe(form.spec(), &template)?;
     let mut bases = Vec::with_capacity(BASES_MAX);
     if request.unique_identifiers.is_empty() {
         bases.push(context.key_for(None, Use::Protect, UsageMask::DERIVE_KEY).await?);
@@ -91,6 +93,14 @@ impl Form {
         Ok(form)
     }
 
+    fn spec(&self) -> KeySpec {
+        KeySpec {
+            algorithm: self.algorithm.map_or(0, CryptographicAlgorithm::value),
+            length_bits: self.bits.unwrap_or(0),
+            usage_mask: self.mask,
+        }
+    }
+
     /// Bytes of material; `None` means as many as the method gives.
     fn bytes(&self) -> Result<Option<usize>, Failure> {
         let Some(bits) = self.bits else { return Ok(None) };
@@ -118,11 +128,7 @@ async fn context_key(
         let message = "a context key has algorithm, length and mask alone: nothing about it is written";
         return Err(Failure::invalid_field(message).into());
     }
-    let spec = KeySpec {
-        algorithm: form.algorithm.map_or(0, CryptographicAlgorithm::value),
-        length_bits: form.bits.unwrap_or(0),
-        usage_mask: form.mask,
-    };
+    let spec = form.spec();
     let parameters = &request.derivation_parameters;
     let salt = parameters.salt.as_deref().unwrap_or_default();
     let info = parameters.derivation_data.as_deref().unwrap_or_default();

@@ -8,6 +8,7 @@ use model::command::Action;
 use model::commands::Description;
 use model::uid::Uid;
 
+use super::create::is_safe_pair;
 use super::create_key_pair::{expanded, merged, wanted};
 use super::re_key::{inherited, override_dates, set_dates};
 use super::{Context, Error, Reply, on_line};
@@ -24,6 +25,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let common = expanded(context, request.common_attributes.as_ref()).await?;
     let for_private = merged(&common, &expanded(context, request.private_key_attributes.as_ref()).await?);
     let for_public = merged(&common, &expanded(context, request.public_key_attributes.as_ref()).await?);
+    is_safe_pair(&for_public)?;
+    is_safe_pair(&for_private)?;
     let mut pair = PairRequest::default();
     pair.read(&Template::from(decoded(&private).collect::<Vec<_>>()));
     pair.read(&for_public);

@@ -351,6 +351,27 @@ async fn how_a_key_is_rotated_is_said_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_pair_is_made_that_is_to_be_quantum_safe() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    let pair = |algorithm: &str, safe: bool| {
+        format!(
+            r#"<CommonAttributes><CryptographicAlgorithm type="Enumeration" value="{algorithm}"/>
+               <CryptographicLength type="Integer" value="256"/></CommonAttributes>
+               <PrivateKeyAttributes><CryptographicUsageMask type="Integer" value="Sign"/>
+               <QuantumSafe type="Boolean" value="{safe}"/></PrivateKeyAttributes>
+               <PublicKeyAttributes><CryptographicUsageMask type="Integer" value="Verify"/></PublicKeyAttributes>"#
+        )
+    };
+    assert!(talk.ask(Operation::CreateKeyPair, &pair("EC", false)).await.succeeded());
+    for algorithm in ["EC", "Ed25519"] {
+        let told = talk.ask(Operation::CreateKeyPair, &pair(algorithm, true)).await;
+        assert_eq!(told.reason, Some(ResultReason::GeneralFailure), "{algorithm}: {told:?}");
+    }
+}
+
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_was_told_of_an_object_stays_true() {
