@@ -44,6 +44,39 @@ impl PairRequest {
         }
     }
 
+    /// What the templates of both halves say together.
+    ///
+    /// # Errors
+    /// Invalid Field for halves of different algorithms, lengths or curves (1.4, 4.2: they "SHALL contain the same
+    /// value").
+    pub fn of(private: &Template, public: &Template) -> Result<Self, Failure> {
+        let (mut one, mut other) = (Self::default(), Self::default());
+        one.read(private);
+        other.read(public);
+        let both = Self {
+            algorithm: one.algorithm.or(other.algorithm),
+            bits: one.bits.or(other.bits),
+            curve: one.curve.or(other.curve),
+        };
+        let agrees = |half: Self| {
+            half.algorithm.is_none_or(|_| half.algorithm == both.algorithm)
+                && half.bits.is_none_or(|_| half.bits == both.bits)
+                && half.curve.is_none_or(|_| half.curve == both.curve)
+        };
+        if !agrees(other) {
+            let message = "the halves of a pair have one algorithm, one length and one curve";
+            return Err(Failure::invalid_field(message));
+        }
+        Ok(both)
+    }
+
+    /// What another request says, where it says anything; what is not said stays.
+    pub fn override_with(&mut self, other: Self) {
+        self.algorithm = other.algorithm.or(self.algorithm);
+        self.bits = other.bits.or(self.bits);
+        self.curve = other.curve.or(self.curve);
+    }
+
     /// What is to be made.
     ///
     /// # Errors
@@ -220,6 +253,18 @@ mod tests {
         check(A::Ec, None, Some(C::Brainpoolp256R1), false);
         check(A::Ed25519, None, None, true);
         check(A::Dsa, Some(2048), None, false);
+    }
+
+    #[test]
+    fn the_halves_of_a_pair_are_of_one_kind() {
+        let bits = |bits: i32| Template::from(vec![Attribute::CryptographicLength(bits)]);
+        let none = Template::default();
+        assert_eq!(PairRequest::of(&none, &none).unwrap(), PairRequest::default());
+        for (private, public) in [(&bits(2048), &none), (&none, &bits(2048)), (&bits(2048), &bits(2048))] {
+            assert_eq!(PairRequest::of(private, public).unwrap().bits, Some(2048));
+        }
+        let failure = PairRequest::of(&bits(3072), &bits(2048)).unwrap_err();
+        assert_eq!(failure.reason, ResultReason::InvalidField);
     }
 
     #[test]

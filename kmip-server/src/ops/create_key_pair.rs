@@ -15,9 +15,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let public = merged(&common, &expanded(context, request.public_key_attributes.as_ref()).await?);
     is_safe_pair(&public)?;
     is_safe_pair(&private)?;
-    let mut pair = PairRequest::default();
-    pair.read(&public);
-    pair.read(&private);
+    let pair = PairRequest::of(&private, &public)?;
     let spec = pair.spec()?;
     let (private_wanted, private_format) = wanted(context, &private).await?;
     let (public_wanted, public_format) = wanted(context, &public).await?;

@@ -29,8 +29,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     is_safe_pair(&for_private)?;
     let mut pair = PairRequest::default();
     pair.read(&Template::from(decoded(&private).collect::<Vec<_>>()));
-    pair.read(&for_public);
-    pair.read(&for_private);
+    pair.override_with(PairRequest::of(&for_private, &for_public)?);
     let spec = pair.spec()?;
     let (_, private_format) = wanted(context, &for_private).await?;
     let (_, public_format) = wanted(context, &for_public).await?;
