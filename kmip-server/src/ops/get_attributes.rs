@@ -17,10 +17,8 @@ use crate::keys::digest::digest_of;
 use crate::keys::fetch::kept;
 
 /// The names of the attributes that take reading the object, or deriving a key.
-const READ: [AttributeName; 2] = [
-    AttributeName::Standard(AttributeKind::Digest),
-    AttributeName::Standard(AttributeKind::OpaqueDataType),
-];
+const READ: [AttributeName; 2] =
+    [AttributeName::Standard(AttributeKind::Digest), AttributeName::Standard(AttributeKind::OpaqueDataType)];
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;

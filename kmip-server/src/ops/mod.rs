@@ -58,9 +58,9 @@ use std::time::Duration;
 use engine::{DerivedKey, Found, Refused, Turn};
 use kmip::message::RequestItem;
 use kmip::{
-    Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, ManagedObject, ObjectType,
-    Operation, ProtectionStorageMask, ProtectionStorageMasks, RequestPayload, ResponsePayload, ResultReason,
-    Template, UniqueIdentifier, Version,
+    Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, ManagedObject,
+    ObjectType, Operation, ProtectionStorageMask, ProtectionStorageMasks, RequestPayload, ResponsePayload,
+    ResultReason, Template, UniqueIdentifier, Version,
 };
 use model::refusal::Refusal;
 use model::uid::UidText;
