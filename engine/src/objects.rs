@@ -33,8 +33,11 @@ impl Found {
         self.object.alias.clone().unwrap_or_else(|| self.uid().to_string())
     }
 
-    /// Refuses what is off-line.
-    pub(crate) fn on_line(&self) -> Result<(), Refused> {
+    /// Refuses what is archived.
+    ///
+    /// # Errors
+    /// [`Refused::Archived`].
+    pub fn on_line(&self) -> Result<(), Refused> {
         match self.object.lifecycle.archive_date {
             Some(_) => Err(Refused::Archived),
             None => Ok(()),

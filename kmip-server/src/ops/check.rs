@@ -5,14 +5,14 @@ use engine::Refused;
 use kmip::ops::check::{Request, Response};
 use kmip::{Attribute, Interval, ResponsePayload, ResultReason, UsageMask};
 
-use super::{Context, Error, Reply, has_state, on_line};
+use super::{Context, Error, Reply, has_state};
 use crate::attributes::read::{LEASE_TIME_S, attributes_of};
 use crate::failure::Failure;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    on_line(&found)?;
+    found.on_line()?;
     has_state(&found)?;
     if context.turn.state_of(&found).is_destroyed() {
         return Err(Refused::Destroyed.into());

@@ -303,14 +303,6 @@ fn has_state(found: &Found) -> Result<(), Failure> {
     }
 }
 
-/// Refuses what is archived.
-fn on_line(found: &Found) -> Result<(), Refused> {
-    match found.object.lifecycle.archive_date {
-        Some(_) => Err(Refused::Archived),
-        None => Ok(()),
-    }
-}
-
 impl<'c, 'e> Context<'c, 'e> {
     /// For one item of a message.
     pub fn new(
@@ -352,7 +344,7 @@ impl Context<'_, '_> {
             self.turn.refresh().await?;
             found = self.turn.find(&self.identifier).await?;
         }
-        on_line(&found)?;
+        found.on_line()?;
         Ok(found)
     }
 
@@ -373,7 +365,7 @@ impl Context<'_, '_> {
     pub async fn edit(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<(Found, Edit), Error> {
         self.turn.refresh().await?;
         let found = self.find(named).await?;
-        on_line(&found)?;
+        found.on_line()?;
         let edit = Edit::of(&found, self.turn.now(), self.version)?;
         Ok((found, edit))
     }

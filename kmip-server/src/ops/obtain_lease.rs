@@ -6,14 +6,14 @@ use kmip::ops::obtain_lease::{Request, Response};
 use kmip::{Interval, ResponsePayload};
 use model::object::KeyState;
 
-use super::{Context, Error, Reply, on_line};
+use super::{Context, Error, Reply};
 use crate::attributes::date;
 use crate::attributes::read::LEASE_TIME_S;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
-    on_line(&found)?;
+    found.on_line()?;
     match context.turn.state_of(&found) {
         KeyState::PreActive | KeyState::Active => {}
         state @ (KeyState::Deactivated | KeyState::Compromised) => {

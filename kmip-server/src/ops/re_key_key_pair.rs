@@ -11,7 +11,7 @@ use model::uid::Uid;
 use super::create::is_safe_pair;
 use super::create_key_pair::{expanded, merged, wanted};
 use super::re_key::{inherited, override_dates, set_dates};
-use super::{Context, Error, Reply, on_line};
+use super::{Context, Error, Reply};
 use crate::attributes::edit::Edit;
 use crate::attributes::read::decoded;
 use crate::attributes::{date, stored};
@@ -74,7 +74,7 @@ fn check_source(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
 }
 
 fn check_alive(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
-    on_line(found)?;
+    found.on_line()?;
     if context.turn.state_of(found).is_destroyed() {
         return Err(Refused::Destroyed.into());
     }
