@@ -1,4 +1,4 @@
-//! Every bound refuses one more and accepts as many as it says.
+//! Every bound refuses one more and accepts as many as it says; dates that have come refuse, and so does an archive.
 
 #![allow(clippy::unwrap_used, reason = "tests stop at a surprise")]
 
@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use model::command::{Action, Answer, Command, Stamp};
 use model::commands::{
-    ActivateObject, AddL2Version, CreateTenant, Description, RecordObject, RegisterObject, RegisterService,
-    SetTenantLabels, SetTenantLease,
+    ActivateObject, AddL2Version, ArchiveObject, CreateTenant, Description, DestroyObject, RecordObject,
+    RecoverObject, RegisterObject, RegisterService, RevokeObject, SetTenantLabels, SetTenantLease,
 };
 use model::id::{CommandId, L2Version, LogIndex, ServiceHandle, ServiceName, TenantHandle, TenantName};
 use model::object::{ATTRIBUTE_BYTES_MAX, MATERIAL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX};
-use model::object::{Name, StoredAttribute};
+use model::object::{Name, Revocation, StoredAttribute};
 use model::refusal::{Limit, Refusal};
 use model::service::{SEED_BYTES_MAX, ServicePolicy, ServiceType};
 use model::state::State;
@@ -213,5 +213,27 @@ fn a_key_past_its_deactivation_date_is_not_activated() {
     {
         apply(&mut state, recorded(nonce, description));
         assert_eq!(apply(&mut state, activate(nonce)), answer);
+    }
+}
+
+#[test]
+fn an_archived_object_stays_what_it_is_until_it_is_recovered() {
+    let uid = || uid(Kind::Recorded, 0);
+    let reason = Revocation { code: 2, message: None };
+    let changes: [Action; 3] = [
+        ActivateObject { uid: uid() }.into(),
+        RevokeObject { uid: uid(), reason, compromise_occurrence_date: None }.into(),
+        DestroyObject { uid: uid() }.into(),
+    ];
+    let mut state = state();
+    apply(&mut state, recorded(0, described(Vec::new(), 0)));
+    apply(&mut state, ArchiveObject { uid: uid() }.into());
+    for change in &changes {
+        let answer = apply(&mut state, change.clone());
+        assert!(matches!(answer, Answer::Refused(Refusal::Archived { .. })), "{change:?}: {answer:?}");
+    }
+    apply(&mut state, RecoverObject { uid: uid() }.into());
+    for change in changes {
+        assert_eq!(apply(&mut state, change), Answer::Done);
     }
 }

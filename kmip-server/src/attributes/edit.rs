@@ -334,7 +334,7 @@ impl Edit {
     /// (2.1, 4.59), nor taken away: it would bound nothing.
     fn check_unused_limit(&self) -> Result<(), Failure> {
         if self.usage.is_some_and(|usage| usage.left != usage.total) {
-            let message = "some of the usage limit was used already; it stays as it is";
+            let message = "the count of the usage limit is no longer its total; it stays as it is";
             return Err(Failure::new(ResultReason::AttributeReadOnly, message));
         }
         Ok(())

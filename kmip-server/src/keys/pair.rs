@@ -59,9 +59,9 @@ impl PairRequest {
             curve: one.curve.or(other.curve),
         };
         let agrees = |half: Self| {
-            half.algorithm.is_none_or(|_| half.algorithm == both.algorithm)
-                && half.bits.is_none_or(|_| half.bits == both.bits)
-                && half.curve.is_none_or(|_| half.curve == both.curve)
+            half.algorithm.is_none_or(|own| both.algorithm == Some(own))
+                && half.bits.is_none_or(|own| both.bits == Some(own))
+                && half.curve.is_none_or(|own| both.curve == Some(own))
         };
         if !agrees(other) {
             let message = "the halves of a pair have one algorithm, one length and one curve";

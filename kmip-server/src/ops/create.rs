@@ -98,7 +98,7 @@ fn spec(template: &Template) -> Result<KeySpec, Failure> {
     if spec.usage_mask == 0 {
         return Err(Failure::invalid_field("the template has no Cryptographic Usage Mask"));
     }
-    is_safe(spec, template)?;
+    is_safe(spec.length_bits, template)?;
     Ok(spec)
 }
 
@@ -118,9 +118,9 @@ pub fn is_safe_pair(template: &Template) -> Result<(), Failure> {
 
 /// Refuses a key that is to withstand a quantum computer and would not: a search halves the bits of a
 /// symmetric key, so it takes 256 of them (2.1, 4.45).
-pub fn is_safe(spec: KeySpec, template: &Template) -> Result<(), Failure> {
+pub fn is_safe(length_bits: u32, template: &Template) -> Result<(), Failure> {
     let asked = template.attributes.iter().any(|attribute| *attribute == Attribute::QuantumSafe(true));
-    if asked && spec.length_bits < QUANTUM_SAFE_BITS {
+    if asked && length_bits < QUANTUM_SAFE_BITS {
         let message = "a key of this length is not quantum safe; 256 bits are";
         return Err(Failure::new(ResultReason::GeneralFailure, message));
     }

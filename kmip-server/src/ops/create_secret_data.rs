@@ -1,6 +1,5 @@
 //! Create with Object Type Secret Data (2.0): random bytes, kept exactly.
 
-use engine::KeySpec;
 use kmip::ops::create::{Request, Response};
 use kmip::{
     Attribute, KeyBlock, KeyFormatType, ManagedObject, ObjectType, ResponsePayload, SecretData,
@@ -31,8 +30,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         }
     }
     let bits = bits.unwrap_or(DEFAULT_BITS);
-    let length_bits = u32::try_from(bits).unwrap_or(0);
-    is_safe(KeySpec { algorithm: 0, length_bits, usage_mask: 0 }, &template)?;
+    is_safe(u32::try_from(bits).unwrap_or(0), &template)?;
     let unfit = Failure::invalid_field("no secret of this Cryptographic Length is made here");
     let mut secret = vec![0; key_bytes(algorithm, Some(bits)).ok_or(unfit)?];
     crypto::random::fill(&mut secret);

@@ -40,7 +40,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     let template = context.expand(&request.attributes).await?;
     let form = Form::of(&template, request.object_type)?;
-    is_safe(form.spec(), &template)?;
+    if let Some(bits) = form.bits {
+        is_safe(bits, &template)?;
+    }
     let mut bases = Vec::with_capacity(BASES_MAX);
     if request.unique_identifiers.is_empty() {
         bases.push(context.key_for(None, Use::Protect, UsageMask::DERIVE_KEY).await?);
@@ -279,6 +281,8 @@ async fn keep(
 ) -> Result<String, Error> {
     let mut wanted = context.wanted(Some(template)).await?;
     let bits = i32::try_from(material.len() * 8).unwrap_or(i32::MAX);
+    // Without a length it has as many as the method gave.
+    is_safe(bits.unsigned_abs(), template)?;
     let object = match object_type {
         ObjectType::SymmetricKey => {
             let mut block = KeyBlock::from_bytes(KeyFormatType::Raw, material);

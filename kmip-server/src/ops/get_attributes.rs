@@ -84,7 +84,7 @@ async fn facts(context: &mut Context<'_, '_>, found: &Found) -> Vec<Attribute> {
         Ok(object) => read_stored(&object).map(|object| said_by(&object)).unwrap_or_default(),
         Err(Error::Refused(Refused::NotNow { .. } | Refused::KeyUnavailable { .. })) => Vec::new(),
         Err(_) => {
-            tracing::warn!(uid = %found.uid(), "a digest could not be told");
+            tracing::warn!(uid = %found.uid(), "what an object says of itself could not be told");
             Vec::new()
         }
     }

@@ -17,6 +17,7 @@ use model::uid::Uid;
 
 use super::register::add_facts;
 use super::{Context, Error, Reply};
+use crate::attributes::seconds;
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
 use crate::keys::fetch::unwrapped;
@@ -37,10 +38,13 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     let material = material(context, object, request.key_wrap_type).await?;
     let wanted = wanted(context, request, &read_stored(&material)?).await?;
-    let activate = context.turn.service().policy.auto_activate;
+    // The policy is for objects that do not say what they were.
+    let activate = context.turn.service().policy.auto_activate && state.is_none();
     let mut description = wanted.describe(activate.then_some(context.turn.now().as_secs()));
-    set_age(&mut description, &request.attributes);
+    set_age(&mut description, &request.attributes)?;
     let kind = request.object_type.value();
+    // What is refused of an object depends on how it is now.
+    context.turn.refresh().await?;
     let (uid, action): (Uid, Action) = match existing(context, identifier).await? {
         Some(_) if request.replace_existing != Some(true) => {
             let message = "an object of this identifier exists, and is not to be replaced";
@@ -51,6 +55,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
             return Err(Failure::invalid_field(message).into());
         }
         Some(found) => {
+            found.on_line()?;
             let replacement = context.turn.replacement(&found, kind, &material, description).await?;
             (*found.uid(), replacement.into())
         }
@@ -74,7 +79,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
 /// the caller's is answered as absent, so that Import does not tell whose it is.
 async fn existing(context: &mut Context<'_, '_>, identifier: &str) -> Result<Option<Found>, Error> {
     match context.turn.find(identifier).await {
-        Ok(found) => Ok(Some(found)),
+        Ok(found) => {
+            context.presented.check(context.operation, &found)?;
+            Ok(Some(found))
+        }
         Err(Refused::NotFound { .. }) if Uid::parse(identifier).is_none() => Ok(None),
         Err(refused) => Err(refused.into()),
     }
@@ -124,31 +132,40 @@ fn state_in(attributes: &AttributeList) -> Option<State> {
     })
 }
 
-/// Dates that put the object into its state from now on, where it came without them.
+/// Dates that put the object into its state from now on: those it came with, where they have come. A clock elsewhere
+/// may be ahead of ours.
 fn add_dates(attributes: &mut Vec<Attribute>, state: Option<State>, now: u64) {
     let now = crate::attributes::date(now);
-    let dates = match state {
-        Some(State::Active) => vec![Attribute::ActivationDate(now)],
-        Some(State::Deactivated) => vec![Attribute::ActivationDate(now), Attribute::DeactivationDate(now)],
-        _ => Vec::new(),
-    };
-    for date in dates {
-        if !attributes.iter().any(|given| given.kind() == date.kind()) {
-            attributes.push(date);
+    let (mut began, mut ended) = (now, now);
+    for attribute in attributes.iter() {
+        match attribute {
+            Attribute::ActivationDate(date) => began = now.min(*date),
+            Attribute::DeactivationDate(date) => ended = now.min(*date),
+            _ => {}
         }
     }
+    let dates = match state {
+        Some(State::Active) => vec![Attribute::ActivationDate(began)],
+        Some(State::Deactivated) => {
+            vec![Attribute::ActivationDate(began.min(ended)), Attribute::DeactivationDate(ended)]
+        }
+        _ => return,
+    };
+    attributes.retain(|given| dates.iter().all(|date| date.kind() != given.kind()));
+    attributes.extend(dates);
 }
 
 /// When the object was made and last changed, by what it says of itself: a replica is no younger than what it was
 /// made from.
-fn set_age(description: &mut Description, attributes: &AttributeList) {
+fn set_age(description: &mut Description, attributes: &AttributeList) -> Result<(), Failure> {
     for attribute in attributes.iter() {
         match attribute {
-            Attribute::InitialDate(date) => description.initial_date = u64::try_from(date.0).ok(),
-            Attribute::LastChangeDate(date) => description.last_change_date = u64::try_from(date.0).ok(),
+            Attribute::InitialDate(date) => description.initial_date = Some(seconds(*date)?),
+            Attribute::LastChangeDate(date) => description.last_change_date = Some(seconds(*date)?),
             _ => {}
         }
     }
+    Ok(())
 }
 
 /// What was known to be compromised elsewhere is so here, for the reason that came with it.
@@ -178,7 +195,7 @@ mod tests {
     use crate::attributes::date;
 
     #[test]
-    fn dates_that_came_with_the_object_stay_and_missing_ones_are_now() {
+    fn dates_put_an_object_into_its_state_and_none_is_ahead() {
         let check = |state: Option<State>, given: Vec<Attribute>, expected: Vec<Attribute>| {
             let mut attributes = given;
             add_dates(&mut attributes, state, 9);
@@ -188,9 +205,12 @@ mod tests {
             (|at| Attribute::ActivationDate(date(at)), |at| Attribute::DeactivationDate(date(at)));
         check(None, vec![], vec![]);
         check(Some(State::PreActive), vec![], vec![]);
+        check(Some(State::PreActive), vec![active(12)], vec![active(12)]);
         check(Some(State::Active), vec![], vec![active(9)]);
         check(Some(State::Active), vec![active(5)], vec![active(5)]);
-        check(Some(State::Deactivated), vec![ended(7)], vec![ended(7), active(9)]);
+        check(Some(State::Active), vec![active(12)], vec![active(9)]);
         check(Some(State::Deactivated), vec![], vec![active(9), ended(9)]);
+        check(Some(State::Deactivated), vec![ended(7)], vec![active(7), ended(7)]);
+        check(Some(State::Deactivated), vec![active(5), ended(12)], vec![active(5), ended(9)]);
     }
 }

@@ -17,6 +17,8 @@ use crate::objects::attributes_of;
 const LOCATED_MAX: usize = 1_000;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<Reply, Error> {
+    // What follows in the batch "SHALL proceed only if a single object is returned by Locate" (1.4, 4.9).
+    context.left.displace();
     let offset = not_negative(request.offset_items, 0)?;
     let maximum = not_negative(request.maximum_items, LOCATED_MAX)?.min(LOCATED_MAX);
     let mut located = located(context, request).await?;
@@ -37,10 +39,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     }
     let page: Vec<String> = located.iter().skip(offset).take(maximum).map(Found::identifier).collect();
     context.left.locate(&page);
-    match &page[..] {
-        [only] => context.made(only),
-        // What follows in the batch "SHALL proceed only if a single object is returned by Locate" (1.4, 4.9).
-        _ => context.left.displace(),
+    if let [only] = &page[..] {
+        context.made(only);
     }
     let unique_identifiers: Vec<UniqueIdentifier<'static>> = page.into_iter().map(Into::into).collect();
     let located_items = Some(i32::try_from(total).unwrap_or(i32::MAX));

@@ -333,27 +333,12 @@ impl Context<'_, '_> {
         Ok(found)
     }
 
-    /// Finds the object whose state an item wants to change: one that is on-line (1.4, chapter 11).
-    ///
-    /// # Errors
-    /// As [`Context::find`]; [`Refused::Archived`].
-    pub async fn find_on_line(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
-        let mut found = self.find(named).await?;
-        if found.object.lifecycle.archive_date.is_some() {
-            // Another node may have recovered it a moment ago.
-            self.turn.refresh().await?;
-            found = self.turn.find(&self.identifier).await?;
-        }
-        found.on_line()?;
-        Ok(found)
-    }
-
     /// Finds an object that an item wants in another state: one that has a state, which templates do not.
     ///
     /// # Errors
-    /// As [`Context::find_on_line`]; [`ResultReason::IllegalOperation`] (1.4, chapter 11).
+    /// As [`Context::find`]; [`ResultReason::IllegalOperation`] (1.4, chapter 11).
     pub async fn find_with_state(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
-        let found = self.find_on_line(named).await?;
+        let found = self.find(named).await?;
         has_state(&found)?;
         Ok(found)
     }
@@ -361,7 +346,7 @@ impl Context<'_, '_> {
     /// Finds the object an item wants to change, as it is now.
     ///
     /// # Errors
-    /// As [`Context::find_on_line`].
+    /// As [`Context::find`]; [`Refused::Archived`].
     pub async fn edit(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<(Found, Edit), Error> {
         self.turn.refresh().await?;
         let found = self.find(named).await?;

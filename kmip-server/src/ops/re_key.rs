@@ -79,7 +79,7 @@ fn spec(known: &AttributeList, template: &Template) -> Result<KeySpec, Failure> 
         let message = "nothing tells the algorithm and length of the new key";
         return Err(Failure::new(ResultReason::InvalidField, message));
     }
-    is_safe(spec, template)?;
+    is_safe(spec.length_bits, template)?;
     Ok(spec)
 }
 

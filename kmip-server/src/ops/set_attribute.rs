@@ -1,4 +1,4 @@
-//! Set Attribute: the one value from now on, whatever was there before (2.x).
+//! Set Attribute: the one value, added or in the place of the only one there is (2.x).
 
 use kmip::ResponsePayload;
 use kmip::ops::set_attribute::{Request, Response};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object_state::{existing, living, put_changed, taken};
+use super::object_state::{existing, living, on_line, put_changed, taken};
 use crate::command::{Answer, Apply};
 use crate::refusal::Refusal;
 use crate::state::{At, Changes, State};
@@ -26,11 +26,7 @@ impl Apply for ArchiveObject {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
-        let object = living(state, &self.uid, at)?;
-        match object.lifecycle.archive_date {
-            Some(_) => Err(Refusal::Archived { at: object.withdrawn_at }),
-            None => Ok(()),
-        }
+        on_line(living(state, &self.uid, at)?).map(drop)
     }
 
     fn apply(&self, state: &mut State, at: &At, changes: &mut Changes) -> Answer {

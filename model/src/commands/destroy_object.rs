@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object_state::{existing, put_changed, taken};
+use super::object_state::{existing, on_line, put_changed, taken};
 use crate::command::{Answer, Apply};
 use crate::object::{Body, KeyState};
 use crate::refusal::Refusal;
@@ -20,7 +20,7 @@ impl Apply for DestroyObject {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.living_service(fields.tenant, fields.service)?;
-        let object = existing(state, &self.uid, at)?;
+        let object = on_line(existing(state, &self.uid, at)?)?;
         match object.lifecycle.state_at(at.time) {
             KeyState::PreActive | KeyState::Deactivated | KeyState::Compromised => Ok(()),
             state @ (KeyState::Active | KeyState::Destroyed | KeyState::DestroyedCompromised) => {

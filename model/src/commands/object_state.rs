@@ -36,7 +36,7 @@ impl Apply for ActivateObject {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.active_service(fields.tenant, fields.service)?;
-        let object = existing_with_room(state, &self.uid, at)?;
+        let object = on_line(existing_with_room(state, &self.uid, at)?)?;
         let over = object.lifecycle.deactivation_date.is_some_and(|date| date <= at.time.as_secs());
         match object.lifecycle.state_at(at.time) {
             // It would be Deactivated at once: a withdrawal that nobody asked for.
@@ -65,7 +65,7 @@ impl Apply for RevokeObject {
     fn check(&self, state: &State, at: &At) -> Result<(), Refusal> {
         let fields = self.uid.header.fields();
         state.living_service(fields.tenant, fields.service)?;
-        let object = existing(state, &self.uid, at)?;
+        let object = on_line(existing(state, &self.uid, at)?)?;
         let now = object.lifecycle.state_at(at.time);
         let lawful = match now {
             KeyState::Active => true,
@@ -113,6 +113,14 @@ pub(super) fn existing_with_room(state: &State, uid: &Uid, at: &At) -> Result<Ob
         state.room_for_object(fields.tenant, fields.service)?;
     }
     existing(state, uid, at)
+}
+
+/// Refuses an archived object: it stays what it is until it is recovered.
+pub(super) fn on_line(object: Object) -> Result<Object, Refusal> {
+    match object.lifecycle.archive_date {
+        Some(_) => Err(Refusal::Archived { at: object.withdrawn_at }),
+        None => Ok(object),
+    }
 }
 
 /// As [`existing`], for what a destroyed object no longer allows.

@@ -203,12 +203,13 @@ fn new_object(
 ) -> Object {
     let now = at.time.as_secs();
     let not_later = |elsewhere: Option<u64>| elsewhere.map_or(now, |date| date.min(now));
+    let made = not_later(description.initial_date);
     let lifecycle = Lifecycle {
         deactivation_date: description.deactivation_date,
         process_start_date: description.process_start_date,
         protect_stop_date: description.protect_stop_date,
-        last_change_date: not_later(description.last_change_date),
-        ..Lifecycle::new(not_later(description.initial_date), description.activation_date)
+        last_change_date: not_later(description.last_change_date).max(made),
+        ..Lifecycle::new(made, description.activation_date)
     };
     Object {
         uid,

@@ -383,28 +383,36 @@ async fn an_object_from_elsewhere_is_in_the_state_it_was_in() {
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
     talk.speak(Version::V2_1);
     let key = aes_key(&"22".repeat(32));
-    let import = |identifier: &str, state: &str| {
+    let import = |identifier: &str, state: &str, dates: &str| {
         format!(
             r#"{}<ObjectType type="Enumeration" value="SymmetricKey"/>
                <ReplaceExisting type="Boolean" value="true"/>
-               <Attributes><CryptographicUsageMask type="Integer" value="Encrypt"/>
+               <Attributes><CryptographicUsageMask type="Integer" value="Encrypt"/>{dates}
                <State type="Enumeration" value="{state}"/></Attributes>{key}"#,
             about(identifier),
         )
     };
+    // By a clock that is ahead of ours.
+    let ahead = r#"<ActivationDate type="DateTime" value="2999-01-01T00:00:00Z"/>
+        <DeactivationDate type="DateTime" value="2999-01-02T00:00:00Z"/>"#;
     let state = r#"<AttributeReference type="Enumeration" value="State"/>"#;
     for expected in ["PreActive", "Active", "Deactivated", "Compromised"] {
         let identifier = format!("{expected} elsewhere");
         // The second time it takes the place of the first.
-        for _ in 0..2 {
-            let told = talk.ask(Operation::Import, &import(&identifier, expected)).await;
+        for dates in ["", ahead] {
+            let told = talk.ask(Operation::Import, &import(&identifier, expected, dates)).await;
             assert_eq!(told.must("UniqueIdentifier"), identifier);
             let told = talk.ask(Operation::GetAttributes, &(about(&identifier) + state)).await;
             assert_eq!(told.must("State"), expected);
         }
     }
-    let gone = talk.ask(Operation::Import, &import("destroyed elsewhere", "Destroyed")).await;
+    let gone = talk.ask(Operation::Import, &import("destroyed elsewhere", "Destroyed", "")).await;
     assert_eq!(gone.reason, Some(ResultReason::InvalidField), "{gone:?}");
+
+    let aside = about("PreActive elsewhere");
+    assert!(talk.ask(Operation::Archive, &aside).await.succeeded());
+    let told = talk.ask(Operation::Import, &import("PreActive elsewhere", "PreActive", "")).await;
+    assert_eq!(told.reason, Some(ResultReason::ObjectArchived), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

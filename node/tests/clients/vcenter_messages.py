@@ -1,7 +1,7 @@
 """VMware vCenter's standard key provider, by its messages: KMIP 1.1, an eight-byte id on every item, the versions and
 abilities of the server asked first, three custom attributes put on each new key in one batch."""
-from messages import (ACTIVE, AES, ENUMERATION, OPERATIONS, SYMMETRIC_KEY, TEXT, Line, aes_attributes, attribute, attributes, every, field,
-                      get, uid, version_field)
+from messages import (ACTIVE, AES, ENUMERATION, OPERATIONS, SYMMETRIC_KEY, TEXT, Line, aes_attributes, attribute,
+                      attributes, every, field, get, uid, version_field)
 
 V1_1 = (1, 1)
 MARKS = {"x-Product_Version": "8.0.3 build-24022515", "x-Vendor": "VMware, Inc.", "x-Product": "VMware vSphere"}
