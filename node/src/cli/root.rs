@@ -100,8 +100,8 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64)
               .range(PROBE_EVERY_MS_MIN / 1_000..=PROBE_EVERY_MS_MAX / 1_000))]
         probe_every_seconds: u64,
-        /// Days, at least 1
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
+        /// Days, 1 to 36500
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
         rotate_after_days: u64,
     },
     /// Lists the jobs of a tenant, newest first
