@@ -336,7 +336,7 @@ impl Context<'_, '_> {
     /// Finds an object that an item wants in another state: one that has a state, which templates do not.
     ///
     /// # Errors
-    /// As [`Context::find`]; [`ResultReason::IllegalOperation`] (1.4, chapter 11).
+    /// As [`Context::find`]; [`ResultReason::IllegalOperation`].
     pub async fn find_with_state(&mut self, named: Option<&UniqueIdentifier<'_>>) -> Result<Found, Error> {
         let found = self.find(named).await?;
         has_state(&found)?;

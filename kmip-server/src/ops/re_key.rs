@@ -159,7 +159,7 @@ fn rotated(before: i32, now: u64) -> [Attribute; 3] {
 /// without, the dates of the old key, save those that would end the new one at once.
 ///
 /// # Errors
-/// Illegal Operation where the other dates have no Activation Date to be counted from (1.4, chapter 11).
+/// Illegal Operation where the other dates have no Activation Date to be counted from.
 pub(super) fn set_dates(
     description: &mut Description,
     old: &Dates,

@@ -28,7 +28,7 @@ impl From<ServiceError> for Failure {
             ServiceError::NotAuthentic | ServiceError::DataLength | ServiceError::KeyMaterial => {
                 ResultReason::CryptographicFailure
             }
-            // "The specified length exceeds the output of the derivation method" (1.4, chapter 11).
+            // Less came out of the derivation than was asked for.
             ServiceError::OutputLength => ResultReason::CryptographicFailure,
             ServiceError::TooMuch(_) => ResultReason::InvalidField,
         };
