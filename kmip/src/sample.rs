@@ -10,9 +10,9 @@ use crate::attribute::{AttributeKind, CustomValue};
 use crate::field::RawStructure;
 use crate::ttlv::{Item, Limits, Writer};
 use crate::{
-    Attribute, AttributeList, AttributeName, BigInteger, ByteString, Bytes, Data, DateTime, Identifier,
-    IndexedAttribute, Interval, KeyMaterial, KeyValue, ManagedObject, RawEnumeration, Tag, Template,
-    TicketTime, Version,
+    Attribute, AttributeList, AttributeName, BigInteger, ByteString, Bytes, Data, DateTime, Filters,
+    Identifier, IndexedAttribute, Interval, KeyMaterial, KeyValue, ManagedObject, RawEnumeration, Tag,
+    Template, TicketTime, Version,
 };
 
 /// A source of values: SplitMix64 over a seed, and the version the values are for.
@@ -108,6 +108,8 @@ samples! {
     RawEnumeration = |s| RawEnumeration(s.u32());
     Data<'_> = |s| if s.below(4) == 0 { Data::Placeholder(Sample::sample(s)) } else { Data::Bytes(Sample::sample(s)) };
     AttributeList = |s| Self(Sample::sample(s));
+    // Structures with all their fields: `filter.rs` tests those that lack one.
+    Filters = |s| Self { whole: Sample::sample(s), partial: Vec::new() };
     // Without an index: 2.x structures carry none. `list.rs` tests indexes.
     IndexedAttribute = |s| Attribute::sample(s).into();
     Template = |s| Self {

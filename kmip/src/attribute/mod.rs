@@ -5,12 +5,14 @@
 //! of its version. Attributes are owned: the server keeps them.
 
 mod custom;
+mod filter;
 mod list;
 mod name;
 mod structures;
 mod table;
 
 pub use self::custom::{CustomAttribute, CustomValue};
+pub use self::filter::{Filters, PartialAttribute};
 pub use self::list::{AttributeList, IndexedAttribute, Template};
 pub use self::name::AttributeName;
 pub use self::structures::*;

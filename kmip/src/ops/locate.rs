@@ -1,7 +1,7 @@
 //! Locate: identifiers of objects that have these attributes (1.x section 4.9, 2.x section 6.1).
 
 use crate::field::structure;
-use crate::{AttributeList, ObjectGroupMember, StorageStatusMask, UniqueIdentifier};
+use crate::{Filters, ObjectGroupMember, StorageStatusMask, UniqueIdentifier};
 
 structure! {
     /// The request.
@@ -16,7 +16,7 @@ structure! {
         /// Which members of an Object Group (1.1).
         object_group_member: Option<ObjectGroupMember> = OBJECT_GROUP_MEMBER,
         /// What the objects have; none means every object.
-        attributes: AttributeList = ATTRIBUTE | ATTRIBUTES,
+        attributes: Filters = ATTRIBUTE | ATTRIBUTES,
     }
 }
 

@@ -110,6 +110,48 @@ async fn what_follows_a_search_is_about_the_one_object_it_found_or_about_none() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_names_the_fields_of_a_structure_that_matter_to_it() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let structure = |name: &str, fields: &str| {
+        format!(
+            r#"<Attribute><AttributeName type="TextString" value="{name}"/>
+               <AttributeValue>{fields}</AttributeValue></Attribute>"#
+        )
+    };
+    let leads_to = |to: &str| format!(r#"<LinkedObjectIdentifier type="TextString" value="{to}"/>"#);
+    let limit = |total: u32| {
+        let fields = format!(
+            r#"<UsageLimitsTotal type="LongInteger" value="{total}"/>
+               <UsageLimitsUnit type="Enumeration" value="Byte"/>"#
+        );
+        structure("Usage Limits", &fields)
+    };
+    let parent = r#"<LinkType type="Enumeration" value="ParentLink"/>"#;
+    let key = template(&[
+        &attribute("Cryptographic Algorithm", "Enumeration", "AES"),
+        &attribute("Cryptographic Length", "Integer", "256"),
+        &attribute("Cryptographic Usage Mask", "Integer", "Encrypt"),
+        &structure("Link", &format!("{parent}{}", leads_to("what is searched for"))),
+        &limit(100),
+    ]);
+    let create = format!(r#"<ObjectType type="Enumeration" value="SymmetricKey"/>{key}"#);
+    let made = talk.ask(Operation::Create, &create).await.must("UniqueIdentifier");
+    let linked = structure("Link", &leads_to("what is searched for"));
+    for (search, found) in [
+        (linked.clone(), true),
+        (structure("Link", &leads_to("something else")), false),
+        (format!("{linked}{}", limit(100)), true),
+        (format!("{linked}{}", limit(50)), true),
+        (format!("{linked}{}", limit(101)), false),
+    ] {
+        let told = talk.ask(Operation::Locate, &search).await;
+        assert!(told.succeeded(), "{told:?}");
+        assert_eq!(told.xml.contains(&made), found, "{search}: {told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn k16_ivs_come_from_one_source_and_tags_are_whole() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;

@@ -5,7 +5,7 @@ use kmip::credential::Ticket;
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;
 use kmip::{
-    AsynchronousIndicator, Attribute, AttributeList, BatchErrorContinuationOption, Credential,
+    AsynchronousIndicator, Attribute, BatchErrorContinuationOption, Credential,
     CryptographicAlgorithm, Name, ObjectGroupMember, ObjectType, QueryFunction, RequestBuilder,
     RequestPayload, ResponseMessage, ResponsePayload, ResultReason, ResultStatus, State, UsageMask, Version,
     ops,
@@ -87,7 +87,7 @@ fn locate(attributes: Vec<Attribute>, member: Option<ObjectGroupMember>) -> Requ
     RequestPayload::Locate(ops::locate::Request {
         maximum_items: Some(1),
         object_group_member: member,
-        attributes: AttributeList::from(attributes),
+        attributes: attributes.into(),
         ..Default::default()
     })
 }
