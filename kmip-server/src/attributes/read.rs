@@ -3,8 +3,8 @@
 use engine::Found;
 use kmip::{
     Attribute, AttributeKind, AttributeList, AttributeName, CryptographicAlgorithm, DateTime,
-    IndexedAttribute, Interval, KeyFormatType, ObjectType, ProtectionStorageMask, RevocationReason,
-    RevocationReasonCode, RngAlgorithm, RngParameters, State, UsageMask, Version,
+    IndexedAttribute, Interval, KeyFormatType, ObjectType, ProtectionStorageMask, ResultReason,
+    RevocationReason, RevocationReasonCode, RngAlgorithm, RngParameters, State, UsageMask, Version,
 };
 use model::object::{KeyState, StoredAttribute};
 use model::time::ClusterTime;
@@ -12,6 +12,7 @@ use model::uid::Kind;
 
 use super::rules::applies_to;
 use super::{date, indices, kmip_name, usage_limits};
+use crate::failure::Failure;
 
 /// Lease Time of every object in seconds: how long a client may keep a key without asking again. A client that
 /// keeps keys for so long learns of a revocation within five minutes; nothing here ends with it.
@@ -134,6 +135,17 @@ pub fn decoded(found: &Found) -> impl Iterator<Item = Attribute> {
             .ok()
     };
     found.object.attributes.iter().filter_map(read)
+}
+
+/// Refuses an object whose key's value is kept elsewhere: there is nothing here that a new one could replace.
+///
+/// # Errors
+/// [`ResultReason::KeyValueNotPresent`].
+pub fn check_value_is_here(found: &Found) -> Result<(), Failure> {
+    if decoded(found).any(|attribute| attribute == Attribute::KeyValuePresent(false)) {
+        return Err(Failure::new(ResultReason::KeyValueNotPresent, "the key's value is not kept here"));
+    }
+    Ok(())
 }
 
 /// A date an object may have, and the attribute that shows it.

@@ -12,7 +12,7 @@ use model::commands::{Dates, Description};
 use super::create::is_safe;
 use super::{Context, Error, Reply};
 use crate::attributes::edit::Edit;
-use crate::attributes::read::{attributes_of, decoded};
+use crate::attributes::read::{attributes_of, check_value_is_here, decoded};
 use crate::attributes::{model_name, stored};
 use crate::failure::Failure;
 use crate::objects::{Wanted, masked};
@@ -58,7 +58,7 @@ fn check_source(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
     if context.turn.state_of(found).is_destroyed() {
         return Err(Refused::Destroyed.into());
     }
-    Ok(())
+    Ok(check_value_is_here(found)?)
 }
 
 /// Algorithm, length and mask of the old key, unless the request says otherwise.

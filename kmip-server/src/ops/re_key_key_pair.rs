@@ -13,7 +13,7 @@ use super::create_key_pair::{expanded, merged, wanted};
 use super::re_key::{inherited, override_dates, set_dates};
 use super::{Context, Error, Reply};
 use crate::attributes::edit::Edit;
-use crate::attributes::read::decoded;
+use crate::attributes::read::{check_value_is_here, decoded};
 use crate::attributes::{date, stored};
 use crate::failure::Failure;
 use crate::keys::pair::{Half, PairRequest, generate, link, private_half, public_half};
@@ -70,7 +70,8 @@ fn check_source(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {
     if found.object.object_type != ObjectType::PrivateKey.value() {
         return Err(Failure::invalid_field("Re-key Key Pair is asked for by the private key").into());
     }
-    check_alive(context, found)
+    check_alive(context, found)?;
+    Ok(check_value_is_here(found)?)
 }
 
 fn check_alive(context: &Context<'_, '_>, found: &Found) -> Result<(), Error> {

@@ -305,6 +305,36 @@ async fn an_archived_object_stays_as_it_is_until_it_is_recovered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_value_is_elsewhere_has_none_to_replace() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let place = r#"<Attribute><AttributeName type="TextString" value="Key Value Location"/><AttributeValue>
+        <KeyValueLocationValue type="TextString" value="slot 7"/>
+        <KeyValueLocationType type="Enumeration" value="UninterpretedTextString"/></AttributeValue></Attribute>"#;
+    let mask = |mask| attribute("Cryptographic Usage Mask", "Integer", mask);
+    let block = |kind: &str, format: &str, algorithm: &str, bits: u32| {
+        format!(
+            r#"<{kind}><KeyBlock><KeyFormatType type="Enumeration" value="{format}"/>
+               <CryptographicAlgorithm type="Enumeration" value="{algorithm}"/>
+               <CryptographicLength type="Integer" value="{bits}"/></KeyBlock></{kind}>"#
+        )
+    };
+    let symmetric = block("SymmetricKey", "Raw", "AES", 128);
+    let symmetric = talk.registered("SymmetricKey", &[place, &mask("Encrypt")], &symmetric).await;
+    let private = block("PrivateKey", "PKCS_1", "RSA", 2048);
+    let private = talk.registered("PrivateKey", &[place, &mask("Sign")], &private).await;
+    let pair = format!(r#"<PrivateKeyUniqueIdentifier type="TextString" value="{private}"/>"#);
+    for (operation, key) in [
+        (Operation::Get, about(&symmetric)),
+        (Operation::ReKey, about(&symmetric)),
+        (Operation::ReKeyKeyPair, pair),
+    ] {
+        let told = talk.ask(operation, &key).await;
+        assert_eq!(told.reason, Some(ResultReason::KeyValueNotPresent), "{operation}: {told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_template_has_no_state_to_change() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
