@@ -4,7 +4,7 @@
 //! every node, and nothing is written. Every other method is somebody else's arithmetic, whose exact output
 //! is kept like a registered object.
 
-use crypto::services::{ServiceError, cipher, derive};
+use crypto::services::{Hash, MacAlgorithm, ServiceError, cipher, derive};
 use engine::{Found, KeySpec, Use};
 use kmip::ops::derive_key::{DerivationParameters, Request, Response};
 use kmip::{
@@ -180,7 +180,7 @@ fn compute(
     bytes: Option<usize>,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let missing = || Failure::invalid_field("the derivation data is missing");
-    let hash = || parameters.hashing_algorithm.map_or(Ok(crypto::services::Hash::Sha256), params::hash);
+    let hash = || parameters.hashing_algorithm.map_or(Ok(Hash::Sha256), params::hash);
     let iv = given.initialization_vector.as_deref().unwrap_or_default();
     Ok(match method {
         DerivationMethod::Hash => {
@@ -193,8 +193,8 @@ fn compute(
             derive::hashed(hash, key, bytes.unwrap_or(hash.output_bytes()))?
         }
         DerivationMethod::Hmac => {
-            let hash = hash()?;
-            let prf = crypto::services::MacAlgorithm::Hmac(hash);
+            let hash = prf_hash(parameters, algorithm)?;
+            let prf = MacAlgorithm::Hmac(hash);
             derive::authenticated(prf, key, data.ok_or_else(missing)?, bytes.unwrap_or(hash.output_bytes()))?
         }
         DerivationMethod::Hkdf => {
@@ -213,7 +213,7 @@ fn compute(
         | DerivationMethod::Nist800_108F
         | DerivationMethod::Nist800_108Dpi => {
             let prf = params::mac_algorithm(parameters, None)
-                .or_else(|_| Ok::<_, Failure>(crypto::services::MacAlgorithm::Hmac(hash()?)))?;
+                .or_else(|_| Ok::<_, Failure>(MacAlgorithm::Hmac(prf_hash(parameters, algorithm)?)))?;
             let data = data.unwrap_or_default();
             let length = bytes.ok_or(Failure::invalid_field("the Cryptographic Length is missing"))?;
             match method {
@@ -230,6 +230,24 @@ fn compute(
     })
 }
 
+/// The hash of an HMAC: the one that is named, alone or in the name of the code, or that of the code the key is for.
+fn prf_hash(
+    parameters: &CryptographicParameters,
+    key: Option<CryptographicAlgorithm>,
+) -> Result<Hash, Failure> {
+    if let Some(named) = parameters.hashing_algorithm {
+        return params::hash(named);
+    }
+    let code = CryptographicParameters {
+        cryptographic_algorithm: parameters.cryptographic_algorithm,
+        ..CryptographicParameters::default()
+    };
+    Ok(match params::mac_algorithm(&code, key) {
+        Ok(MacAlgorithm::Hmac(hash)) => hash,
+        Ok(MacAlgorithm::AesCmac | MacAlgorithm::TripleDesCmac) | Err(_) => Hash::Sha256,
+    })
+}
+
 /// PBKDF2, with HMAC-SHA-1 where nobody names a hash (RFC 8018's default, and the published cases').
 async fn password_based(
     parameters: &CryptographicParameters,
@@ -237,7 +255,7 @@ async fn password_based(
     password: Zeroizing<Vec<u8>>,
     bytes: Option<usize>,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let hash = parameters.hashing_algorithm.map_or(Ok(crypto::services::Hash::Sha1), params::hash)?;
+    let hash = parameters.hashing_algorithm.map_or(Ok(Hash::Sha1), params::hash)?;
     let salt = given.salt.as_deref().ok_or(Failure::invalid_field("PBKDF2 needs a Salt"))?.to_vec();
     let rounds = given.iteration_count.and_then(|count| u32::try_from(count).ok());
     let rounds = rounds.ok_or(Failure::invalid_field("PBKDF2 needs an Iteration Count above zero"))?;
@@ -315,4 +333,28 @@ async fn keep(
     }
     context.turn.commit(actions).await?;
     Ok(uid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kmip::HashingAlgorithm;
+
+    #[test]
+    fn the_code_a_key_is_for_derives_from_it_unless_another_is_named() {
+        use CryptographicAlgorithm as A;
+        let check = |hashing_algorithm, cryptographic_algorithm, key, expected| {
+            let parameters = CryptographicParameters {
+                hashing_algorithm,
+                cryptographic_algorithm,
+                ..CryptographicParameters::default()
+            };
+            assert_eq!(prf_hash(&parameters, key).unwrap(), expected, "{parameters:?} {key:?}");
+        };
+        check(None, None, None, Hash::Sha256);
+        check(None, None, Some(A::Aes), Hash::Sha256);
+        check(None, None, Some(A::HmacSha512), Hash::Sha512);
+        check(None, Some(A::HmacSha384), Some(A::HmacSha512), Hash::Sha384);
+        check(Some(HashingAlgorithm::Sha1), Some(A::HmacSha384), Some(A::HmacSha512), Hash::Sha1);
+    }
 }
