@@ -19,9 +19,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         Some((stream, Work::Hash(hasher))) => (Some(stream), hasher),
         Some(_) => return Err(Refused::NoStream.into()),
         None => {
-            let named = request.cryptographic_parameters.hashing_algorithm;
-            let missing =
-                Failure::new(ResultReason::InvalidField, "the parameters have no Hashing Algorithm");
+            let none = Failure::new(ResultReason::InvalidMessage, "no parameters say which hash is wanted");
+            let named = request.cryptographic_parameters.as_ref().ok_or(none)?.hashing_algorithm;
+            let missing = Failure::invalid_field("the parameters have no Hashing Algorithm");
             (None, Hasher::new(params::hash(named.ok_or(missing)?)?))
         }
     };

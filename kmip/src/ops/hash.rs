@@ -6,8 +6,8 @@ use crate::{Bytes, CryptographicParameters, Data};
 structure! {
     /// The request.
     pub struct Request<'a> {
-        /// Which hash.
-        cryptographic_parameters: CryptographicParameters = CRYPTOGRAPHIC_PARAMETERS,
+        /// Which hash; later parts of a stream need not say it again.
+        cryptographic_parameters: Option<CryptographicParameters> = CRYPTOGRAPHIC_PARAMETERS,
         /// The data.
         data: Option<Data<'a>> = DATA,
         /// Continues the stream with this value (1.3).

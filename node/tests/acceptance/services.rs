@@ -169,10 +169,11 @@ async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
     let (ours, theirs) = (cluster.client(0, "tenant-a"), cluster.client(0, "tenant-b"));
     let part = |client: &Client, data: &[u8], correlation: Option<Vec<u8>>, last: bool| {
         let request = hash::Request {
-            cryptographic_parameters: CryptographicParameters {
+            // Said with the first part alone.
+            cryptographic_parameters: correlation.is_none().then(|| CryptographicParameters {
                 hashing_algorithm: Some(HashingAlgorithm::Sha256),
                 ..CryptographicParameters::default()
-            },
+            }),
             data: Some(Data::Bytes(data.to_vec().into())),
             init_indicator: correlation.is_none().then_some(true),
             correlation_value: correlation.map(Into::into),
