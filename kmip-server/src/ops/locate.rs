@@ -22,14 +22,17 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
     let offset = not_negative(request.offset_items, 0)?;
     let maximum = not_negative(request.maximum_items, LOCATED_MAX)?.min(LOCATED_MAX);
     let mut located = located(context, request).await?;
+    if request.object_group_member == Some(ObjectGroupMember::GroupMemberFresh) {
+        located.retain(is_fresh);
+    }
     let total = located.len();
     match request.object_group_member {
         // The published cases of 1.3 read pages from the oldest object on, those of every other version from
         // the newest; the specification leaves the order to the server.
         None if context.version == Version::V1_3 => located.reverse(),
         None => {}
-        Some(ObjectGroupMember::GroupMemberFresh) => located.retain(is_fresh),
-        // A group is used from its oldest member on, and every member in its turn.
+        // A group is used from its oldest member on: fresh ones while there are any, or every member in its turn.
+        Some(ObjectGroupMember::GroupMemberFresh) => located.reverse(),
         Some(ObjectGroupMember::GroupMemberDefault) => {
             located.reverse();
             if let Some(group) = group_in(request) {

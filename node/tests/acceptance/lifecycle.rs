@@ -5,10 +5,9 @@ use kmip::credential::Ticket;
 use kmip::message::RequestHeader;
 use kmip::ttlv::Limits;
 use kmip::{
-    AsynchronousIndicator, Attribute, BatchErrorContinuationOption, Credential,
-    CryptographicAlgorithm, Name, ObjectGroupMember, ObjectType, QueryFunction, RequestBuilder,
-    RequestPayload, ResponseMessage, ResponsePayload, ResultReason, ResultStatus, State, UsageMask, Version,
-    ops,
+    AsynchronousIndicator, Attribute, BatchErrorContinuationOption, Credential, CryptographicAlgorithm, Name,
+    ObjectGroupMember, ObjectType, QueryFunction, RequestBuilder, RequestPayload, ResponseMessage,
+    ResponsePayload, ResultReason, ResultStatus, State, UsageMask, Version, ops,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -190,6 +189,17 @@ async fn members_of_a_group_take_turns_over_all_nodes() {
         let next = locate(vec![group.clone()], Some(ObjectGroupMember::GroupMemberDefault));
         let answer = nodes.ask((turn * 2) % 3, &header, &[next]).await;
         assert_eq!(located(&answer).as_ref(), Some(&members[turn % 3]), "turn {turn}");
+    }
+    // Nobody has got one yet: fresh ones are given out in the same order, each once.
+    for expected in members.iter().map(Some).chain([None]) {
+        let fresh = locate(vec![group.clone()], Some(ObjectGroupMember::GroupMemberFresh));
+        let next = located(&nodes.ask(1, &header, &[fresh]).await);
+        assert_eq!(next.as_ref(), expected);
+        if let Some(identifier) = next {
+            let unique_identifier = Some(identifier.into());
+            let get = RequestPayload::Get(ops::get::Request { unique_identifier, ..Default::default() });
+            nodes.ask(2, &header, &[get]).await;
+        }
     }
 }
 
