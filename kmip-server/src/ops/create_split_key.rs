@@ -6,13 +6,14 @@ use engine::Found;
 use kmip::ops::create_split_key::{Request, Response};
 use kmip::{
     Attribute, AttributeKind, BigInteger, CryptographicAlgorithm, KeyBlock, KeyFormatType, LinkType,
-    ManagedObject, ResponsePayload, ResultReason, SplitKey, SplitKeyMethod, UniqueIdentifier,
+    ManagedObject, ObjectType, ResponsePayload, ResultReason, SplitKey, SplitKeyMethod, UniqueIdentifier,
 };
 use zeroize::Zeroizing;
 
 use super::create_key_pair::expanded;
 use super::{Context, Error, Reply};
 use crate::attributes::read::attributes_of;
+use crate::attributes::wanted::untyped;
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
 use crate::keys::convert::raw_bytes;
@@ -40,6 +41,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let uids = made.iter().map(|_| context.turn.registered_uid()).collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<String> = uids.iter().map(ToString::to_string).collect();
     let template = expanded(context, request.attributes.as_ref()).await?;
+    let template = untyped(&template, &[ObjectType::SplitKey]);
     let mut actions = Vec::with_capacity(made.len());
     for (position, (uid, part)) in uids.iter().zip(made).enumerate() {
         let mut wanted = context.wanted(Some(&template)).await?;

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::create::is_safe;
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::failure::Failure;
 use crate::keys::{new, pair};
 use crate::objects::{Edit, Wanted, masked};
@@ -38,7 +39,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     if request.unique_identifiers.len() > BASES_MAX {
         return Err(Failure::invalid_field("at most two objects are derived from").into());
     }
-    let template = context.expand(&request.attributes).await?;
+    let template = context.expand(&untyped(&request.attributes, &[request.object_type])).await?;
     let form = Form::of(&template, request.object_type)?;
     if let Some(bits) = form.bits {
         is_safe(bits, &template)?;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::create_split_key::{count, key_bytes, method, refused};
 use super::{Context, Error, Reply};
+use crate::attributes::wanted::untyped;
 use crate::dispatch::read_stored;
 use crate::failure::Failure;
 use crate::keys::Stored;
@@ -31,7 +32,8 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     }
     let parts = stored.iter().map(|one| split_key(one)).collect::<Result<Vec<_>, _>>()?;
     let (key, block) = joined(&parts).await?;
-    let mut wanted = context.wanted(request.attributes.as_ref()).await?;
+    let own = request.attributes.as_ref().map(|own| untyped(own, &[request.object_type]));
+    let mut wanted = context.wanted(own.as_deref()).await?;
     let object = object(request, key, &block)?;
     wanted.add_if_absent(Attribute::KeyFormatType(block.key_format_type));
     if let Some(algorithm) = block.cryptographic_algorithm {

@@ -484,4 +484,35 @@ async fn an_object_type_among_the_attributes_may_repeat_the_requests_own() {
         let expected = (!taken).then_some("Object Type is set by the server only");
         assert_eq!(told.message.as_deref(), expected, "{told:?}");
     }
+    talk.speak(Version::V1_4);
+    let key = about(&talk.created("DeriveKey", true).await);
+    talk.speak(Version::V2_1);
+    let typed = |kind: &str, more: &str| {
+        format!(r#"<Attributes><ObjectType type="Enumeration" value="{kind}"/>{more}</Attributes>"#)
+    };
+    let length = r#"<CryptographicLength type="Integer" value="256"/>"#;
+    let derive = |kind| {
+        format!(
+            r#"<ObjectType type="Enumeration" value="SecretData"/>{key}
+               <DerivationMethod type="Enumeration" value="HASH"/><DerivationParameters/>{}"#,
+            typed(kind, length)
+        )
+    };
+    let split = |kind| {
+        format!(
+            r#"<ObjectType type="Enumeration" value="SplitKey"/>{key}
+               <SplitKeyParts type="Integer" value="2"/><SplitKeyThreshold type="Integer" value="2"/>
+               <SplitKeyMethod type="Enumeration" value="XOR"/>{}"#,
+            typed(kind, "")
+        )
+    };
+    for (operation, request, taken) in [
+        (Operation::DeriveKey, derive("SecretData"), true),
+        (Operation::DeriveKey, derive("SymmetricKey"), false),
+        (Operation::CreateSplitKey, split("SplitKey"), true),
+        (Operation::CreateSplitKey, split("SymmetricKey"), false),
+    ] {
+        let told = talk.ask(operation, &request).await;
+        assert_eq!(told.succeeded(), taken, "{operation}: {told:?}");
+    }
 }
