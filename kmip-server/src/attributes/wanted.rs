@@ -119,12 +119,6 @@ impl Wanted {
         self.key.iter().chain(&self.other)
     }
 
-    /// Whether the template has exactly this.
-    #[must_use]
-    pub fn states(&self, attribute: &Attribute) -> bool {
-        self.attributes().any(|known| known == attribute)
-    }
-
     /// Whether an identifier can say all of it.
     #[must_use]
     pub fn is_plain(&self) -> bool {

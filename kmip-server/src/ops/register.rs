@@ -1,10 +1,7 @@
 //! Register: an object the client has. It is kept exactly as it came, wrapped under a root of its own.
 
 use kmip::ops::register::{Request, Response};
-use kmip::{
-    Attribute, AttributeKind, CryptographicAlgorithm, KeyBlock, KeyFormatType, ManagedObject,
-    ResponsePayload, Template,
-};
+use kmip::{Attribute, AttributeKind, KeyBlock, KeyFormatType, ManagedObject, ResponsePayload, Template};
 use model::object::Name;
 
 use super::{Context, Error, Reply};
@@ -46,7 +43,8 @@ fn is_pkcs12(object: &ManagedObject<'_>) -> bool {
     })
 }
 
-/// A Key Value may be left out by who keeps it elsewhere, and for a one-time pad that is made of it later.
+/// A Key Value may be left out by who keeps it elsewhere, and need not say where (1.4, 3.42), or makes a one-time pad
+/// of it later. A public key has no reason to stay elsewhere, unless one is told where it is.
 fn check_value(object: &ManagedObject<'_>, wanted: &Wanted) -> Result<(), Failure> {
     let Some(block) = object.key_block() else {
         return match object {
@@ -62,8 +60,15 @@ fn check_value(object: &ManagedObject<'_>, wanted: &Wanted) -> Result<(), Failur
             | ManagedObject::OpaqueObject(_) => Ok(()),
         };
     };
-    let pad = Attribute::CryptographicAlgorithm(CryptographicAlgorithm::OneTimePad);
-    if block.key_value.is_none() && !wanted.has(AttributeKind::KeyValueLocation) && !wanted.states(&pad) {
+    let may_be_elsewhere = matches!(
+        object,
+        ManagedObject::SymmetricKey(_)
+            | ManagedObject::PrivateKey(_)
+            | ManagedObject::SplitKey(_)
+            | ManagedObject::SecretData(_)
+    );
+    let located = wanted.has(AttributeKind::KeyValueLocation);
+    if block.key_value.is_none() && !may_be_elsewhere && !located {
         return Err(Failure::invalid_field(
             "the key block holds no key value, and no location of it is given",
         ));

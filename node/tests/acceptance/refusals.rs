@@ -320,7 +320,8 @@ async fn a_key_whose_value_is_elsewhere_has_none_to_replace() {
         )
     };
     let symmetric = block("SymmetricKey", "Raw", "AES", 128);
-    let symmetric = talk.registered("SymmetricKey", &[place, &mask("Encrypt")], &symmetric).await;
+    // Where it is may be said, and need not.
+    let symmetric = talk.registered("SymmetricKey", &[&mask("Encrypt")], &symmetric).await;
     let private = block("PrivateKey", "PKCS_1", "RSA", 2048);
     let private = talk.registered("PrivateKey", &[place, &mask("Sign")], &private).await;
     let pair = format!(r#"<PrivateKeyUniqueIdentifier type="TextString" value="{private}"/>"#);
@@ -332,6 +333,15 @@ async fn a_key_whose_value_is_elsewhere_has_none_to_replace() {
         let told = talk.ask(operation, &key).await;
         assert_eq!(told.reason, Some(ResultReason::KeyValueNotPresent), "{operation}: {told:?}");
     }
+    let present = about(&symmetric) + r#"<AttributeName type="TextString" value="Key Value Present"/>"#;
+    assert_eq!(talk.ask(Operation::GetAttributes, &present).await.must("AttributeValue"), "false");
+    let public = block("PublicKey", "PKCS_1", "RSA", 2048);
+    let register = format!(
+        r#"<ObjectType type="Enumeration" value="PublicKey"/>{}{public}"#,
+        template(&[&mask("Verify")])
+    );
+    let told = talk.ask(Operation::Register, &register).await;
+    assert_eq!(told.reason, Some(ResultReason::InvalidField), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
