@@ -10,6 +10,7 @@ use kmip::{
 };
 use zeroize::Zeroizing;
 
+use super::create::is_safe;
 use super::create_key_pair::expanded;
 use super::{Context, Error, Reply};
 use crate::attributes::read::attributes_of;
@@ -116,6 +117,7 @@ impl Source {
         }
         let unknown = Failure::invalid_field("a new key needs Cryptographic Algorithm and Length");
         let (algorithm, bits) = algorithm.zip(bits).ok_or(unknown.clone())?;
+        is_safe(u32::try_from(bits).unwrap_or(0), &template)?;
         let length = key_bytes(Some(algorithm), Some(bits)).ok_or(unknown)?;
         let mut key = Zeroizing::new(vec![0; length]);
         crypto::random::fill(&mut key);

@@ -79,8 +79,15 @@ fn spec(known: &AttributeList, template: &Template) -> Result<KeySpec, Failure> 
         let message = "nothing tells the algorithm and length of the new key";
         return Err(Failure::new(ResultReason::InvalidField, message));
     }
-    is_safe(spec.length_bits, template)?;
+    is_safe(spec.length_bits, &with_own_safety(known, template))?;
     Ok(spec)
+}
+
+/// Whether the new key is to be quantum safe: as the request says, or else as the old one was.
+pub(super) fn with_own_safety(known: &AttributeList, template: &Template) -> Template {
+    let safety = |attribute: &&Attribute| attribute.kind() == Some(AttributeKind::QuantumSafe);
+    let said = template.attributes.iter().find(safety).or(known.iter().find(safety));
+    Template::from(said.cloned().into_iter().collect::<Vec<_>>())
 }
 
 /// What the new key has from the old one and from the request, which overrides single values. Names move,
@@ -208,6 +215,25 @@ mod tests {
 
     fn empty() -> Description {
         Wanted::default().describe(None)
+    }
+
+    #[test]
+    fn a_key_that_is_quantum_safe_is_replaced_by_one_that_is_unless_the_request_says_otherwise() {
+        let check = |old: bool, bits: i32, said: Option<bool>, expected: bool| {
+            let known = vec![
+                Attribute::CryptographicAlgorithm(kmip::CryptographicAlgorithm::Aes),
+                Attribute::CryptographicLength(256),
+                Attribute::QuantumSafe(old),
+            ];
+            let wanted = [Some(Attribute::CryptographicLength(bits)), said.map(Attribute::QuantumSafe)];
+            let template = Template::from(wanted.into_iter().flatten().collect::<Vec<_>>());
+            assert_eq!(spec(&known.into(), &template).is_ok(), expected, "{old} {bits} {said:?}");
+        };
+        check(true, 256, None, true);
+        check(true, 128, None, false);
+        check(true, 128, Some(false), true);
+        check(false, 128, None, true);
+        check(false, 128, Some(true), false);
     }
 
     #[test]

@@ -3,14 +3,16 @@
 
 use engine::{Found, Refused};
 use kmip::ops::re_key_key_pair::{Request, Response};
-use kmip::{Attribute, AttributeKind, Interval, LinkType, ObjectType, ResponsePayload, Template};
+use kmip::{
+    Attribute, AttributeKind, AttributeList, Interval, LinkType, ObjectType, ResponsePayload, Template,
+};
 use model::command::Action;
 use model::commands::Description;
 use model::uid::Uid;
 
 use super::create::is_safe_pair;
 use super::create_key_pair::{expanded, merged, wanted};
-use super::re_key::{inherited, override_dates, set_dates};
+use super::re_key::{inherited, override_dates, set_dates, with_own_safety};
 use super::{Context, Error, Reply};
 use crate::attributes::edit::Edit;
 use crate::attributes::read::{check_value_is_here, decoded};
@@ -25,8 +27,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
     let common = expanded(context, request.common_attributes.as_ref()).await?;
     let for_private = merged(&common, &expanded(context, request.private_key_attributes.as_ref()).await?);
     let for_public = merged(&common, &expanded(context, request.public_key_attributes.as_ref()).await?);
-    is_safe_pair(&for_public)?;
-    is_safe_pair(&for_private)?;
+    for (old, template) in [(&private, &for_private), (&public, &for_public)] {
+        let known = AttributeList::from(decoded(old).collect::<Vec<_>>());
+        is_safe_pair(&with_own_safety(&known, template))?;
+    }
     let mut pair = PairRequest::default();
     pair.read(&Template::from(decoded(&private).collect::<Vec<_>>()));
     pair.override_with(PairRequest::of(&for_private, &for_public)?);

@@ -410,6 +410,27 @@ async fn no_key_pair_is_made_that_is_to_be_quantum_safe() {
         let told = talk.ask(Operation::CreateKeyPair, &pair(algorithm, true)).await;
         assert_eq!(told.reason, Some(ResultReason::GeneralFailure), "{algorithm}: {told:?}");
     }
+    // Nor is one that is to be so replaced by one that is made here.
+    let told = talk.ask(Operation::CreateKeyPair, &pair("EC", false)).await;
+    let private = told.must("PrivateKeyUniqueIdentifier");
+    let safe = about(&private) + r#"<NewAttribute><QuantumSafe type="Boolean" value="true"/></NewAttribute>"#;
+    assert!(talk.ask(Operation::SetAttribute, &safe).await.succeeded());
+    let old = format!(r#"<PrivateKeyUniqueIdentifier type="TextString" value="{private}"/>"#);
+    let replaced = talk.ask(Operation::ReKeyKeyPair, &old).await;
+    assert_eq!(replaced.reason, Some(ResultReason::GeneralFailure), "{replaced:?}");
+    let parts = |bits: u32| {
+        format!(
+            r#"<ObjectType type="Enumeration" value="SplitKey"/><SplitKeyParts type="Integer" value="2"/>
+               <SplitKeyThreshold type="Integer" value="2"/><SplitKeyMethod type="Enumeration" value="XOR"/>
+               <Attributes><CryptographicAlgorithm type="Enumeration" value="AES"/>
+               <CryptographicLength type="Integer" value="{bits}"/>
+               <CryptographicUsageMask type="Integer" value="Encrypt"/>
+               <QuantumSafe type="Boolean" value="true"/></Attributes>"#
+        )
+    };
+    assert!(talk.ask(Operation::CreateSplitKey, &parts(256)).await.succeeded());
+    let short = talk.ask(Operation::CreateSplitKey, &parts(128)).await;
+    assert_eq!(short.reason, Some(ResultReason::GeneralFailure), "{short:?}");
 }
 
 /// An Attribute Index is its instance's for good, on every node; 3DES is as long as its maker says.
