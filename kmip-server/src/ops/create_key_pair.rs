@@ -39,7 +39,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
         actions.push(registration.into());
     }
     context.turn.commit(actions).await?;
-    context.made(&private_text);
+    context.made_pair(&private_text, &public_text);
     Ok(Reply::Payload(ResponsePayload::CreateKeyPair(Response {
         private_key_unique_identifier: private_text.into(),
         public_key_unique_identifier: public_text.into(),

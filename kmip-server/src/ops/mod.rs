@@ -465,4 +465,18 @@ impl Context<'_, '_> {
             self.left.bring(kind, identifier);
         }
     }
+
+    /// Notes the identifiers of a pair an item made: the private key's stands for both, and 2.x has a word for each.
+    pub fn made_pair(&mut self, private: &str, public: &str) {
+        use kmip::UniqueIdentifierKind as K;
+        self.made(private);
+        if self.version.is_v2() {
+            let [of_private, of_public] = match self.operation {
+                Operation::ReKeyKeyPair => [K::ReKeyKeyPairPrivateKey, K::ReKeyKeyPairPublicKey],
+                _ => [K::CreateKeyPairPrivateKey, K::CreateKeyPairPublicKey],
+            };
+            self.left.bring(of_private, private);
+            self.left.bring(of_public, public);
+        }
+    }
 }

@@ -54,7 +54,7 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         replace(context, old_public, public_uid, public_half, &for_public, to_private, offset).await?,
     );
     context.turn.commit(actions).await?;
-    context.made(&private_text);
+    context.made_pair(&private_text, &public_text);
     Ok(Reply::Payload(ResponsePayload::ReKeyKeyPair(Response {
         private_key_unique_identifier: private_text.into(),
         public_key_unique_identifier: public_text.into(),

@@ -110,6 +110,42 @@ async fn what_follows_a_search_is_about_the_one_object_it_found_or_about_none() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_half_of_a_pair_is_referred_to_by_what_follows_it() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    talk.speak(Version::V2_1);
+    let pair = r#"<CommonAttributes><CryptographicAlgorithm type="Enumeration" value="EC"/>
+        <CryptographicLength type="Integer" value="256"/></CommonAttributes>
+        <PrivateKeyAttributes><CryptographicUsageMask type="Integer" value="Sign"/></PrivateKeyAttributes>
+        <PublicKeyAttributes><CryptographicUsageMask type="Integer" value="Verify"/></PublicKeyAttributes>"#;
+    let type_of = |kind: u32| {
+        format!(
+            r#"<UniqueIdentifier type="Enumeration" value="0x{kind:08x}"/>
+               <AttributeReference type="Enumeration" value="ObjectType"/>"#
+        )
+    };
+    let [private, public, next_private, next_public] = [5, 6, 16, 17].map(type_of);
+    let old = r#"<PrivateKeyUniqueIdentifier type="Enumeration" value="0x00000005"/>"#;
+    let told = talk
+        .batch(&[
+            (Operation::CreateKeyPair, pair),
+            (Operation::GetAttributes, &private),
+            (Operation::GetAttributes, &public),
+            (Operation::ReKeyKeyPair, old),
+            (Operation::GetAttributes, &next_private),
+            (Operation::GetAttributes, &next_public),
+        ])
+        .await;
+    for (made, private, public) in [(0, 1, 2), (3, 4, 5)] {
+        for (half, at) in [("Private", private), ("Public", public)] {
+            let identifier = told[made].must(&format!("{half}KeyUniqueIdentifier"));
+            assert_eq!(told[at].must("UniqueIdentifier"), identifier);
+            assert_eq!(told[at].must("ObjectType"), format!("{half}Key"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_names_the_fields_of_a_structure_that_matter_to_it() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
