@@ -10,6 +10,16 @@ use crate::attributes::read::{LEASE_TIME_S, attributes_of};
 use crate::failure::Failure;
 
 pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
+    let checked = check(context, request).await;
+    if checked.is_err() {
+        // "The server empties the ID Placeholder" (1.4, 4.10): nothing that follows is about a key that may not be
+        // used so.
+        context.left.displace();
+    }
+    checked
+}
+
+async fn check(context: &mut Context<'_, '_>, request: &Request<'_>) -> Result<Reply, Error> {
     context.turn.refresh().await?;
     let found = context.find(request.unique_identifier.as_ref()).await?;
     found.on_line()?;

@@ -110,6 +110,19 @@ async fn what_follows_a_search_is_about_the_one_object_it_found_or_about_none() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_check_is_about_a_key_that_passed_it() {
+    let cluster = Cluster::shared();
+    let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
+    let key = about(&talk.created("Encrypt", false).await);
+    talk.head(r#"<BatchErrorContinuationOption type="Enumeration" value="Continue"/>"#);
+    for (mask, passed) in [("Encrypt", true), ("Encrypt Decrypt", false)] {
+        let check = format!(r#"{key}<CryptographicUsageMask type="Integer" value="{mask}"/>"#);
+        let told = talk.batch(&[(Operation::Check, &check), (Operation::Get, "")]).await;
+        assert_eq!(told.iter().map(Told::succeeded).collect::<Vec<_>>(), [passed, passed], "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_half_of_a_pair_is_referred_to_by_what_follows_it() {
     let cluster = Cluster::shared();
     let mut talk = Talk::with(&cluster, 0, "tenant-a", "mongodb").await;
