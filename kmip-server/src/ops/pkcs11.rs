@@ -2,18 +2,12 @@
 //! what there is, and finalises; keys are used through KMIP's own operations.
 
 use kmip::ops::pkcs11::{Request, Response};
-use kmip::{RawEnumeration, ResponsePayload, ResultReason};
+use kmip::{Pkcs11Function, Pkcs11ReturnCode, RawEnumeration, ResponsePayload, ResultReason};
 use model::ticket::Purpose;
 
 use super::{Context, Error, Reply, poll};
 use crate::failure::Failure;
 
-/// Numbers of the PKCS#11 functions, in the order of the standard's function list.
-const INITIALIZE: u32 = 1;
-const FINALIZE: u32 = 2;
-const GET_INFO: u32 = 3;
-/// Return code of success (CKR_OK).
-const OK: u32 = 0;
 /// How long a session lasts without being finalised.
 const LASTS_MS: u64 = 60 * 60 * 1_000;
 /// Length of the manufacturer and description fields of CK_INFO.
@@ -25,18 +19,18 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         function: request.function,
         correlation_value: None,
         output_parameters: None,
-        return_code: RawEnumeration(OK),
+        return_code: RawEnumeration(Pkcs11ReturnCode::Ok.value()),
     };
-    match request.function.0 {
-        INITIALIZE => {
+    match Pkcs11Function::from_value(request.function.0) {
+        Some(Pkcs11Function::Initialize) => {
             let uid = context.turn.issue_ticket(LASTS_MS, Purpose::Session).await?;
             answer.correlation_value = Some(uid.to_string().into_bytes().into());
         }
-        GET_INFO => {
+        Some(Pkcs11Function::GetInfo) => {
             session(context, request).await?;
             answer.output_parameters = Some(info().into());
         }
-        FINALIZE => {
+        Some(Pkcs11Function::Finalize) => {
             let uid = session(context, request).await?;
             context.turn.end_ticket(uid).await?;
         }

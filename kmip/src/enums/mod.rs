@@ -5,11 +5,12 @@
 
 mod crypto;
 mod objects;
+mod pkcs11;
 mod profiles;
 mod protocol;
 mod server;
 
-pub use self::{crypto::*, objects::*, profiles::*, protocol::*, server::*};
+pub use self::{crypto::*, objects::*, pkcs11::*, profiles::*, protocol::*, server::*};
 
 use crate::Version;
 

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::{Operation, ProtectionStorageMask, StorageStatusMask, Tag, UsageMask};
+use crate::{
+    DigitalSignatureAlgorithm, MaskGenerator, Operation, ProtectionStorageMask, StorageStatusMask, Tag,
+    UsageMask,
+};
 
 /// The numbers of one table, by folded name.
 type Numbers = BTreeMap<Box<str>, u32>;
@@ -29,7 +32,9 @@ pub(super) fn enumeration_value(owner: Tag, name: &str) -> Option<u32> {
         TABLES.iter().map(folded).collect()
     });
     let table = TABLES.iter().position(|table| table.owners.contains(&owner))?;
-    ENUMERATIONS.get(table)?.get(&fold(name)).copied()
+    let name = fold(name);
+    let also = || ALSO.iter().find(|(of, also, _)| *of == owner && fold(also) == name);
+    ENUMERATIONS.get(table)?.get(&name).copied().or_else(|| also().map(|(.., value)| *value))
 }
 
 /// The name of a number in the enumeration `owner` holds.
@@ -66,6 +71,23 @@ pub(super) fn mask_bit(bits: &[(u32, &str)], name: &str) -> Option<u32> {
 fn fold(name: &str) -> Box<str> {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
+
+/// Names that are read beside those of the tables: published messages leave "(PKCS#1 v1.5)" out, and the
+/// specification itself misspells its mask generator.
+const ALSO: &[(Tag, &str, u32)] = &{
+    use DigitalSignatureAlgorithm as A;
+    const SIGNATURE: Tag = Tag::DIGITAL_SIGNATURE_ALGORITHM;
+    [
+        (SIGNATURE, "MD2WithRSAEncryption", A::Md2WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "MD5WithRSAEncryption", A::Md5WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "SHA_1WithRSAEncryption", A::Sha1WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "SHA_224WithRSAEncryption", A::Sha224WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "SHA_256WithRSAEncryption", A::Sha256WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "SHA_384WithRSAEncryption", A::Sha384WithRsaEncryptionPkcs1V1_5.value()),
+        (SIGNATURE, "SHA_512WithRSAEncryption", A::Sha512WithRsaEncryptionPkcs1V1_5.value()),
+        (Tag::MASK_GENERATOR, "MFG1", MaskGenerator::Mgf1.value()),
+    ]
+};
 
 /// Whether an enumeration of this tag names a tag.
 fn holds_tags(owner: Tag) -> bool {
@@ -134,6 +156,8 @@ tables! {
     ObjectGroupMember: OBJECT_GROUP_MEMBER;
     ObjectType: OBJECT_TYPE;
     PaddingMethod: PADDING_METHOD;
+    Pkcs11Function: PKCS11_FUNCTION;
+    Pkcs11ReturnCode: PKCS11_RETURN_CODE;
     ProcessingStage: PROCESSING_STAGE;
     ProfileName: PROFILE_NAME;
     ProtectionLevel: PROTECTION_LEVEL;
@@ -192,6 +216,10 @@ mod tests {
         assert_eq!(enumeration_value(Tag::CRYPTOGRAPHIC_ALGORITHM, "3DES"), None);
         assert_eq!(enumeration_value(Tag::CRYPTOGRAPHIC_ALGORITHM, "DES3"), Some(2));
         assert_eq!(enumeration_value(Tag::KEY_FORMAT_TYPE, "PKCS_1"), Some(3));
+        assert_eq!(enumeration_value(Tag::DIGITAL_SIGNATURE_ALGORITHM, "SHA_256WithRSAEncryption"), Some(5));
+        assert_eq!(enumeration_value(Tag::MASK_GENERATOR, "MFG1"), Some(1));
+        assert_eq!(enumeration_value(Tag::PKCS11_FUNCTION, "C_GetInfo"), Some(3));
+        assert_eq!(enumeration_value(Tag::PKCS11_FUNCTION, "C_MessageVerifyFinal"), Some(92));
         assert_eq!(enumeration_value(Tag::KEY_FORMAT_TYPE, "PKCS1"), Some(3));
         assert_eq!(tag("X_509CertificateIdentifier"), Some(Tag::X509_CERTIFICATE_IDENTIFIER));
         assert_eq!(enumeration_value(Tag::ATTRIBUTE_REFERENCE, "CryptographicLength"), Some(0x42002a));
