@@ -231,6 +231,7 @@ impl From<Refused> for Problem {
             | Refused::WrongState { .. }
             | Refused::OutsideDates { .. }
             | Refused::NoStream
+            | Refused::BegunElsewhere { .. }
             | Refused::Denied { .. }
             | Refused::Invalid { .. } => Self::bad_request(detail),
             Refused::Internal { .. } => Self::new(

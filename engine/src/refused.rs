@@ -1,5 +1,6 @@
 //! Why the engine did not do what it was asked, sorted by what the caller can do.
 
+use model::id::NodeId;
 use model::object::KeyState;
 use model::refusal::Refusal;
 use model::time::ClusterTime;
@@ -57,6 +58,12 @@ pub enum Refused {
     /// No message in parts of this service, object and operation has this correlation value, or it ended.
     #[error("no open message has this correlation value; begin it again")]
     NoStream,
+    /// Another node holds what the earlier parts of the message left behind.
+    #[error("the message was begun on node {node}; send its other parts there")]
+    BegunElsewhere {
+        /// Which.
+        node: NodeId,
+    },
     /// A policy of the service's owner forbids it.
     #[error("{reason}")]
     Denied {
@@ -116,6 +123,7 @@ impl Refused {
             Self::WrongState { .. } => "wrong_state",
             Self::OutsideDates { .. } => "outside_dates",
             Self::NoStream => "no_stream",
+            Self::BegunElsewhere { .. } => "begun_elsewhere",
             Self::Denied { .. } => "policy",
             Self::Refused(_) => "refused_by_state",
             Self::KeyUnavailable { .. } => "key_unavailable",

@@ -3,7 +3,9 @@
 //! A stream lives in the memory of the node that began it, bound to the service, the object and the
 //! operation it was begun for; its correlation value proves that and names node and boot. It ends with its
 //! last part, with any failure, when nobody continued it in time, and with the process. Whoever continues it
-//! has judged the object's state anew: a withdrawal ends the stream at its next part.
+//! has judged the object's state anew: a withdrawal ends the stream at its next part. A part that comes to another
+//! node is passed on to that one, which judges as it does for its own clients; the node that the client asked has
+//! judged before, and checks its own lease before the answer leaves.
 //!
 //! Invariant: a part takes the stream out of the table, so that no two parts work on it at once.
 
@@ -163,7 +165,8 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// [`Refused::NoStream`] for a value that is not this service's, object's and operation's;
-    /// [`Refused::NotNow`] if it belongs to another node or an earlier start of this one.
+    /// [`Refused::BegunElsewhere`] if another node holds the stream, for [`Turn::pass_part`];
+    /// [`Refused::NotNow`] if it belongs to an earlier start of this one.
     pub fn take_stream(
         &self,
         operation: u32,
@@ -177,8 +180,11 @@ impl Turn<'_> {
         }
         let node = NodeId(u64::from_be_bytes(value[..8].try_into().expect("eight bytes")));
         let boot = BootId(u64::from_be_bytes(value[8..16].try_into().expect("eight bytes")));
-        if (node, boot) != (self.engine.store.identity().node, self.engine.boot()) {
-            let reason = "the message was begun on another node or before this one restarted; begin it again";
+        if node != self.engine.store.identity().node {
+            return Err(Refused::BegunElsewhere { node });
+        }
+        if boot != self.engine.boot() {
+            let reason = "the message was begun before this node restarted; begin it again";
             return Err(Refused::NotNow { reason: reason.to_owned() });
         }
         self.check_lease()?;

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::left::Left;
 use crate::metrics::{Metrics, RequestLabels};
 use crate::ops::{self, Context, Reply};
+use crate::passed;
 use crate::presented::Presented;
 use crate::quota::{self, Quota};
 
@@ -199,7 +200,12 @@ pub(crate) async fn serve_item(
         let message = "the ticket does not allow this operation";
         return Err(Failure::new(ResultReason::PermissionDenied, message));
     }
-    let reply = ops::serve(context, &payload).await;
+    let reply = match ops::serve(context, &payload).await {
+        Err(ops::Error::Refused(Refused::BegunElsewhere { node })) => {
+            Box::pin(passed::pass_on(context, &payload, node)).await.map_err(ops::Error::Failure)
+        }
+        reply => reply,
+    };
     if let Err(ops::Error::Refused(Refused::Denied { .. })) = &reply {
         context.turn.tell_of_policy();
     }

@@ -98,6 +98,7 @@ fn reason(refused: &Refused, version: Version) -> ResultReason {
         Refused::Refused(refusal) => refusal_reason(refusal, version),
         Refused::NotNow { .. }
         | Refused::OutcomeUnknown
+        | Refused::BegunElsewhere { .. }
         | Refused::NotEverywhereYet { .. }
         | Refused::KeyUnavailable { .. }
         | Refused::RootUnfit { .. }

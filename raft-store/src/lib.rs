@@ -17,6 +17,7 @@ pub mod journal;
 pub mod lease;
 pub mod machine;
 pub mod offline;
+pub mod parts;
 pub mod peer;
 pub mod production;
 mod raft;

@@ -54,12 +54,15 @@ impl Context<'_, '_> {
     pub fn data<'r>(&self, data: Option<&'r Data<'_>>) -> Result<Bytes<'r>, Failure> {
         match data {
             Some(Data::Bytes(bytes)) => Ok(bytes.by_ref()),
-            Some(Data::Placeholder(kind)) => {
-                let missing = "no earlier item of this batch gave the data referred to";
-                self.left.output(*kind).cloned().ok_or(Failure::invalid_field(missing))
-            }
+            Some(Data::Placeholder(kind)) => self.output(*kind),
             None => Ok(Bytes::from(&[][..])),
         }
+    }
+
+    /// What an earlier item of the batch gave.
+    pub fn output(&self, kind: DataPlaceholder) -> Result<Bytes<'static>, Failure> {
+        let missing = "no earlier item of this batch gave the data referred to";
+        self.left.output(kind).cloned().ok_or(Failure::invalid_field(missing))
     }
 
     /// Goes on with a message: its stream and the work so far; nothing, where the part begins one.

@@ -158,6 +158,7 @@ async fn serve(config: &Config, pid_file: Option<&Path>) -> anyhow::Result<()> {
         metrics: metrics.kmip(),
         quotas: NonZeroU32::new(config.kmip.tenant_items_per_s).map(kmip_server::Quotas::new),
     });
+    kmip_server::answer_parts(&service);
     let lists = (Arc::new(config.clone()), Arc::clone(&certificates.live.authorities));
     servers.spawn(revocations::follow(lists.0, lists.1, Arc::clone(&engine), draining.clone()));
     servers.spawn(usage::follow(Arc::clone(&engine), draining.clone()));

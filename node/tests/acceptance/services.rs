@@ -1,5 +1,5 @@
 //! Keys that never leave: what is encrypted on one node opens on another, a key has one source of IVs, a
-//! message in parts belongs to one service and ends with its key, a limit is exact, and a context always gives
+//! message in parts belongs to one service, goes on at any node and ends with its key, a limit is exact, and a context always gives
 //! the same key.
 
 use client::{Client, Error, Repeat};
@@ -163,41 +163,51 @@ async fn what_one_node_encrypts_another_opens_and_a_key_has_one_source_of_ivs() 
     assert_eq!(reason(encrypted(&clients[2], request).await), ResultReason::PermissionDenied);
 }
 
+/// One part of a message to be hashed: gives its correlation value, or the hash after the last part.
+async fn hashed(
+    client: &Client,
+    data: &[u8],
+    correlation: Option<&Vec<u8>>,
+    last: bool,
+) -> Result<Vec<u8>, Error> {
+    let request = hash::Request {
+        // Said with the first part alone.
+        cryptographic_parameters: correlation.is_none().then(|| CryptographicParameters {
+            hashing_algorithm: Some(HashingAlgorithm::Sha256),
+            ..CryptographicParameters::default()
+        }),
+        data: Some(Data::Bytes(data.to_vec().into())),
+        init_indicator: correlation.is_none().then_some(true),
+        correlation_value: correlation.cloned().map(Into::into),
+        final_indicator: last.then_some(true),
+    };
+    ask(client, RequestPayload::Hash(request), |item| {
+        let answer: hash::Response<'_> = item.payload().expect("a payload");
+        answer.data.or(answer.correlation_value).expect("a hash or a value").to_vec()
+    })
+    .await
+}
+
+/// FIPS 180-4: SHA-256 of abc begins so.
+const OF_ABC: [u8; 4] = [0xba, 0x78, 0x16, 0xbf];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
     let cluster = Cluster::shared();
-    let (ours, theirs) = (cluster.client(0, "tenant-a"), cluster.client(0, "tenant-b"));
-    let part = |client: &Client, data: &[u8], correlation: Option<Vec<u8>>, last: bool| {
-        let request = hash::Request {
-            // Said with the first part alone.
-            cryptographic_parameters: correlation.is_none().then(|| CryptographicParameters {
-                hashing_algorithm: Some(HashingAlgorithm::Sha256),
-                ..CryptographicParameters::default()
-            }),
-            data: Some(Data::Bytes(data.to_vec().into())),
-            init_indicator: correlation.is_none().then_some(true),
-            correlation_value: correlation.map(Into::into),
-            final_indicator: last.then_some(true),
-        };
-        let client = client.clone();
-        async move {
-            ask(&client, RequestPayload::Hash(request), |item| {
-                let answer: hash::Response<'_> = item.payload().expect("a payload");
-                answer.data.or(answer.correlation_value).expect("a hash or a value").to_vec()
-            })
-            .await
-        }
-    };
-    let value = part(&ours, b"a", None, false).await.expect("begun");
-    let refused = part(&theirs, b"b", Some(value.clone()), true).await;
-    assert_eq!(reason(refused), ResultReason::InvalidField, "another tenant's is as good as none");
-    // Another node cannot go on; it says that beginning again helps.
-    let elsewhere = part(&cluster.client(1, "tenant-a"), b"b", Some(value.clone()), true).await;
-    assert!(elsewhere.is_err());
-    part(&ours, b"b", Some(value.clone()), false).await.expect("continued");
-    let digest = part(&ours, b"c", Some(value.clone()), true).await.expect("ended");
-    assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf], "FIPS 180-4: SHA-256 of abc");
-    assert_eq!(reason(part(&ours, b"c", Some(value), true).await), ResultReason::InvalidField);
+    let ours = cluster.client(0, "tenant-a");
+    let value = hashed(&ours, b"a", None, false).await.expect("begun");
+    for node in 0..3 {
+        let theirs = cluster.client(node, "tenant-b");
+        let refused = hashed(&theirs, b"b", Some(&value), true).await;
+        assert_eq!(reason(refused), ResultReason::InvalidField, "another tenant's is as good as none");
+    }
+    hashed(&ours, b"b", Some(&value), false).await.expect("continued");
+    let digest = hashed(&ours, b"c", Some(&value), true).await.expect("ended");
+    assert_eq!(digest[..4], OF_ABC);
+    for node in 0..3 {
+        let again = hashed(&cluster.client(node, "tenant-a"), b"c", Some(&value), true).await;
+        assert_eq!(reason(again), ResultReason::InvalidField);
+    }
 
     let key = created(&ours).await;
     let begin =
@@ -209,11 +219,66 @@ async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
         compromise_occurrence_date: None,
     };
     ask(&cluster.client(2, "tenant-a"), RequestPayload::Revoke(request), |_| ()).await.expect("revoked");
-    let rest = encrypt::Request {
-        correlation_value: Some(begun.correlation.into()),
-        ..encryption(&key, BlockCipherMode::Ecb, b"half")
+    for node in 0..3 {
+        let rest = encrypt::Request {
+            correlation_value: Some(begun.correlation.clone().into()),
+            ..encryption(&key, BlockCipherMode::Ecb, b"half")
+        };
+        let refused = encrypted(&cluster.client(node, "tenant-a"), rest).await;
+        assert_eq!(reason(refused), ResultReason::PermissionDenied, "at node {node}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_parts_goes_on_at_any_node() {
+    let cluster = Cluster::shared();
+    let clients = cluster.clients("tenant-a");
+    for begins in 0..3 {
+        let [first, second, third] = [0, 1, 2].map(|n| &clients[(begins + n) % 3]);
+        let value = hashed(first, b"a", None, false).await.expect("begun");
+        assert_eq!(hashed(second, b"b", Some(&value), false).await.expect("continued"), value);
+        assert_eq!(hashed(third, b"c", Some(&value), true).await.expect("ended")[..4], OF_ABC);
+    }
+
+    let key = registered(&clients[0], &[7; 32], Vec::new()).await;
+    let message: Vec<u8> = (0..80).collect();
+    let part = |data: &[u8], correlation: &[u8], last: bool| encrypt::Request {
+        init_indicator: correlation.is_empty().then_some(true),
+        correlation_value: (!correlation.is_empty()).then(|| correlation.to_vec().into()),
+        final_indicator: last.then_some(true),
+        ..encryption(&key, BlockCipherMode::Ecb, data)
     };
-    assert_eq!(reason(encrypted(&ours, rest).await), ResultReason::PermissionDenied);
+    let whole = encrypted(&clients[0], encryption(&key, BlockCipherMode::Ecb, &message)).await;
+    let (mut together, mut correlation) = (Vec::new(), Vec::new());
+    for (n, piece) in message.chunks(20).enumerate() {
+        let request = part(piece, &correlation, n == 3);
+        let answer = encrypted(&clients[n % 3], request).await.expect("a part");
+        together.extend(answer.data);
+        correlation = answer.correlation;
+    }
+    assert_eq!(together, whole.expect("encrypted").data);
+    assert!(correlation.is_empty(), "the last part names no message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_parts_ends_with_the_process_that_began_it() {
+    let mut cluster = Cluster::start();
+    let clients = cluster.clients("tenant-a");
+    let value = hashed(&clients[0], b"a", None, false).await.expect("begun");
+    hashed(&clients[1], b"b", Some(&value), false).await.expect("continued");
+    let refused = async |client: &Client| match hashed(client, b"c", Some(&value), true).await {
+        Err(Error::Refused { reason: ResultReason::GeneralFailure, message, .. }) => message,
+        other => panic!("not refused: {other:?}"),
+    };
+    cluster.kill(0);
+    let told = refused(&clients[1]).await;
+    assert!(told.contains("begun on node") && told.contains("begin it again"), "{told}");
+    cluster.run(0);
+    cluster.caught_up(0);
+    let told = refused(&cluster.client(0, "tenant-a")).await;
+    assert!(told.contains("begun before this node restarted; begin it again"), "{told}");
+    let value = hashed(&clients[2], b"a", None, false).await.expect("begun again");
+    hashed(&clients[1], b"bc", Some(&value), true).await.expect("ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,14 +23,14 @@ use super::gate::{Caller, Refused};
 use crate::env::Link;
 use crate::wire::method::{
     AppendEntries, AwaitEffective, AwaitPublished, FindGone, GetReadIndex, GetStatus, HEADER_KEY, HandOver,
-    Hello, InstallSnapshot, JoinCluster, MESSAGE_BYTES_MAX, Method, PreVote, ProposeCommand, RenewLease,
-    RequestVote, StepDown, Surrender, TransferLeader, WatchLeader,
+    Hello, InstallSnapshot, JoinCluster, MESSAGE_BYTES_MAX, Method, PassPart, PreVote, ProposeCommand,
+    RenewLease, RequestVote, StepDown, Surrender, TransferLeader, WatchLeader,
 };
 use crate::wire::{
-    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
-    FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose,
-    Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred,
-    Welcome,
+    AnsweredPart, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote,
+    Effective, FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, PassedPart,
+    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown,
+    Transfer, Transferred, Welcome,
 };
 
 /// Streams per connection: a node sends a few hundred proposals at a time, not more.
@@ -67,6 +67,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn watch(&self, from: Caller, request: Nothing) -> BoxFuture<'_, Result<Nothing, Status>>;
     fn find_gone(&self, from: Caller, request: LeaderGone) -> BoxFuture<'_, Result<FoundGone, Status>>;
     fn hand_over(&self, from: Caller, request: AskKeys) -> BoxFuture<'_, Result<HandedKeys, Status>>;
+    fn pass_part(&self, from: Caller, request: PassedPart) -> BoxFuture<'_, Result<AnsweredPart, Status>>;
     /// The only call from someone who is nobody yet: only its certificate is proved.
     fn join(&self, name: Arc<str>, request: Join) -> BoxFuture<'_, Result<Welcome, Status>>;
 }
@@ -178,6 +179,9 @@ async fn route<H: Handler>(h: Arc<H>, who: Caller, request: http::Request<Body>)
         }
         HandOver::PATH => {
             unary::<HandOver, _>(request, move |m| async move { h.hand_over(who, m).await }).await
+        }
+        PassPart::PATH => {
+            unary::<PassPart, _>(request, move |m| async move { h.pass_part(who, m).await }).await
         }
         Hello::PATH => unary::<Hello, _>(request, move |m| async move { h.hello(who, m).await }).await,
         _ => Status::unimplemented("no such call on the peer port").into_http(),

@@ -25,6 +25,7 @@ use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::lease::holder::Holder;
 use crate::machine::Serving;
+use crate::parts::Keeper;
 use crate::peer::client::{Peers, Target};
 use crate::peer::gate::Gate;
 use crate::raft::consensus::{Consensus, Role, View};
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     pub condemned: OnceLock<String>,
     /// Who hands keys to other nodes, once there is one.
     pub giver: OnceLock<Arc<dyn Giver>>,
+    /// Who answers parts of messages that other nodes pass on, once there is one.
+    pub keeper: OnceLock<Arc<dyn Keeper>>,
     /// Joins under way.
     pub joins: tokio::sync::Semaphore,
     /// One inbound snapshot at a time: each needs disk and memory.

@@ -12,6 +12,7 @@ mod inner;
 mod lead;
 mod leave;
 mod members;
+mod parts;
 mod plan;
 mod propose;
 mod read;
@@ -48,6 +49,7 @@ use crate::journal;
 use crate::lease::cell::LeaseCell;
 use crate::lease::clock::BootTime;
 use crate::machine::{Exported, Gen};
+use crate::parts::{Keeper, NotAnswered, Part};
 use crate::raft::config::{ENTRIES_PER_MESSAGE, LOG_KEPT, SNAPSHOT_EVERY};
 use crate::token::JoinToken;
 use inner::Inner;
@@ -347,6 +349,21 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         let handed = self.on_own_threads(async move { inner.ask_for_keys(node, wish).await }).await;
         handed.unwrap_or_else(|| Err(NotHanded("this node stops".to_owned())))
+    }
+
+    /// From now on parts of messages that other nodes pass on are answered by this keeper. The first one stays.
+    pub fn answer_parts_by(&self, keeper: Arc<dyn Keeper>) {
+        let _ = self.inner.keeper.set(keeper);
+    }
+
+    /// Passes a part of a message on to the node that began it, and brings back the answer.
+    ///
+    /// # Errors
+    /// [`NotAnswered`]: that node is not reached in time, or it does not answer, and why.
+    pub async fn pass_part(&self, node: NodeId, part: Part) -> Result<Vec<u8>, NotAnswered> {
+        let inner = Arc::clone(&self.inner);
+        let answered = self.on_own_threads(async move { inner.pass_part(node, part).await }).await;
+        answered.unwrap_or_else(|| Err(NotAnswered("this node stops".to_owned())))
     }
 
     /// How far the journal of this node is; `None` if it keeps none.

@@ -25,10 +25,10 @@ use crate::snapshot::{BadSnapshot, SnapshotData};
 use crate::types::SnapshotMeta;
 use crate::wire::raft::BadMessage;
 use crate::wire::{
-    self, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
-    FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, ProposalDone, Propose,
-    Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown, Transfer, Transferred,
-    Welcome,
+    self, AnsweredPart, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote,
+    Effective, FoundGone, GiveUp, GiveVote, HandedKeys, Header, Join, LeaderGone, Nothing, PassedPart,
+    ProposalDone, Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, SteppedDown,
+    Transfer, Transferred, Welcome,
 };
 
 /// A sender that is silent this long in the middle of a snapshot is gone.
@@ -323,6 +323,13 @@ impl Handler for Inner {
         Box::pin(async move {
             self.member(&from)?;
             Ok(self.hand_over_here(&from, request.read()?).await?.into())
+        })
+    }
+
+    fn pass_part(&self, from: Caller, request: PassedPart) -> BoxFuture<'_, Result<AnsweredPart, Status>> {
+        Box::pin(async move {
+            self.member(&from)?;
+            Ok(self.answer_part_here(request.read()?).await?.into())
         })
     }
 

@@ -201,6 +201,7 @@ async fn start<E: Env>(
         handed_over: AtomicU64::new(0),
         condemned: OnceLock::new(),
         giver: OnceLock::new(),
+        keeper: OnceLock::new(),
         joins: tokio::sync::Semaphore::new(JOINS_MAX),
         receiving: tokio::sync::Mutex::new(()),
         surrender: Notify::new(),

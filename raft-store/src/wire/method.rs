@@ -1,15 +1,16 @@
 //! The calls of the peer port: one row each, with its path, its messages and its bounds.
 
 use super::{
-    Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote, Effective,
-    FoundGone, GiveUp, GiveVote, HandedKeys, Join, LeaderGone, Nothing, ProposalDone, Propose, Published,
-    ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status, SteppedDown, Transfer, Transferred,
-    Welcome,
+    AnsweredPart, Append, Appended, AskEffective, AskIndex, AskKeys, AskPublished, AskStatus, AskVote,
+    Effective, FoundGone, GiveUp, GiveVote, HandedKeys, Join, LeaderGone, Nothing, PassedPart, ProposalDone,
+    Propose, Published, ReadIndex, Renew, Renewed, SnapshotPiece, SnapshotTaken, Status, SteppedDown,
+    Transfer, Transferred, Welcome,
 };
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
-/// bytes long before; 8 MiB leaves room for the largest single entry and for nobody's bomb.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// bytes long before; the longest message is the answer to the last part of a KMIP message that was held back to
+/// its end, 8 MiB and its frame. Room for that, and for nobody's bomb.
+pub(crate) const MESSAGE_BYTES_MAX: usize = (8 << 20) + (64 << 10);
 /// Bytes of snapshot data in one piece: large enough to stream, small enough to interleave.
 pub(crate) const PIECE_BYTES_MAX: usize = 256 << 10;
 /// The metadata key of [`super::Header`].
@@ -71,6 +72,8 @@ methods! {
     StepDown: Nothing => SteppedDown;
     /// A node that cannot unwrap a tenant's keys asks for them.
     HandOver: AskKeys => HandedKeys;
+    /// A part of a message goes to the node that began it.
+    PassPart: PassedPart => AnsweredPart;
     /// A restarted node shows its header, to learn whether its disk is accepted.
     Hello: Nothing => Nothing;
 }

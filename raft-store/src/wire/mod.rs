@@ -564,6 +564,40 @@ pub struct AskKeys {
     pub after: Option<KeyPlace>,
 }
 
+/// A part of a message, passed on to the node that holds what its earlier parts left behind.
+#[derive(Clone, PartialEq, Message)]
+pub struct PassedPart {
+    /// The caller's tenant, by name.
+    #[prost(string, tag = "1")]
+    pub tenant: String,
+    /// The calling service, by name.
+    #[prost(string, tag = "2")]
+    pub service: String,
+    /// What its certificate says it is.
+    #[prost(string, tag = "3")]
+    pub service_type: String,
+    /// SHA-256 of the certificate, 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub certificate: Vec<u8>,
+    /// The names by which the certificate may be denied, as people write them.
+    #[prost(string, repeated, tag = "5")]
+    pub names: Vec<String>,
+    /// Address and port of the client.
+    #[prost(string, tag = "6")]
+    pub address: String,
+    /// A KMIP request message of one item.
+    #[prost(bytes = "vec", tag = "7")]
+    pub request: Vec<u8>,
+}
+
+/// Answer to [`PassedPart`].
+#[derive(Clone, PartialEq, Message)]
+pub struct AnsweredPart {
+    /// The KMIP response message.
+    #[prost(bytes = "vec", tag = "1")]
+    pub response: Vec<u8>,
+}
+
 /// A key, sealed to the process that asked.
 #[derive(Clone, PartialEq, Message)]
 pub struct HandedKey {
