@@ -37,6 +37,9 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request<'_>) -> Resu
         let wanted = facts.filter(|fact| unasked || request.names.contains(&fact.name()));
         attributes.0.extend(wanted.map(Into::into));
     }
+    // In the order of their names, as in the published answers: PyKMIP's own tests read them by position.
+    let place = |name: &AttributeName| request.names.iter().position(|asked| asked == name);
+    attributes.0.sort_by_cached_key(|one| place(&one.attribute.name()));
     attributes.0.retain(|one| one.attribute.is_in(context.version));
     if context.version == Version::V1_0 {
         attributes.0.iter_mut().for_each(|one| as_in_1_0(&mut one.attribute));

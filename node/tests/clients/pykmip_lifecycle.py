@@ -47,9 +47,9 @@ def symmetric(c, version):
     assert located == [uid], located
     # By name: without names PyKMIP trips over attributes it does not know.
     _, attributes = c.get_attributes(uid, ["State", "Cryptographic Length", "Object Type", "x-none"])
-    values = {a.attribute_name.value: a.attribute_value.value for a in attributes}
-    assert values == {"State": enums.State.PRE_ACTIVE, "Cryptographic Length": 256,
-                      "Object Type": enums.ObjectType.SYMMETRIC_KEY}, values
+    values = [(a.attribute_name.value, a.attribute_value.value) for a in attributes]
+    assert values == [("State", enums.State.PRE_ACTIVE), ("Cryptographic Length", 256),
+                      ("Object Type", enums.ObjectType.SYMMETRIC_KEY)], values
     assert "Cryptographic Algorithm" in c.get_attribute_list(uid)
     c.activate(uid)
     refused(lambda: c.destroy(uid), enums.ResultReason.PERMISSION_DENIED, enums.ResultReason.WRONG_KEY_LIFECYCLE_STATE)
