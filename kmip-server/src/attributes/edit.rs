@@ -137,7 +137,7 @@ impl Edit {
         };
         let gone = self.values(name).swap_remove(at);
         let mut indices = self.indices(name);
-        let index = indices.remove(at);
+        let number = indices.remove(at);
         if whole {
             while !self.values(name).is_empty() {
                 self.remove(name, 0);
@@ -147,7 +147,8 @@ impl Edit {
             self.remove(name, at);
         }
         indices::keep(&mut self.attributes, name, &indices);
-        Ok(IndexedAttribute { index: (index > 0).then_some(index), attribute: gone })
+        // Index 0 is told to who named it: PyKMIP's own tests read it back.
+        Ok(IndexedAttribute { index: (number > 0 || index.is_some()).then_some(number), attribute: gone })
     }
 
     /// Counts up, counts down, negates (2.x).

@@ -451,7 +451,8 @@ async fn what_a_client_was_told_of_an_object_stays_true() {
         )
     };
     for gone in [1, 0] {
-        assert!(talk.ask(Operation::DeleteAttribute, &at(gone)).await.succeeded());
+        let told = talk.ask(Operation::DeleteAttribute, &at(gone)).await;
+        assert_eq!(told.must("AttributeIndex"), gone.to_string(), "{told:?}");
         assert!(!talk.ask(Operation::DeleteAttribute, &at(gone)).await.succeeded(), "{gone} is gone");
     }
     let added = talk.ask(Operation::AddAttribute, &(key.clone() + &group("e"))).await;
