@@ -65,9 +65,9 @@ impl Turn<'_> {
         let Caller { tenant, service, service_type, certificate, names, address } = self.caller.clone();
         let part = Part { tenant, service, service_type, certificate, names, address, request };
         self.engine.store.pass_part(node, part).await.map_err(|error| {
-            let reason =
-                format!("the message was begun on node {node}, which does not go on with it ({error})");
-            Refused::NotNow { reason: reason + "; begin it again" }
+            tracing::debug!(%node, %error, "a part of a message was not answered");
+            let reason = format!("node {node}, where the message was begun, does not answer; begin it again");
+            Refused::NotNow { reason }
         })
     }
 }

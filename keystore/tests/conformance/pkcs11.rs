@@ -29,8 +29,10 @@ pub async fn open_or_make(settings: &Pkcs11Settings) -> Arc<dyn RootKeystore> {
     if let Ok(root) = Pkcs11Root::open(settings).await {
         return Arc::new(root);
     }
-    create_key(settings).await.unwrap();
-    Arc::new(Pkcs11Root::open(settings).await.unwrap())
+    // A key that is there may have been overlooked: a worker of another test was reading the token's files.
+    let made = create_key(settings).await;
+    let opened = Pkcs11Root::open(settings).await;
+    Arc::new(opened.unwrap_or_else(|error| panic!("{error}; before that, making it: {made:?}")))
 }
 
 impl Fixture for Keys {
