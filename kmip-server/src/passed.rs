@@ -142,3 +142,41 @@ fn output<'a>(
         _ => return Ok(None),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kmip::{Version, ops};
+
+    fn message(payloads: &[RequestPayload<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut builder = RequestBuilder::new(&mut out, &RequestHeader::new(Version::V2_1));
+        for (n, payload) in payloads.iter().enumerate() {
+            let id = [u8::try_from(n).unwrap()];
+            builder.item(payload.operation(), (payloads.len() > 1).then_some(&id), payload);
+        }
+        builder.finish();
+        out
+    }
+
+    fn hash(correlation_value: Option<Bytes<'static>>) -> RequestPayload<'static> {
+        RequestPayload::Hash(ops::hash::Request {
+            cryptographic_parameters: None,
+            data: None,
+            correlation_value,
+            init_indicator: None,
+            final_indicator: None,
+        })
+    }
+
+    #[test]
+    fn nothing_but_one_part_is_answered_for_another_node() {
+        let part = hash(Some(vec![7; 48].into()));
+        assert!(is_part(&message(std::slice::from_ref(&part))));
+        let get = RequestPayload::Get(ops::get::Request::default());
+        for other in [&[get][..], &[hash(None)], &[part.clone(), part], &[]] {
+            assert!(!is_part(&message(other)), "{other:?}");
+        }
+        assert!(!is_part(b"no message"));
+    }
+}
