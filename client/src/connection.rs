@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kmip::Tag;
-use kmip::ttlv::{FrameError, HEADER_BYTES, Limits, frame_length_of};
+use kmip::ttlv::{ANSWER_BYTES_MAX, FrameError, HEADER_BYTES, Limits, frame_length_of};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
@@ -26,7 +26,8 @@ use crate::{Fault, Settings, SettingsError};
 
 /// What we accept from a server. A Locate may name many objects, so items are the frame's worth of
 /// them: a megabyte holds no more than 65,536.
-pub(crate) const ANSWER_LIMITS: Limits = Limits { items: 65_536, ..Limits::DEFAULT };
+pub(crate) const ANSWER_LIMITS: Limits =
+    Limits { items: 65_536, frame_bytes: ANSWER_BYTES_MAX, ..Limits::DEFAULT };
 
 /// Room for an answer to Create and Get: most are below it.
 const ANSWER_BYTES: usize = 1024;

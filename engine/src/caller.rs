@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use model::certificate::CertificateId;
-use model::id::{ServiceName, TenantName};
+use model::id::{NodeId, ServiceName, TenantName};
 use model::service::ServiceType;
 
 /// A caller whose certificate was verified and whose identity is unambiguous (DESIGN 8). It exists
@@ -22,4 +22,6 @@ pub struct Caller {
     pub names: Vec<CertificateId>,
     /// Where the connection comes from.
     pub address: SocketAddr,
+    /// The node that verified it, of a part that another node passed on.
+    pub passed_by: Option<NodeId>,
 }

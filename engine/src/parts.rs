@@ -45,13 +45,19 @@ impl Keeper for Door {
         let answerer = Arc::clone(&self.answerer);
         let answered = self.engine.upgrade().map(|engine| {
             self.runtime.spawn(async move {
-                let Part { tenant, service, service_type, certificate, names, address, request } = part;
-                let caller = Caller { tenant, service, service_type, certificate, names, address };
+                let Part { from, tenant, service, service_type, certificate, names, address, request } = part;
+                let passed_by = Some(from);
+                let caller = Caller { tenant, service, service_type, certificate, names, address, passed_by };
                 let answer = answerer.answer(&engine, &caller, &request).await;
                 answer.map_err(|reason| NotAnswered(reason.to_owned()))
             })
         });
-        Box::pin(async move { answered.ok_or_else(stops)?.await.unwrap_or_else(|_| Err(stops())) })
+        Box::pin(async move {
+            answered.ok_or_else(stops)?.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a part of another node's was not answered");
+                Err(NotAnswered("the answer was not made; the node's log has the details".to_owned()))
+            })
+        })
     }
 }
 
@@ -60,13 +66,23 @@ impl Turn<'_> {
     /// name, and brings back the response message.
     ///
     /// # Errors
-    /// [`Refused::NotNow`] if that node does not answer: the message has to be begun again.
-    pub async fn pass_part(&self, node: NodeId, request: Vec<u8>) -> Result<Vec<u8>, Refused> {
-        let Caller { tenant, service, service_type, certificate, names, address } = self.caller.clone();
-        let part = Part { tenant, service, service_type, certificate, names, address, request };
+    /// [`Refused::NotNow`] if that node does not answer: the message has to be begun again; also in a batch that may be
+    /// undone.
+    pub async fn pass_part(&mut self, node: NodeId, request: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        if self.staged.is_some() {
+            // What this batch changes is seen here alone until its end, and what is done there is not undone.
+            let reason =
+                format!("the message was begun on node {node}, where alone such a batch goes on with it");
+            return Err(Refused::NotNow { reason });
+        }
+        self.passed_to = Some(node);
+        let Caller { tenant, service, service_type, certificate, names, address, .. } = self.caller.clone();
+        let from = self.engine.store.identity().node;
+        let part = Part { from, tenant, service, service_type, certificate, names, address, request };
         self.engine.store.pass_part(node, part).await.map_err(|error| {
             tracing::debug!(%node, %error, "a part of a message was not answered");
-            let reason = format!("node {node}, where the message was begun, does not answer; begin it again");
+            let reason =
+                format!("node {node}, where the message was begun, does not go on with it; begin it again");
             Refused::NotNow { reason }
         })
     }

@@ -1,8 +1,9 @@
 //! Messages that come in several parts: what their first parts left behind, on this node.
 //!
 //! A stream lives in the memory of the node that began it, bound to the service, the object and the
-//! operation it was begun for; its correlation value proves that and names node and boot. It ends with its
-//! last part, with any failure, when nobody continued it in time, and with the process. Whoever continues it
+//! operation it was begun for; its correlation value proves that, names node and boot, and is good for one part: a part
+//! whose answer was lost is refused when it comes again, not worked on twice. It ends with its last part, with any
+//! failure, when nobody continued it in time, and with the process. Whoever continues it
 //! has judged the object's state anew: a withdrawal ends the stream at its next part. A part that comes to another
 //! node is passed on to that one, which judges as it does for its own clients; the node that the client asked has
 //! judged before, and checks its own lease before the answer leaves.
@@ -33,8 +34,11 @@ pub const STREAM_IDLE: Duration = Duration::from_secs(120);
 
 /// Random bytes in a correlation value.
 const RANDOM_BYTES: usize = 16;
-/// Node, boot, random and code.
-const VALUE_BYTES: usize = 8 + 8 + RANDOM_BYTES + 16;
+/// Node, boot, random and code, the same for every part.
+const NAME_BYTES: usize = 8 + 8 + RANDOM_BYTES + 16;
+/// The name, and which part is awaited: an answer that was lost is not asked for twice, since the part it answered has
+/// been worked on.
+const VALUE_BYTES: usize = NAME_BYTES + 4;
 
 /// What a stream works on.
 pub enum Work {
@@ -55,7 +59,9 @@ pub struct Stream {
     /// What the last part compares with or is cut to, as the operation left it: a MAC, a signature, a
     /// tag's length.
     pub kept: Vec<u8>,
-    value: [u8; VALUE_BYTES],
+    name: [u8; NAME_BYTES],
+    /// How many parts were worked on.
+    parts: u32,
     owner: Owner,
 }
 
@@ -88,7 +94,7 @@ impl Streams {
             let reason = "too many messages in parts are open; finish some first".to_owned();
             return Err(Refused::NotNow { reason });
         }
-        open.insert(random_of(&stream.value), (stream, Instant::now()));
+        open.insert(random_of(&stream.name), (stream, Instant::now()));
         Ok(())
     }
 
@@ -100,17 +106,28 @@ impl Streams {
 
     fn take(&self, value: &[u8; VALUE_BYTES], owner: Owner) -> Option<Stream> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let random = random_of(value);
+        let (name, _) = value.split_first_chunk()?;
+        let random = random_of(name);
         let (stream, touched) = open.get(&random)?;
-        if stream.owner != owner || stream.value != *value || touched.elapsed() >= STREAM_IDLE {
+        if stream.owner != owner || stream.value() != *value || touched.elapsed() >= STREAM_IDLE {
             return None;
         }
         open.remove(&random).map(|(stream, _)| stream)
     }
 }
 
-fn random_of(value: &[u8; VALUE_BYTES]) -> [u8; RANDOM_BYTES] {
-    value[16..16 + RANDOM_BYTES].try_into().expect("the value has its random bytes in the middle")
+fn random_of(name: &[u8; NAME_BYTES]) -> [u8; RANDOM_BYTES] {
+    name[16..16 + RANDOM_BYTES].try_into().expect("the name has its random bytes in the middle")
+}
+
+impl Stream {
+    /// The correlation value of the part it awaits.
+    fn value(&self) -> [u8; VALUE_BYTES] {
+        let mut value = [0; VALUE_BYTES];
+        value[..NAME_BYTES].copy_from_slice(&self.name);
+        value[NAME_BYTES..].copy_from_slice(&self.parts.to_be_bytes());
+        value
+    }
 }
 
 impl Work {
@@ -136,26 +153,27 @@ impl Turn<'_> {
         work: Work,
         kept: Vec<u8>,
     ) -> Result<Stream, Refused> {
-        let mut value = [0; VALUE_BYTES];
-        value[..8].copy_from_slice(&self.engine.store.identity().node.0.to_be_bytes());
-        value[8..16].copy_from_slice(&self.engine.boot().0.to_be_bytes());
-        value[16..32].copy_from_slice(&crypto::random::bytes::<RANDOM_BYTES>());
-        let code = self.stream_code(&value, operation, found)?;
-        value[32..].copy_from_slice(&code);
-        Ok(Stream { work, kept, value, owner: self.owner(operation) })
+        let mut name = [0; NAME_BYTES];
+        name[..8].copy_from_slice(&self.engine.store.identity().node.0.to_be_bytes());
+        name[8..16].copy_from_slice(&self.engine.boot().0.to_be_bytes());
+        name[16..32].copy_from_slice(&crypto::random::bytes::<RANDOM_BYTES>());
+        let code = self.stream_code(&name, operation, found)?;
+        name[32..].copy_from_slice(&code);
+        Ok(Stream { work, kept, name, parts: 0, owner: self.owner(operation) })
     }
 
-    /// Keeps a stream for its next part, and returns its correlation value.
+    /// Keeps a stream for its next part, and returns the correlation value that is good for that part alone.
     ///
     /// # Errors
     /// [`Refused::NotNow`] when too many are open; [`Refused::Invalid`] when too much of it is held back.
-    pub fn keep_stream(&self, stream: Stream) -> Result<Vec<u8>, Refused> {
+    pub fn keep_stream(&self, mut stream: Stream) -> Result<Vec<u8>, Refused> {
         if stream.work.held() > STREAM_HELD_BYTES_MAX {
             return Err(Refused::Invalid {
                 reason: "a message that is held back to its end has at most 8 MiB",
             });
         }
-        let value = stream.value.to_vec();
+        stream.parts = stream.parts.wrapping_add(1);
+        let value = stream.value().to_vec();
         let held = self.engine.hot.held();
         held.streams.put(stream, || held.is_closed(self.tenant.handle, self.generation.index))?;
         Ok(value)
@@ -174,8 +192,9 @@ impl Turn<'_> {
         correlation: &[u8],
     ) -> Result<Stream, Refused> {
         let value: &[u8; VALUE_BYTES] = correlation.try_into().map_err(|_| Refused::NoStream)?;
-        let code = self.stream_code(value, operation, found)?;
-        if !bool::from(code.ct_eq(&value[32..])) {
+        let (name, _) = value.split_first_chunk().ok_or(Refused::NoStream)?;
+        let code = self.stream_code(name, operation, found)?;
+        if !bool::from(code.ct_eq(&name[32..])) {
             return Err(Refused::NoStream);
         }
         let node = NodeId(u64::from_be_bytes(value[..8].try_into().expect("eight bytes")));
@@ -198,7 +217,7 @@ impl Turn<'_> {
     /// The code over what a stream is bound to, under the tenant's own key.
     fn stream_code(
         &self,
-        value: &[u8; VALUE_BYTES],
+        name: &[u8; NAME_BYTES],
         operation: u32,
         found: Option<&Found>,
     ) -> Result<[u8; 16], Refused> {
@@ -206,7 +225,7 @@ impl Turn<'_> {
         let key = self.tag_key()?;
         let service = self.service.handle;
         let operation = operation.to_be_bytes();
-        Ok(key.stream_code(&[&value[..32], service.as_bytes(), &operation, identifier.as_bytes()]))
+        Ok(key.stream_code(&[&name[..32], service.as_bytes(), &operation, identifier.as_bytes()]))
     }
 }
 
@@ -216,9 +235,9 @@ mod tests {
     use crypto::services::Hash;
 
     fn stream(random: u8, owner: Owner) -> Stream {
-        let mut value = [0; VALUE_BYTES];
-        value[16..32].fill(random);
-        Stream { work: Work::Hash(Hasher::new(Hash::Sha256)), kept: Vec::new(), value, owner }
+        let mut name = [0; NAME_BYTES];
+        name[16..32].fill(random);
+        Stream { work: Work::Hash(Hasher::new(Hash::Sha256)), kept: Vec::new(), name, parts: 1, owner }
     }
 
     #[test]
@@ -231,7 +250,7 @@ mod tests {
         ];
         let streams = Streams::default();
         let open = stream(7, owner);
-        let value = open.value;
+        let value = open.value();
         streams.put(open, || false).unwrap();
         for other in others {
             assert!(streams.take(&value, other).is_none());
@@ -239,6 +258,10 @@ mod tests {
         let mut forged = value;
         forged[40] ^= 1;
         assert!(streams.take(&forged, owner).is_none());
+        for part in [0, 2] {
+            let other = Stream { parts: part, ..stream(7, owner) }.value();
+            assert!(streams.take(&other, owner).is_none(), "part {part} is not awaited");
+        }
         assert!(streams.take(&value, owner).is_some());
         assert!(streams.take(&value, owner).is_none(), "a part in progress holds the stream");
     }
@@ -249,7 +272,7 @@ mod tests {
         let streams = Streams::default();
         for n in 0..STREAMS_PER_SERVICE_MAX {
             let mut open = stream(0, owner);
-            open.value[16..24].copy_from_slice(&(n as u64).to_be_bytes());
+            open.name[16..24].copy_from_slice(&(n as u64).to_be_bytes());
             streams.put(open, || false).unwrap();
         }
         assert!(matches!(streams.put(stream(0xff, owner), || false), Err(Refused::NotNow { .. })));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Batch, Entry, Kind, Operation, Outcome};
-use model::id::{LogIndex, TenantHandle};
+use model::id::{LogIndex, NodeId, TenantHandle};
 use model::root::{Gate, L1State};
 use model::service::{Service, ServiceState};
 use model::state::State;
@@ -40,6 +40,8 @@ pub struct Turn<'e> {
     pub(crate) told: Told,
     /// Since when what the last write withdrew holds on every node: for its audit record.
     pub(crate) effective_everywhere_at: Option<ClusterTime>,
+    /// The node that the item under way was passed on to: for its audit record.
+    pub(crate) passed_to: Option<NodeId>,
     /// Writes that wait for the end of a batch; few turns have them, and every turn is moved.
     pub(crate) staged: Option<Box<Staged>>,
     request: [u8; 16],
@@ -213,6 +215,7 @@ impl<'e> Turn<'e> {
             batch: engine.audit.batch(),
             told: Told::default(),
             effective_everywhere_at: None,
+            passed_to: None,
             staged: None,
             request: engine.next_request(),
             started: Instant::now(),
@@ -326,8 +329,7 @@ impl<'e> Turn<'e> {
         {
             self.engine.older.saw(uid, self.now);
         }
-        let effective = self.effective_everywhere_at.take();
-        let detail = effective.map(|at| format!("effective_everywhere_at={at}")).unwrap_or_default();
+        let detail = self.detail();
         self.batch.push(&Entry {
             tenant: Some(self.tenant.handle),
             service: Some(self.service.handle),
@@ -342,6 +344,17 @@ impl<'e> Turn<'e> {
             detail: &detail,
             ..Entry::new(Kind::KeyOperation, operation, outcome, self.started_ms.saturating_add(elapsed_ms))
         });
+    }
+
+    /// What an audit record says beside its fields; most say nothing.
+    fn detail(&mut self) -> String {
+        let effective = self.effective_everywhere_at.take();
+        let facts = [
+            effective.map(|at| format!("effective_everywhere_at={at}")),
+            self.passed_to.take().map(|node| format!("passed_to={node}")),
+            self.caller.passed_by.map(|node| format!("passed_by={node}")),
+        ];
+        facts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Remembers an identifier that this turn made.

@@ -6,7 +6,6 @@
 
 use engine::Turn;
 use kmip::message::{Fit, RequestItem, ResponseHeader};
-use kmip::ttlv::Limits;
 use kmip::{
     AsynchronousIndicator, Operation, RequestMessage, ResponseMessage, ResponseWriter, ResultReason,
     ResultStatus, Tag, Version,
@@ -16,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::dispatch::write;
 use crate::failure::Failure;
+use crate::limits::OWN_ANSWER;
 use crate::ops::Reply;
 
 /// How long an answer waits to be asked for: a client that polls does so within seconds.
@@ -103,7 +103,7 @@ fn write_kept(
     failure
 }
 
-/// Writes a kept answer in the place of the Poll that asked for it: under the operation it answers.
+/// Writes an answer that was made before, or on another node, in the place of the item it answers: under its operation.
 pub fn write_answer(
     writer: &mut ResponseWriter<'_>,
     id: Option<&[u8]>,
@@ -111,7 +111,7 @@ pub fn write_answer(
     kept: &[u8],
 ) -> Result<Fit, Failure> {
     let lost = |_| Failure::new(ResultReason::GeneralFailure, "the answer kept for this request is damaged");
-    let message = ResponseMessage::decode(kept, &Limits::DEFAULT).map_err(lost)?;
+    let message = ResponseMessage::decode(kept, &OWN_ANSWER).map_err(lost)?;
     let Some(item) = message.items.first() else {
         return Err(Failure::new(ResultReason::GeneralFailure, "no answer was kept for this request"));
     };

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use kmip::ttlv::{ANSWER_BYTES_MAX, Limits};
+
 /// Largest message in bytes: registered material (256 KiB) and a batch of attributes fit twice.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// What a node of this cluster answered, read again.
+pub const OWN_ANSWER: Limits = Limits { frame_bytes: ANSWER_BYTES_MAX, ..Limits::DEFAULT };
+/// Structures of a search that say only some of their fields: each is compared field by field with every object.
+pub const PARTIAL_FILTERS_MAX: usize = 64;
 /// Open connections of one node: a database opens tens, a platform thousands.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Unfinished handshakes: each costs a signature; more would only wait for the two cores.

@@ -44,6 +44,7 @@ impl Service {
             certificate: Sha256::digest(leaf).into(),
             names: identity.names,
             address,
+            passed_by: None,
         };
         Ok(Peer { caller, not_after_s: identity.not_after_s })
     }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::dispatch;
 use crate::failure::Failure;
+use crate::limits::{MESSAGE_BYTES_MAX, OWN_ANSWER};
 use crate::ops::{Context, Reply};
 use crate::server::Service;
 
@@ -93,7 +94,7 @@ pub async fn pass_on(
     let answered = context.turn.pass_part(node, request).await;
     let answer = Zeroizing::new(answered.map_err(|refused| Failure::of(&refused, context.version))?);
     let unreadable = || Failure::new(ResultReason::GeneralFailure, "another node's answer cannot be read");
-    let message = ResponseMessage::decode(&answer, &Limits::DEFAULT).map_err(|_| unreadable())?;
+    let message = ResponseMessage::decode(&answer, &OWN_ANSWER).map_err(|_| unreadable())?;
     let item = message.items.first().ok_or_else(unreadable)?;
     if item.status != ResultStatus::Success {
         let reason = item.reason().unwrap_or(ResultReason::GeneralFailure);
@@ -123,7 +124,10 @@ fn request(context: &Context<'_, '_>, payload: &RequestPayload<'_>) -> Result<Ve
     let mut out = Vec::new();
     let mut builder = RequestBuilder::new(&mut out, &RequestHeader::new(context.version));
     builder.item(context.operation, None, &whole);
-    builder.finish();
+    if builder.finish() > MESSAGE_BYTES_MAX {
+        let message = "data of more than 1 MiB from an earlier item is worked on where its message was begun";
+        return Err(Failure::invalid_field(message));
+    }
     Ok(out)
 }
 

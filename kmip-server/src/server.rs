@@ -152,6 +152,7 @@ async fn talk(
         certificate: Sha256::digest(&chain[0]).into(),
         names: identity.names,
         address,
+        passed_by: None,
     };
     let connection = Connection {
         stream,

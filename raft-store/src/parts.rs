@@ -4,19 +4,22 @@
 //! with the caller as it verified it, and brings the answer back. This crate carries both; who may continue what is
 //! judged above, on either node.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use futures::future::BoxFuture;
 use model::certificate::CertificateId;
-use model::id::{ServiceName, TenantName};
+use model::id::{NodeId, ServiceName, TenantName};
 use model::service::ServiceType;
 
 use crate::wire::raft::BadMessage;
 use crate::wire::{AnsweredPart, PassedPart};
 
 /// A request that was passed on, and who made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Part {
+    /// The node that verified the caller: members are believed.
+    pub from: NodeId,
     /// The caller's tenant.
     pub tenant: TenantName,
     /// The calling service.
@@ -31,6 +34,20 @@ pub struct Part {
     pub address: SocketAddr,
     /// A KMIP request message of one item.
     pub request: Vec<u8>,
+}
+
+/// Without the request, which may hold plaintext.
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a part of {} bytes of {}/{} from node {}",
+            self.request.len(),
+            self.tenant,
+            self.service,
+            self.from
+        )
+    }
 }
 
 /// Why a part has no answer.
@@ -59,9 +76,13 @@ impl From<Part> for PassedPart {
 }
 
 impl PassedPart {
-    pub(crate) fn read(self) -> Result<Part, BadMessage> {
+    pub(crate) fn read(self, from: NodeId) -> Result<Part, BadMessage> {
+        if self.names.is_empty() {
+            return Err(BadMessage::Missing("names"));
+        }
         let names = self.names.iter().map(|name| name.parse().map_err(|_| BadMessage::Missing("names")));
         Ok(Part {
+            from,
             tenant: TenantName::parse(&self.tenant).map_err(|_| BadMessage::Missing("tenant"))?,
             service: ServiceName::parse(&self.service).map_err(|_| BadMessage::Missing("service"))?,
             service_type: ServiceType::parse(&self.service_type)
@@ -86,6 +107,7 @@ mod tests {
 
     fn part() -> Part {
         Part {
+            from: NodeId(3),
             tenant: TenantName::parse("acme").unwrap(),
             service: ServiceName::parse("mongodb").unwrap(),
             service_type: ServiceType::Mongodb,
@@ -98,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_part_survives_the_wire() {
-        assert_eq!(PassedPart::from(part()).read().unwrap(), part());
+        assert_eq!(PassedPart::from(part()).read(NodeId(3)).unwrap(), part());
     }
 
     #[test]
@@ -110,9 +132,10 @@ mod tests {
             PassedPart { service_type: "toaster".to_owned(), ..good.clone() },
             PassedPart { certificate: vec![7; 31], ..good.clone() },
             PassedPart { names: vec!["key:00".to_owned()], ..good.clone() },
+            PassedPart { names: vec![], ..good.clone() },
             PassedPart { address: "nowhere".to_owned(), ..good.clone() },
         ] {
-            assert!(bad.clone().read().is_err(), "{bad:?}");
+            assert!(bad.clone().read(NodeId(3)).is_err(), "{bad:?}");
         }
     }
 }

@@ -73,9 +73,9 @@ fn date_matches(has: &AttributeList, wanted: &AttributeList, name: &AttributeNam
         list.iter().filter(|attribute| attribute.name() == *name).filter_map(date_of).collect()
     };
     let bounds = of_name(wanted);
-    let mut dates = of_name(has);
-    if dates.is_empty() {
-        dates.push(NO_DATE);
+    let dates = of_name(has);
+    if bounds == [NO_DATE] && dates.is_empty() {
+        return true;
     }
     dates.into_iter().any(|date| match bounds[..] {
         [exact] => date == exact,
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(matches(&has, &wanted), expected, "{has:?} {wanted:?}");
         };
         check(&[], &[i64::MAX], true);
-        check(&[], &[100, i64::MAX], true);
+        check(&[], &[100, i64::MAX], false);
         check(&[], &[100, 200], false);
         check(&[100], &[i64::MAX], false);
         check(&[100], &[50, i64::MAX], true);

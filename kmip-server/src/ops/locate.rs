@@ -11,6 +11,7 @@ use super::{Context, Error, Reply};
 use crate::attributes::matching::matches;
 use crate::attributes::read::is_fresh;
 use crate::failure::Failure;
+use crate::limits::PARTIAL_FILTERS_MAX;
 use crate::objects::attributes_of;
 
 /// Identifiers in one answer where the client sets no bound: about 100 KiB.
@@ -52,6 +53,10 @@ pub async fn serve(context: &mut Context<'_, '_>, request: &Request) -> Result<R
 
 /// Everything that has what the request names, whichever page of it is asked for.
 async fn located(context: &mut Context<'_, '_>, request: &Request) -> Result<Vec<Found>, Error> {
+    if request.attributes.partial.len() > PARTIAL_FILTERS_MAX {
+        let message = "a search has at most 64 structures that say only some of their fields";
+        return Err(Failure::invalid_field(message).into());
+    }
     let candidates = match name_in(request) {
         Some(name) => context.turn.object_named(name).await?.into_iter().collect(),
         None => context.turn.objects().await?,

@@ -76,10 +76,13 @@ impl PartialAttribute {
     /// Whether an object's own attribute has every field that is said here.
     #[must_use]
     pub fn is_in(&self, known: &Attribute) -> bool {
+        if known.kind() != Some(self.kind) {
+            return false;
+        }
         let mut wanted = Vec::new();
         Writer::new(&mut wanted, Version::V2_1)
             .structure(self.kind.tag(), |w| w.encoded_items(&self.items.0));
-        known.kind() == Some(self.kind) && has_fields(known, &wanted)
+        has_fields(known, &wanted)
     }
 }
 

@@ -4,6 +4,10 @@
 /// Encrypt parts included, and bounds what an unauthenticated length can make us reserve.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of an answer to a request of ours: the last part of a message that was held back to its end gives all of it,
+/// 8 MiB and a whole part.
+pub const ANSWER_BYTES_MAX: usize = 9 * FRAME_BYTES_MAX + (64 << 10);
+
 /// Structures inside each other, the message itself being the first. The deepest message of the
 /// specifications has nine; a structured custom attribute may need a few more.
 pub const DEPTH_MAX: usize = 32;

@@ -15,7 +15,8 @@ pub use self::check::{FrameError, frame_length, frame_length_of};
 pub use self::error::{DecodeError, DecodeErrorKind};
 pub use self::item::{Item, Items};
 pub use self::limits::{
-    BATCH_ITEMS_MAX, BIG_INTEGER_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX, ITEMS_MAX, Limits, TEXT_BYTES_MAX,
+    ANSWER_BYTES_MAX, BATCH_ITEMS_MAX, BIG_INTEGER_BYTES_MAX, DEPTH_MAX, FRAME_BYTES_MAX, ITEMS_MAX, Limits,
+    TEXT_BYTES_MAX,
 };
 pub use self::writer::{Mark, Writer};
 

@@ -201,11 +201,15 @@ async fn a_message_in_parts_is_its_services_own_and_ends_with_its_key() {
         let refused = hashed(&theirs, b"b", Some(&value), true).await;
         assert_eq!(reason(refused), ResultReason::InvalidField, "another tenant's is as good as none");
     }
-    hashed(&ours, b"b", Some(&value), false).await.expect("continued");
-    let digest = hashed(&ours, b"c", Some(&value), true).await.expect("ended");
+    let next = hashed(&ours, b"b", Some(&value), false).await.expect("continued");
+    for node in 0..3 {
+        let again = hashed(&cluster.client(node, "tenant-a"), b"b", Some(&value), false).await;
+        assert_eq!(reason(again), ResultReason::InvalidField, "a part is worked on once");
+    }
+    let digest = hashed(&ours, b"c", Some(&next), true).await.expect("ended");
     assert_eq!(digest[..4], OF_ABC);
     for node in 0..3 {
-        let again = hashed(&cluster.client(node, "tenant-a"), b"c", Some(&value), true).await;
+        let again = hashed(&cluster.client(node, "tenant-a"), b"c", Some(&next), true).await;
         assert_eq!(reason(again), ResultReason::InvalidField);
     }
 
@@ -236,7 +240,7 @@ async fn a_message_in_parts_goes_on_at_any_node() {
     for begins in 0..3 {
         let [first, second, third] = [0, 1, 2].map(|n| &clients[(begins + n) % 3]);
         let value = hashed(first, b"a", None, false).await.expect("begun");
-        assert_eq!(hashed(second, b"b", Some(&value), false).await.expect("continued"), value);
+        let value = hashed(second, b"b", Some(&value), false).await.expect("continued");
         assert_eq!(hashed(third, b"c", Some(&value), true).await.expect("ended")[..4], OF_ABC);
     }
 
@@ -260,18 +264,68 @@ async fn a_message_in_parts_goes_on_at_any_node() {
     assert!(correlation.is_empty(), "the last part names no message");
 }
 
+/// Authenticated plaintext is held back to the end, and all of it then comes through the node that was asked last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_is_opened_in_parts_by_several_nodes() {
+    let cluster = Cluster::shared();
+    let clients = cluster.clients("tenant-a");
+    let key = created(&clients[0]).await;
+    let gcm = BlockCipherMode::Gcm;
+    let plaintext: Vec<u8> = (0..5 << 19).map(|n: u32| n.to_le_bytes()[1]).collect();
+    let (mut sealed, mut iv, mut correlation) = (Vec::new(), Vec::new(), Vec::new());
+    let pieces = plaintext.chunks(900_000);
+    let last = pieces.len() - 1;
+    for (n, piece) in pieces.enumerate() {
+        let request = encrypt::Request {
+            init_indicator: (n == 0).then_some(true),
+            correlation_value: (n > 0).then(|| correlation.clone().into()),
+            final_indicator: (n == last).then_some(true),
+            ..encryption(&key, gcm, piece)
+        };
+        let part = encrypted(&clients[n % 3], request).await.expect("a part");
+        sealed.extend(part.data);
+        sealed.extend(part.tag);
+        iv.extend(part.iv);
+        correlation = part.correlation;
+    }
+    let tag = sealed.split_off(plaintext.len());
+    let (mut opened, mut correlation) = (Vec::new(), Vec::new());
+    for (n, piece) in sealed.chunks(900_000).enumerate() {
+        let request = decrypt::Request {
+            unique_identifier: named(&key),
+            cryptographic_parameters: in_mode(gcm),
+            data: Some(Data::Bytes(piece.to_vec().into())),
+            iv_counter_nonce: (n == 0).then(|| iv.clone().into()),
+            tag: (n == last).then(|| tag.clone().into()),
+            init_indicator: (n == 0).then_some(true),
+            correlation_value: (n > 0).then(|| correlation.clone().into()),
+            final_indicator: (n == last).then_some(true),
+            ..decrypt::Request::default()
+        };
+        let part = ask(&clients[n % 3], RequestPayload::Decrypt(request), |item| {
+            let answer: decrypt::Response<'_> = item.payload().expect("a payload");
+            let bytes = |field: Option<Bytes<'_>>| field.map(|field| field.to_vec()).unwrap_or_default();
+            (bytes(answer.data), bytes(answer.correlation_value))
+        });
+        let (data, next) = part.await.expect("a part");
+        opened.extend(data);
+        correlation = next;
+    }
+    assert!(opened == plaintext, "{} bytes of {}", opened.len(), plaintext.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_in_parts_ends_with_the_process_that_began_it() {
     let mut cluster = Cluster::start();
     let clients = cluster.clients("tenant-a");
     let value = hashed(&clients[0], b"a", None, false).await.expect("begun");
-    hashed(&clients[1], b"b", Some(&value), false).await.expect("continued");
+    let value = hashed(&clients[1], b"b", Some(&value), false).await.expect("continued");
     let refused = async |client: &Client| {
         hashed(client, b"c", Some(&value), true).await.expect_err("what began it is gone").to_string()
     };
     cluster.kill(0);
     let told = refused(&clients[1]).await;
-    assert!(told.contains("where the message was begun, does not answer; begin it again"), "{told}");
+    assert!(told.contains("where the message was begun, does not go on with it; begin it again"), "{told}");
     cluster.run(0);
     cluster.caught_up(0);
     let told = refused(&cluster.client(0, "tenant-a")).await;

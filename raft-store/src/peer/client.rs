@@ -44,6 +44,8 @@ pub(crate) enum Lane {
     Beat,
     Snapshot,
     Requests,
+    /// Parts of clients' messages: large, and slow where the other node is; leases must not wait behind them.
+    Parts,
 }
 
 /// A node to call.

@@ -71,6 +71,9 @@ pub(crate) struct Inner {
     pub giver: OnceLock<Arc<dyn Giver>>,
     /// Who answers parts of messages that other nodes pass on, once there is one.
     pub keeper: OnceLock<Arc<dyn Keeper>>,
+    /// Places for parts on their way to other nodes, and for those of others.
+    pub passing: tokio::sync::Semaphore,
+    pub answering: tokio::sync::Semaphore,
     /// Joins under way.
     pub joins: tokio::sync::Semaphore,
     /// One inbound snapshot at a time: each needs disk and memory.

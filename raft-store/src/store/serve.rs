@@ -329,7 +329,7 @@ impl Handler for Inner {
     fn pass_part(&self, from: Caller, request: PassedPart) -> BoxFuture<'_, Result<AnsweredPart, Status>> {
         Box::pin(async move {
             self.member(&from)?;
-            Ok(self.answer_part_here(request.read()?).await?.into())
+            Ok(self.answer_part_here(&from, request).await?.into())
         })
     }
 

@@ -18,6 +18,7 @@ use super::clocks::Clocks;
 use super::effects::Effects;
 use super::inner::{Inner, TimeKeeper, empty_cell};
 use super::members::JOINS_MAX;
+use super::parts::PARTS_MAX;
 use super::read::READERS_MAX;
 use super::space::FreeSpace;
 use super::{Settings, Store, Unavailable};
@@ -202,6 +203,8 @@ async fn start<E: Env>(
         condemned: OnceLock::new(),
         giver: OnceLock::new(),
         keeper: OnceLock::new(),
+        passing: tokio::sync::Semaphore::new(PARTS_MAX),
+        answering: tokio::sync::Semaphore::new(PARTS_MAX),
         joins: tokio::sync::Semaphore::new(JOINS_MAX),
         receiving: tokio::sync::Mutex::new(()),
         surrender: Notify::new(),

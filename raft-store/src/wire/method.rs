@@ -9,8 +9,8 @@ use super::{
 
 /// Bytes of one message: an append carries at most 64 entries of at most 1 MiB sealed, but is cut by
 /// bytes long before; the longest message is the answer to the last part of a KMIP message that was held back to
-/// its end, 8 MiB and its frame. Room for that, and for nobody's bomb.
-pub(crate) const MESSAGE_BYTES_MAX: usize = (8 << 20) + (64 << 10);
+/// its end: 8 MiB of what was held, 1 MiB of that part, and the frame. Room for that, and for nobody's bomb.
+pub(crate) const MESSAGE_BYTES_MAX: usize = (9 << 20) + (64 << 10);
 /// Bytes of snapshot data in one piece: large enough to stream, small enough to interleave.
 pub(crate) const PIECE_BYTES_MAX: usize = 256 << 10;
 /// The metadata key of [`super::Header`].

@@ -7,6 +7,8 @@
 pub(crate) mod method;
 pub(crate) mod raft;
 
+use std::fmt;
+
 use prost::Message;
 
 /// Travels with every call, as one binary metadata value: who speaks, to whom, in which lineage.
@@ -566,6 +568,7 @@ pub struct AskKeys {
 
 /// A part of a message, passed on to the node that holds what its earlier parts left behind.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub struct PassedPart {
     /// The caller's tenant, by name.
     #[prost(string, tag = "1")]
@@ -592,10 +595,26 @@ pub struct PassedPart {
 
 /// Answer to [`PassedPart`].
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub struct AnsweredPart {
     /// The KMIP response message.
     #[prost(bytes = "vec", tag = "1")]
     pub response: Vec<u8>,
+}
+
+/// Without the request, which may hold plaintext.
+impl fmt::Debug for PassedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, service, names, address, request, .. } = self;
+        write!(f, "a part of {} bytes of {tenant}/{service} ({names:?}) at {address}", request.len())
+    }
+}
+
+/// Without the response, which may hold plaintext.
+impl fmt::Debug for AnsweredPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an answer of {} bytes to a part", self.response.len())
+    }
 }
 
 /// A key, sealed to the process that asked.
