@@ -320,6 +320,10 @@ async fn a_message_in_parts_ends_with_the_process_that_began_it() {
     let clients = cluster.clients("tenant-a");
     let value = hashed(&clients[0], b"a", None, false).await.expect("begun");
     let value = hashed(&clients[1], b"b", Some(&value), false).await.expect("continued");
+    let audited = cluster.audited();
+    for detail in ["passed_to=", "passed_by="] {
+        assert!(audited.lines().any(|line| line.contains("\"Hash\"") && line.contains(detail)), "{detail}");
+    }
     let refused = async |client: &Client| {
         hashed(client, b"c", Some(&value), true).await.expect_err("what began it is gone").to_string()
     };

@@ -356,7 +356,7 @@ fn r09_an_oversize_or_unreadable_entry_is_refused_before_raft_sees_it() {
             |entry: Vec<u8>| Append { vote: vote.clone(), entries: vec![entry], ..Append::default() };
         let unreadable = caller.call(APPEND, append(b"no entry".to_vec())).await.expect_err("refused");
         assert_eq!(unreadable.code(), Code::InvalidArgument, "{unreadable}");
-        let oversize = caller.call(APPEND, append(vec![0; 9 << 20])).await.expect_err("refused");
+        let oversize = caller.call(APPEND, append(vec![0; 10 << 20])).await.expect_err("refused");
         assert!(matches!(oversize.code(), Code::OutOfRange | Code::ResourceExhausted), "{oversize}");
         unharmed(&nodes[at], term, 1).await;
     });
