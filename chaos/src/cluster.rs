@@ -561,7 +561,7 @@ mod tests {
 
     #[test]
     fn states_of_processes_are_read() {
-        assert!(matches!(process_state(std::process::id()), Some('R' | 'S')));
+        assert!(matches!(process_state(std::process::id()), Some('R' | 'S' | 'D')));
         assert_eq!(process_state(u32::MAX), None);
         assert!(!threads(std::process::id()).is_empty() && threads(u32::MAX).is_empty());
     }
