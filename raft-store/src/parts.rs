@@ -15,7 +15,7 @@ use model::service::ServiceType;
 use crate::wire::raft::BadMessage;
 use crate::wire::{AnsweredPart, PassedPart};
 
-/// A request that was passed on, and who made it.
+/// A request that was passed on, and who made it: the engine's caller, which this floor below it does not know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Part {
     /// The node that verified the caller: members are believed.

@@ -16,8 +16,9 @@ use crate::wire::method::PassPart;
 /// A node that does not answer in this time is given up: a client is patient for five seconds or more, and an answer
 /// costs its node what any request does.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// Parts that are on their way from this node, or being answered here for others, at once: each may hold a megabyte, and
-/// nobody waits in line behind a node that does not answer.
+/// Parts that are on their way from this node, or being answered here for others, at once: each may hold a request of a
+/// megabyte, and an answer of nine where a message was held back to its end. Nobody waits in line behind a node that
+/// does not answer.
 pub const PARTS_MAX: usize = 64;
 
 impl Inner {
